@@ -1,0 +1,2 @@
+//! The skirl command.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Native neural networks for skirl.
