@@ -5,9 +5,9 @@
 //! ends without a successor is carried into the next one.
 
 use skirl_env::{AgentActions, AgentStep, EnvState, MultiAgentEnv};
-use skirl_math::gae::END;
+use skirl_math::chain::END;
 use skirl_math::rng::StreamKey;
-use skirl_math::stats::Moments;
+use skirl_math::stats::ColumnMoments;
 use skirl_nn::distributions::DistScratch;
 use skirl_nn::matrix::Mat;
 use skirl_nn::tape::Tape;
@@ -242,6 +242,8 @@ impl AgentRunner {
         let mut rollout = Rollout { env_steps: (steps * self.envs.len()) as u64, ..Rollout::default() };
         for module in &mut self.modules {
             let Some(policy) = rules.policies.get(&module.id) else { continue };
+            let width = module.table.obs_width;
+            module.table.ends.sort(width);
             let tape = module.tape.get_or_insert_with(|| policy.net.tape(FORWARD_ROWS));
             value_end_rows(policy, &mut module.table, tape, FORWARD_ROWS)?;
             rollout.agent_steps += module.table.rows as u64;
@@ -284,7 +286,7 @@ impl AgentRunner {
     }
 
     /// Observation statistics since the last call: by module, then by environment and agent.
-    pub fn take_seen(&mut self) -> Vec<(ModuleId, Vec<Vec<Moments>>)> {
+    pub fn take_seen(&mut self) -> Vec<(ModuleId, Vec<ColumnMoments>)> {
         self.modules.iter_mut().map(|module| (module.id.clone(), module.seen.take())).collect()
     }
 

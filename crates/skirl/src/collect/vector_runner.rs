@@ -226,6 +226,7 @@ impl VectorRunner {
                 self.table.ends.push(row as u32, &self.current[index * width..][..width]);
             }
         }
+        self.table.ends.sort(width);
         for (row, env) in self.table.env.iter_mut().enumerate() {
             *env = (self.first_env + row % self.num_envs) as u32;
         }
@@ -285,7 +286,7 @@ impl VectorRunner {
     }
 
     /// Observation statistics since the last call, by environment.
-    pub fn take_seen(&mut self) -> Vec<Vec<skirl_math::stats::Moments>> {
+    pub fn take_seen(&mut self) -> Vec<skirl_math::stats::ColumnMoments> {
         self.seen.take()
     }
 
