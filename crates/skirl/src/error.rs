@@ -3,6 +3,8 @@
 use skirl_env::EnvError;
 use skirl_nn::error::NnError;
 
+use crate::pipeline::PipelineError;
+
 /// Whatever can go wrong between a configuration and its results.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -117,6 +119,20 @@ pub enum Error {
     /// A bug of skirl.
     #[error("internal error: {0}. This is a bug in skirl: please report it with the command that led here")]
     Internal(String),
+}
+
+impl From<PipelineError> for Error {
+    /// Takes out the error of the stage that failed, where it was one of ours.
+    fn from(error: PipelineError) -> Self {
+        match error {
+            PipelineError::Stage(stage) => Self::from(stage.error),
+            PipelineError::Failed(inner) => match inner.downcast::<Self>() {
+                Ok(error) => *error,
+                Err(other) => Self::Pipeline(other.to_string()),
+            },
+            other => Self::Pipeline(other.to_string()),
+        }
+    }
 }
 
 impl Error {

@@ -13,6 +13,7 @@ pub mod observations;
 pub mod rewards;
 pub mod runner;
 pub mod runner_state;
+pub mod stage;
 pub mod vector_runner;
 
 pub use environments::{AgentSpaces, EnvironmentSpec, Environments};

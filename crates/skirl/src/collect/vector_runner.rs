@@ -333,7 +333,7 @@ pub struct RunnerState {
 
 /// Copies a strided matrix into a dense one.
 pub fn copy_rows(from: Mat<'_>, to: &mut [f32]) {
-    let cols = from.cols();
+    let cols = from.num_cols();
     if cols == 1 {
         to.iter_mut().enumerate().for_each(|(row, to)| *to = from.row(row)[0]);
         return;

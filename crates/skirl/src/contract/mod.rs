@@ -5,6 +5,8 @@
 pub mod actions;
 pub mod policy;
 pub mod rollout;
+pub mod shared;
+pub mod slots;
 
 pub use actions::Actions;
 pub use policy::{ModuleId, Policies, Policy};

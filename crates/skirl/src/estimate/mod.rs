@@ -3,6 +3,7 @@
 //! Flows in: [`ModuleRollout`](crate::contract::ModuleRollout). Flows out: [`Estimates`], one number for each row.
 
 pub mod gae;
+pub mod stage;
 
 pub use gae::{GaeRules, estimate};
 

@@ -82,7 +82,7 @@ impl<S: Send> GradientEngine<S> {
                 run_chunks(loss, context, run.clone(), &mut segment.tape, &mut segment.scratch, grads, &mut segment.stats)?;
             } else {
                 segment.run(loss, context, run.clone())?;
-                grads.add(&segment.grads);
+                grads.add(&segment.grads)?;
             }
             add(&mut total.sums, &segment.stats);
         }
@@ -106,7 +106,7 @@ impl<S: Send> GradientEngine<S> {
         });
         for segment in segments {
             std::mem::replace(&mut segment.outcome, Ok(()))?;
-            grads.add(&segment.grads);
+            grads.add(&segment.grads)?;
             add(&mut total.sums, &segment.stats);
         }
         Ok(())
@@ -117,7 +117,7 @@ impl<S: Send> GradientEngine<S> {
             self.segments.push(Segment {
                 tape: context.policy.net.tape(CHUNK_ROWS),
                 scratch: loss.scratch(context.policy, CHUNK_ROWS),
-                grads: Grads::for_params(context.policy.net.params()),
+                grads: Grads::new(context.policy.net.params()),
                 stats: vec![0.0; loss.stats().len()],
                 outcome: Ok(()),
             });

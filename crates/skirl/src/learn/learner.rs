@@ -62,7 +62,7 @@ pub struct Learner<S> {
 impl<S: Send> Learner<S> {
     /// Ready to train.
     pub fn new(options: LearnerOptions) -> Self {
-        let grads = Grads::for_params(options.policy.net.params());
+        let grads = Grads::new(options.policy.net.params());
         Self {
             module: options.module,
             policy: options.policy,
@@ -105,20 +105,24 @@ impl<S: Send> Learner<S> {
         self.updates = updates;
     }
 
-    /// One minibatch: gradient, clipping, optimizer step. Returns the loss's sums and the gradient norm before clipping.
-    pub fn update<L: Loss<Scratch = S>>(
+    /// The gradient of one minibatch, kept until [`apply`](Self::apply). Returns the loss's sums.
+    pub fn gradients<L: Loss<Scratch = S>>(
         &mut self,
         loss: &L,
         batch: &Batch,
         rows: Range<usize>,
-        lr: f64,
-    ) -> Result<(GradientStats, Option<f64>), Error> {
+    ) -> Result<GradientStats, Error> {
         let inverse_rows = 1.0 / rows.len() as f32;
         let context = LossContext { policy: &self.policy, batch, inverse_rows };
         let stats = self.engine.compute(loss, context, rows, &self.workers, &mut self.grads)?;
-        if let Some(&bad) = stats.sums.iter().find(|sum| !sum.is_finite()) {
-            return Err(self.diverged("the loss", bad));
+        match stats.sums.iter().find(|sum| !sum.is_finite()) {
+            Some(&bad) => Err(self.diverged("the loss", bad)),
+            None => Ok(stats),
         }
+    }
+
+    /// Clips the gradient and takes one optimizer step. Returns the global norm before clipping, where it was computed.
+    pub fn apply(&mut self, lr: f64) -> Result<Option<f64>, Error> {
         let norm = self.clip_gradients();
         if let Some(norm) = norm.filter(|norm| !norm.is_finite()) {
             return Err(self.diverged("the gradient norm", norm));
@@ -127,7 +131,7 @@ impl<S: Send> Learner<S> {
         self.optimizer.step(params.values_mut(), self.grads.values(), lr);
         self.policy.net.refresh();
         self.updates += 1;
-        Ok((stats, norm))
+        Ok(norm)
     }
 
     fn clip_gradients(&mut self) -> Option<f64> {

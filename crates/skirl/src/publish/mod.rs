@@ -1,5 +1,7 @@
 //! Publishing: the one arrow that goes back. New weights, with a version, from the learner to whoever acts.
 
+pub mod stage;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
