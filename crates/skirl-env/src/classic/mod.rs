@@ -1,0 +1,14 @@
+//! Gymnasium's classic control environments, equal to Gymnasium 1.x bit for bit.
+//!
+//! Each file holds the physics of one environment over *lanes* (structure of arrays: one array for each state variable).
+//! `native.rs` turns any of them into an [`crate::Env`] (one lane) or a [`crate::VectorEnv`] (many): the same code, hence
+//! the same bytes.
+
+mod cartpole;
+mod native;
+mod numpy;
+mod pendulum;
+
+pub use cartpole::CartPole;
+pub use native::{Lanes, Native, NativeVector, Physics, Results};
+pub use pendulum::Pendulum;
