@@ -52,6 +52,18 @@ pub enum Error {
         /// Its step, counted over the run.
         env_step: u64,
     },
+    /// Evaluation waits for episodes that do not end.
+    #[error(
+        "evaluation waits for {missing} more episodes, but no environment ended one within {steps} steps: expected \
+         episodes that end. Give the environment a time limit (env_config.max_episode_steps), or set \
+         evaluation_duration_unit to timesteps"
+    )]
+    EndlessEpisode {
+        /// Steps of each environment so far.
+        steps: u64,
+        /// Episodes still missing.
+        missing: usize,
+    },
     /// No distribution serves this action space.
     #[error(
         "this action space cannot be served: {found}; expected Discrete, MultiDiscrete, MultiBinary or a float Box. \

@@ -17,7 +17,7 @@ use super::episodes::{EpisodeRecord, RunningEpisode};
 use super::normalizer::Normalizer;
 use super::observations::{ObservationConnector, SeenObservations, find_non_finite};
 use super::rewards::RewardConnector;
-use super::vector_runner::{FORWARD_ROWS, RunnerSeeds, copy_rows, value_end_rows};
+use super::vector_runner::{FORWARD_ROWS, copy_rows, value_end_rows};
 use crate::contract::policy::{DIST_INPUTS, VALUE};
 use crate::contract::{Links, ModuleId, ModuleRollout, Policies, Policy, Rollout};
 use crate::error::Error;
@@ -27,7 +27,6 @@ pub struct AgentRunner {
     envs: Vec<EnvSlot>,
     modules: Vec<ModuleSlot>,
     rewards: RewardConnector,
-    seeds: RunnerSeeds,
     steps: u64,
     finished: Vec<EpisodeRecord>,
 }
@@ -88,7 +87,7 @@ impl AgentRunner {
         module_of: &dyn Fn(usize, &str) -> Result<ModuleId, Error>,
         codec_of: &dyn Fn(&skirl_env::Space) -> Result<ActionCodec, Error>,
         rewards: RewardConnector,
-        seeds: RunnerSeeds,
+        explore: StreamKey,
         normalized: bool,
     ) -> Result<Self, Error> {
         let ids: Vec<ModuleId> = policies.keys().cloned().collect();
@@ -100,9 +99,9 @@ impl AgentRunner {
         let envs = envs
             .into_iter()
             .enumerate()
-            .map(|(index, env)| EnvSlot::new(env, seeds.explore.index(index as u64), &ids, module_of, codec_of))
+            .map(|(index, env)| EnvSlot::new(env, explore.index(index as u64), &ids, module_of, codec_of))
             .collect::<Result<_, _>>()?;
-        Ok(Self { envs, modules, rewards, seeds, steps: 0, finished: Vec::new() })
+        Ok(Self { envs, modules, rewards, steps: 0, finished: Vec::new() })
     }
 
     /// Environments.
@@ -111,13 +110,13 @@ impl AgentRunner {
     }
 
     /// Resets every environment with its own seed; open rows are forgotten.
-    pub fn reset(&mut self, seeded: bool, rules: &AgentRules<'_>) -> Result<(), Error> {
+    pub fn reset(&mut self, seeds: StreamKey, rules: &AgentRules<'_>) -> Result<(), Error> {
         for module in &mut self.modules {
             module.carried = None;
         }
         for index in 0..self.envs.len() {
-            let seed = seeded.then(|| self.seeds.env.index(index as u64).raw() >> 1);
-            self.reset_env(index, seed, rules)?;
+            self.envs[index].episode.restart();
+            self.reset_env(index, Some(seeds.index(index as u64).0 >> 1), rules)?;
         }
         Ok(())
     }

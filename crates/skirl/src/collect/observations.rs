@@ -22,7 +22,7 @@ impl ObservationConnector {
     pub fn new(space: Space, rows: usize) -> Self {
         let leaves = space.leaves();
         let direct = matches!(&space, Space::Box(_)) && leaves.iter().all(|leaf| leaf.dtype == skirl_env::DType::F32);
-        let raw = leaves.iter().map(|leaf| Column::zeros(leaf.dtype, rows * leaf.len())).collect();
+        let raw = leaves.iter().map(|leaf| Column::zeros(leaf.dtype, rows * leaf.size())).collect();
         let width = space.flat_width();
         Self { space, width, raw, direct }
     }
@@ -77,7 +77,8 @@ impl ObservationConnector {
 
 fn row_of(column: &Column, row: usize, rows: usize) -> ColumnRef<'_> {
     let len = column.len() / rows.max(1);
-    column.as_ref().slice(row * len..(row + 1) * len)
+    let whole = column.as_ref();
+    whole.slice(row * len..(row + 1) * len).unwrap_or(whole)
 }
 
 /// First non-finite element of `[rows, width]`, as (row, element, value).

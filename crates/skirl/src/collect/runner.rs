@@ -14,7 +14,7 @@ use super::episodes::EpisodeRecord;
 use super::normalizer::Normalizer;
 use super::rewards::RewardConnector;
 use super::runner_state::EnvRunnerState;
-use super::vector_runner::{RunnerSeeds, StepRules, VectorRunner};
+use super::vector_runner::{StepRules, VectorRunner};
 use crate::contract::{DEFAULT_MODULE_ID, ModuleId, ModuleRollout, Policies, Rollout};
 use crate::error::Error;
 use crate::publish::WeightBoard;
@@ -69,16 +69,16 @@ impl EnvRunner {
         options: RunnerOptions,
         workers: Arc<Workers>,
     ) -> Result<Self, Error> {
-        let seeds = RunnerSeeds { env: options.seed.child("env"), explore: options.seed.child("explore") };
+        let explore = options.seed.child("explore");
         let normalizers = normalizers(&policies, options.observation_clip);
         let kind = match environments {
-            Environments::Single(shards) => Kind::Vector(vector_shards(shards, &policies, &options, seeds)?),
+            Environments::Single(shards) => Kind::Vector(vector_shards(shards, &policies, &options, explore)?),
             Environments::Multi(envs) => {
                 let module_of = |_: usize, agent: &str| Ok((options.mapping)(agent));
                 let codec_of = |space: &Space| ActionCodec::new(space, options.actions);
                 let normalized = options.observation_clip.is_some();
                 Kind::Agents(Box::new(AgentRunner::new(
-                    envs, &policies, &module_of, &codec_of, options.rewards, seeds, normalized,
+                    envs, &policies, &module_of, &codec_of, options.rewards, explore, normalized,
                 )?))
             }
         };
@@ -110,12 +110,16 @@ impl EnvRunner {
         self.update_statistics = false;
     }
 
-    /// Resets every environment with its seed.
+    /// Resets every environment with its seed under the runner's own root.
     pub fn reset(&mut self) -> Result<(), Error> {
-        let normalizer = self.normalizers.get(DEFAULT_MODULE_ID);
+        self.reset_with(self.options.seed)
+    }
+
+    /// Resets every environment with its seed under another root.
+    pub fn reset_with(&mut self, root: StreamKey) -> Result<(), Error> {
+        let (key, normalizer) = (root.child("env"), self.normalizers.get(DEFAULT_MODULE_ID));
         match &mut self.kind {
             Kind::Vector(shards) => {
-                let key = self.options.seed.child("env");
                 shards.iter_mut().try_for_each(|shard| shard.runner.reset(Some(key), normalizer))
             }
             Kind::Agents(runner) => {
@@ -124,7 +128,7 @@ impl EnvRunner {
                     normalizers: &self.normalizers,
                     explore: self.options.explore,
                 };
-                runner.reset(true, &rules)
+                runner.reset(key, &rules)
             }
         }
     }
@@ -255,13 +259,13 @@ fn vector_shards(
     environments: Vec<(usize, Box<dyn skirl_env::VectorEnv>)>,
     policies: &Policies,
     options: &RunnerOptions,
-    seeds: RunnerSeeds,
+    explore: StreamKey,
 ) -> Result<Vec<Shard>, Error> {
     let policy = single_policy(policies)?;
     let codec = ActionCodec::new(&policy.action_space, options.actions)?;
     let normalized = options.observation_clip.is_some();
     let shard = |(first, env)| Shard {
-        runner: VectorRunner::new(env, first, policy, codec.clone(), options.rewards, seeds, normalized),
+        runner: VectorRunner::new(env, first, policy, codec.clone(), options.rewards, explore, normalized),
         outcome: Ok(()),
     };
     Ok(environments.into_iter().map(shard).collect())

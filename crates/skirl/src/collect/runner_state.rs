@@ -1,6 +1,6 @@
 //! State of an environment runner, independent of the number of threads that stepped it.
 
-use std::collections::BTreeMap;
+use std::ops::Range;
 
 use skirl_env::{Column, EnvState};
 
@@ -25,7 +25,8 @@ impl EnvRunnerState {
             return Self::Vector(RunnerState { env: None, steps: 0, current: Vec::new(), episodes: Vec::new() });
         };
         for shard in shards {
-            whole.env = whole.env.zip(shard.env).map(|(left, right)| join_states(left, &right));
+            let envs = whole.episodes.len();
+            whole.env = whole.env.zip(shard.env).map(|(left, right)| join_states(left, right, envs));
             whole.current.extend(shard.current);
             whole.episodes.extend(shard.episodes);
         }
@@ -61,36 +62,50 @@ impl EnvRunnerState {
     }
 }
 
-/// Columns have the environments as their first axis, so that joining is appending.
-fn join_states(left: EnvState, right: &EnvState) -> EnvState {
-    left.into_iter()
-        .map(|(name, column)| {
-            let joined = right.get(&name).map_or_else(|| column.clone(), |other| append(&column, other));
-            (name, joined)
-        })
-        .collect::<BTreeMap<_, _>>()
+/// Entries of one environment are named `index/…`; all others have the environments as their first axis.
+fn own_entry(name: &str) -> Option<(usize, &str)> {
+    let (index, rest) = name.split_once('/')?;
+    Some((index.parse().ok()?, rest))
 }
 
-fn append(left: &Column, right: &Column) -> Column {
-    let bytes = [left.to_le_bytes(), right.to_le_bytes()].concat();
-    Column::from_le_bytes(left.dtype(), &bytes).unwrap_or_else(|| left.clone())
-}
-
-fn split_state(state: &EnvState, range: &std::ops::Range<usize>, total: usize) -> Result<EnvState, Error> {
-    state
-        .iter()
-        .map(|(name, column)| {
-            let len = column.len() / total;
-            let part = column.as_ref().slice(range.start * len..range.end * len);
-            match part.filter(|_| len * total == column.len()) {
-                Some(part) => Ok((name.clone(), part.to_column())),
-                None => Err(Error::RunnerState {
-                    expected: format!("a multiple of {total} elements in environment state '{name}'"),
-                    found: column.len().to_string(),
-                }),
+/// Appends the right shard's environments, of which `left_envs` come before.
+fn join_states(mut left: EnvState, right: EnvState, left_envs: usize) -> EnvState {
+    for (name, column) in right {
+        match own_entry(&name) {
+            Some((index, rest)) => {
+                left.insert(format!("{}/{rest}", index + left_envs), column);
             }
-        })
-        .collect()
+            None => {
+                let joined = left.get(&name).and_then(|before| append(before, &column));
+                left.insert(name, joined.unwrap_or(column));
+            }
+        }
+    }
+    left
+}
+
+fn append(left: &Column, right: &Column) -> Option<Column> {
+    Column::from_le_bytes(left.dtype(), &[left.to_le_bytes(), right.to_le_bytes()].concat())
+}
+
+fn split_state(state: &EnvState, range: &Range<usize>, total: usize) -> Result<EnvState, Error> {
+    let mut part = EnvState::new();
+    for (name, column) in state {
+        if let Some((index, rest)) = own_entry(name) {
+            if range.contains(&index) {
+                part.insert(format!("{}/{rest}", index - range.start), column.clone());
+            }
+            continue;
+        }
+        let len = column.len() / total;
+        let slice = column.as_ref().slice(range.start * len..range.end * len);
+        let slice = slice.filter(|_| len * total == column.len()).ok_or_else(|| Error::RunnerState {
+            expected: format!("a multiple of {total} elements in environment state '{name}'"),
+            found: column.len().to_string(),
+        })?;
+        part.insert(name.clone(), slice.to_column());
+    }
+    Ok(part)
 }
 
 #[cfg(test)]
@@ -100,7 +115,10 @@ mod tests {
 
     fn shard(values: &[f64]) -> RunnerState {
         RunnerState {
-            env: Some(BTreeMap::from([("x".to_owned(), Column::F64(values.to_vec()))])),
+            env: Some(EnvState::from([
+                ("x".to_owned(), Column::F64(values.to_vec())),
+                ("0/own".to_owned(), Column::F64(vec![values[0]; 3])),
+            ])),
             steps: 7,
             current: values.iter().map(|&value| value as f32).collect(),
             episodes: vec![RunningEpisode::default(); values.len()],
@@ -113,6 +131,7 @@ mod tests {
         let parts = whole.split(&[1, 2]).unwrap();
         assert_eq!(parts[1].current, [2.0, 3.0]);
         assert_eq!(parts[1].env.as_ref().unwrap()["x"], Column::F64(vec![2.0, 3.0]));
+        assert_eq!(parts[1].env.as_ref().unwrap()["1/own"], Column::F64(vec![3.0; 3]));
         assert_eq!(parts[0].steps, 7);
     }
 }

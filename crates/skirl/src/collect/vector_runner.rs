@@ -46,15 +46,6 @@ pub struct VectorRunner {
     current: Vec<f32>,
 }
 
-/// Where the streams of a runner's environments start.
-#[derive(Debug, Clone, Copy)]
-pub struct RunnerSeeds {
-    /// Root of the environments' own generators.
-    pub env: StreamKey,
-    /// Root of the exploration streams.
-    pub explore: StreamKey,
-}
-
 /// What does not change from step to step.
 pub struct StepRules<'a> {
     /// The policy that acts.
@@ -73,7 +64,7 @@ impl VectorRunner {
         policy: &Policy,
         codec: ActionCodec,
         rewards: RewardConnector,
-        seeds: RunnerSeeds,
+        explore: StreamKey,
         normalized: bool,
     ) -> Self {
         let num_envs = env.num_envs();
@@ -81,7 +72,7 @@ impl VectorRunner {
         let width = observations.width();
         let links = Links::Rectangular { num_envs };
         Self {
-            keys: (0..num_envs).map(|index| seeds.explore.index((first_env + index) as u64)).collect(),
+            keys: (0..num_envs).map(|index| explore.index((first_env + index) as u64)).collect(),
             env_actions: vec![codec.column(num_envs)],
             outcomes: Outcomes::new(num_envs),
             episodes: vec![RunningEpisode::default(); num_envs],
@@ -111,12 +102,12 @@ impl VectorRunner {
     pub fn reset(&mut self, seeds: Option<StreamKey>, normalizer: Option<&Normalizer>) -> Result<(), Error> {
         for index in 0..self.num_envs {
             let global = self.first_env + index;
-            let seed = seeds.map(|key| key.index(global as u64).raw() >> 1);
+            let seed = seeds.map(|key| key.index(global as u64).0 >> 1);
             let env = &mut self.env;
             self.observations
                 .fill_row(index, &mut self.current, |columns| env.reset(index, seed, columns))
                 .map_err(|source| Error::env(global, 0, source))?;
-            self.episodes[index] = RunningEpisode { index: self.episodes[index].index, ..RunningEpisode::default() };
+            self.episodes[index].restart();
         }
         self.check_observations(0, None)?;
         let width = self.table.obs_width;
@@ -264,7 +255,7 @@ impl VectorRunner {
     }
 
     fn locate(&self, source: skirl_env::EnvError) -> Error {
-        Error::env(self.first_env + source.env_index().unwrap_or(0), self.steps, source)
+        Error::env(self.first_env + source.place().and_then(|place| place.env).unwrap_or(0), self.steps, source)
     }
 
     /// The rows of the last [`sample`](Self::sample).
