@@ -94,6 +94,12 @@ pub enum Error {
     /// The pipeline stopped with an error.
     #[error("{0}")]
     Pipeline(String),
+    /// The run was asked to stop.
+    #[error("stopped: {reason}")]
+    Stopped {
+        /// Who asked, and why.
+        reason: String,
+    },
     /// A checkpoint could not be written or read.
     #[error(transparent)]
     Checkpoint(#[from] crate::checkpoint::CheckpointError),

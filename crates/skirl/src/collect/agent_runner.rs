@@ -346,7 +346,7 @@ impl ModuleSlot {
             seen: SeenObservations::new(seen_rows, width, seen_rows > 0),
             acting: Vec::new(),
             tape: None,
-            scratch: policy.dist.scratch(FORWARD_ROWS),
+            scratch: policy.dist.scratch(),
             carried: None,
         }
     }
@@ -400,9 +400,9 @@ impl ModuleSlot {
             let actions = table.actions.view_mut(start, end);
             if explore {
                 let keys: Vec<StreamKey> = acting.iter().map(|&(env, agent)| envs[env].agents[agent].key).collect();
-                policy.dist.sample(outputs, &keys, counter, actions, &mut table.logp[start..end], &mut self.scratch);
+                policy.dist.sample(outputs, &keys, counter, actions, &mut table.logp[start..end], &mut self.scratch)?;
             } else {
-                policy.dist.mode(outputs, actions);
+                policy.dist.mode(outputs, actions, &mut self.scratch)?;
             }
             copy_rows(outputs, &mut table.dist_inputs[start * dist_width..end * dist_width]);
             copy_rows(tape.output(VALUE), &mut table.values[start..end]);

@@ -12,9 +12,10 @@ use super::agent_runner::{AgentRules, AgentRunner};
 use super::environments::Environments;
 use super::episodes::EpisodeRecord;
 use super::normalizer::Normalizer;
-use super::rewards::RewardConnector;
+use super::rewards::{RewardClip, RewardConnector};
 use super::runner_state::EnvRunnerState;
 use super::vector_runner::{StepRules, VectorRunner};
+use crate::config::{ClipRewards, CommonConfig, ObservationFilter};
 use crate::contract::{DEFAULT_MODULE_ID, ModuleId, ModuleRollout, Policies, Rollout};
 use crate::error::Error;
 use crate::publish::WeightBoard;
@@ -38,6 +39,29 @@ pub struct RunnerOptions {
     pub seed: StreamKey,
     /// Which module acts for an agent.
     pub mapping: PolicyMapping,
+}
+
+impl RunnerOptions {
+    /// What the configuration says, with streams under `seed`.
+    pub fn from_config(common: &CommonConfig, seed: StreamKey) -> Self {
+        let (environment, runners) = (&common.environment, &common.env_runners);
+        let clip = match environment.clip_rewards {
+            ClipRewards::Off => RewardClip::Off,
+            ClipRewards::Sign => RewardClip::Sign,
+            ClipRewards::Bound(bound) => RewardClip::Bound(bound),
+        };
+        let filter = runners.observation_filter == ObservationFilter::MeanStdFilter;
+        let multi_agent = common.multi_agent.clone();
+        Self {
+            rewards: RewardConnector { scale: environment.reward_scale, clip },
+            actions: ActionRules { normalize: environment.normalize_actions, clip: environment.clip_actions },
+            explore: runners.explore,
+            observation_clip: filter.then_some(runners.observation_filter_clip as f32),
+            seed,
+            // Agents without a policy were refused when the plan was made.
+            mapping: Arc::new(move |agent| multi_agent.policy_for(agent).unwrap_or(DEFAULT_MODULE_ID).to_owned()),
+        }
+    }
 }
 
 /// Steps environments with the newest published policy.
@@ -98,6 +122,11 @@ impl EnvRunner {
     /// The policies that act here.
     pub fn policies(&self) -> &Policies {
         &self.policies
+    }
+
+    /// Acts with these policies from now on.
+    pub fn set_policies(&mut self, policies: Policies) {
+        self.policies = policies;
     }
 
     /// Draw actions (`true`) or take the most likely ones from the next call of [`sample`](Self::sample) on.

@@ -79,7 +79,7 @@ impl VectorRunner {
             finished: Vec::new(),
             seen: SeenObservations::new(num_envs, width, normalized),
             tape: None,
-            scratch: policy.dist.scratch(num_envs.min(FORWARD_ROWS)),
+            scratch: policy.dist.scratch(),
             logp: vec![0.0; num_envs],
             table: ModuleRollout::new(width, policy.dist.num_inputs(), policy.empty_actions(), links),
             current: vec![0.0; num_envs * width],
@@ -145,9 +145,9 @@ impl VectorRunner {
             let actions = table.actions.view_mut(start, end);
             if rules.explore {
                 let keys = &keys[first..first + rows];
-                rules.policy.dist.sample(inputs, keys, self.steps, actions, &mut table.logp[start..end], scratch);
+                rules.policy.dist.sample(inputs, keys, self.steps, actions, &mut table.logp[start..end], scratch)?;
             } else {
-                rules.policy.dist.mode(inputs, actions);
+                rules.policy.dist.mode(inputs, actions, scratch)?;
             }
             copy_rows(inputs, &mut table.dist_inputs[start * dist_width..end * dist_width]);
             copy_rows(tape.output(VALUE), &mut table.values[start..end]);

@@ -5,9 +5,11 @@
 mod batch;
 mod explain;
 mod modules;
+mod tuned;
 
 pub use batch::BatchPlan;
-pub use modules::{ModulePlan, build_policy, distribution_for};
+pub use modules::{ModulePlan, build_optimizer, build_policy, distribution_for};
+pub use tuned::{tuned_config, tuned_configs};
 
 use std::collections::BTreeMap;
 
@@ -37,6 +39,8 @@ pub struct Plan {
     pub batch: BatchPlan,
     /// Stages, one line each.
     pub stages: Vec<String>,
+    /// Bytes of weights, optimizer state and one rollout.
+    pub memory: usize,
     /// A tuned configuration that ships for this environment, when another one was chosen.
     pub tuned: Option<String>,
 }
@@ -67,32 +71,35 @@ pub fn explain(config: &dyn AlgorithmConfig) -> Result<Plan, Error> {
     crate::algo::plan(config, spec, spaces)
 }
 
-/// Modules and the mapping of agents to them, checked against the spaces.
+/// Modules and the mapping of agents to them, checked against the spaces. `options_of` gives a module's own network options.
 pub fn plan_modules(
     common: &CommonConfig,
     agents: &[AgentSpaces],
+    options_of: &dyn Fn(&str) -> Result<RlModuleOptions, Error>,
 ) -> Result<(Vec<(String, ModuleId)>, BTreeMap<ModuleId, ModulePlan>), Error> {
     let mut mapping = Vec::new();
     let mut modules: BTreeMap<ModuleId, ModulePlan> = BTreeMap::new();
     for agent in agents {
-        let id = common.multi_agent.policy_for(&agent.agent).map(str::to_owned).ok_or_else(|| Error::Mismatch {
-            what: format!("the policy of agent '{}'", agent.agent),
-            expected: "an entry in multi_agent.policy_mapping".to_owned(),
-            found: "none that matches".to_owned(),
-            remedy: "Add the agent, a pattern, or '*' to multi_agent.policy_mapping".to_owned(),
-        })?;
+        let id = module_for(common, &agent.agent)?;
         mapping.push((agent.agent.clone(), id.clone()));
         match modules.get(&id) {
             Some(known) => known.check_spaces(&id, agent)?,
             None => {
                 let trained = common.multi_agent.is_trained(&id);
-                modules.insert(id, ModulePlan::new(&module_options(common), agent, trained)?);
+                let module = ModulePlan::new(&options_of(&id)?, agent, trained)?;
+                modules.insert(id, module);
             }
         }
     }
     Ok((mapping, modules))
 }
 
-fn module_options(common: &CommonConfig) -> RlModuleOptions {
-    common.rl_module.clone()
+/// The module that acts for an agent.
+pub fn module_for(common: &CommonConfig, agent: &str) -> Result<ModuleId, Error> {
+    common.multi_agent.policy_for(agent).map(str::to_owned).ok_or_else(|| Error::Mismatch {
+        what: format!("the policy of agent '{agent}'"),
+        expected: "an entry in multi_agent.policy_mapping".to_owned(),
+        found: "none that matches".to_owned(),
+        remedy: "Add the agent, a pattern, or '*' to multi_agent.policy_mapping".to_owned(),
+    })
 }

@@ -9,7 +9,7 @@
 
 use std::ops::Range;
 
-use skirl_nn::distributions::{DistScratch, Evaluated};
+use skirl_nn::distributions::{DistScratch, Evaluated, EvaluatedGrad};
 use skirl_nn::kernels::vmath;
 use skirl_nn::matrix::Mat;
 use skirl_nn::tape::Tape;
@@ -62,7 +62,7 @@ impl Loss for PpoLoss {
     fn scratch(&self, policy: &Policy, max_rows: usize) -> PpoScratch {
         let column = || vec![0.0; max_rows];
         PpoScratch {
-            dist: policy.dist.scratch(max_rows),
+            dist: policy.dist.scratch(),
             logp: column(),
             ratio: column(),
             entropy: column(),
@@ -92,7 +92,7 @@ impl Loss for PpoLoss {
         let old = (self.kl_coeff != 0.0).then_some(old);
         let PpoScratch { dist, logp, ratio, entropy, kl, d_logp, d_entropy, d_kl } = scratch;
         let evaluated = Evaluated { logp: &mut logp[..n], entropy: &mut entropy[..n], kl: &mut kl[..n] };
-        policy.dist.evaluate(tape.output(DIST_INPUTS), actions, old, evaluated, dist);
+        policy.dist.evaluate(tape.output(DIST_INPUTS), actions, old, evaluated, dist)?;
         let advantages = &batch.advantages[rows.clone()];
         self.surrogate(&logp[..n], &batch.logp[rows.clone()], advantages, &mut ratio[..n], &mut d_logp[..n], stats);
         d_logp[..n].iter_mut().for_each(|d| *d *= context.inverse_rows);
@@ -101,7 +101,8 @@ impl Loss for PpoLoss {
         stats[3] += skirl_math::stats::sum(&entropy[..n]);
         stats[4] += if old.is_some() { skirl_math::stats::sum(&kl[..n]) } else { 0.0 };
         let (inputs, d_inputs) = tape.output_and_gradient(DIST_INPUTS);
-        policy.dist.backward(inputs, actions, old, &d_logp[..n], &d_entropy[..n], &d_kl[..n], d_inputs, dist);
+        let d_out = EvaluatedGrad { logp: &d_logp[..n], entropy: &d_entropy[..n], kl: &d_kl[..n] };
+        policy.dist.backward(inputs, actions, old, d_out, d_inputs, dist)?;
         self.value_loss(context, rows, tape, stats);
         Ok(())
     }
