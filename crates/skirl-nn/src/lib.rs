@@ -1,7 +1,9 @@
 //! Native neural networks for skirl.
 
+pub mod distributions;
 mod error;
 pub mod kernels;
+pub mod matrix;
 pub mod simd;
 
 pub use error::NnError;
