@@ -33,12 +33,14 @@ pub mod env_config;
 mod episode_clock;
 mod error;
 mod multi_agent;
+pub mod probe;
 pub mod registry;
 mod row;
 pub mod seeding;
 pub mod space;
 pub mod state;
 mod suggest;
+mod two_cart_poles;
 mod vector;
 pub mod wrappers;
 
@@ -55,4 +57,5 @@ pub use registry::{
 pub use row::{Row, RowRef};
 pub use seeding::Generator;
 pub use space::{BoxSpace, Discrete, Leaf, MultiDiscrete, Space, SpaceError};
+pub use two_cart_poles::TwoCartPoles;
 pub use vector::{Outcomes, VectorEnv, Vectorized};

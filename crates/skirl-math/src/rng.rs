@@ -55,6 +55,12 @@ pub const fn unit_f64(word: u64) -> f64 {
     (word >> 11) as f64 * (1.0 / 9_007_199_254_740_992.0)
 }
 
+/// The `k`-th word that follows from the first word of a counter: `key.word_at(c, k) == kth_word(key.word(c), k)`.
+#[inline(always)]
+pub const fn kth_word(first: u64, k: u64) -> u64 {
+    if k == 0 { first } else { mix(first.wrapping_add(k.wrapping_mul(PHI))) }
+}
+
 /// The name of a stream: a node of the randomness tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StreamKey(pub u64);
@@ -91,8 +97,7 @@ impl StreamKey {
     /// The `k`-th word at `counter`, for draws that need several (one per action dimension). `word_at(c, 0) == word(c)`.
     #[inline(always)]
     pub const fn word_at(self, counter: u64, k: u64) -> u64 {
-        let first = self.word(counter);
-        if k == 0 { first } else { mix(first.wrapping_add(k.wrapping_mul(PHI))) }
+        kth_word(self.word(counter), k)
     }
 
     /// A sequential reader of this stream, starting at counter 0.

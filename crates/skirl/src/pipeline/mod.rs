@@ -31,6 +31,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+/// Runs the listings of the long form with the doc tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../../docs/pipelines.md")]
+struct LongForm;
+
 mod builder;
 mod check;
 mod context;
