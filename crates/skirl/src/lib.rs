@@ -1,1 +1,3 @@
 //! The skirl engine.
+
+pub mod report;
