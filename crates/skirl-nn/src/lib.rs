@@ -2,8 +2,10 @@
 
 pub mod distributions;
 mod error;
+pub mod init;
 pub mod kernels;
 pub mod matrix;
+pub mod optim;
 pub mod simd;
 
 pub use error::NnError;
