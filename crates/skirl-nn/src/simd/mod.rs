@@ -59,8 +59,10 @@ use sealed::Sealed;
 pub trait Simd: Copy + Sealed + 'static {
     /// Sixteen `f32`.
     type V: Copy;
-    /// Most vectors a register tile may be wide.
+    /// Most vectors a tall register tile is wide.
     const TILE_VECTORS: usize;
+    /// Most vectors of sums that a register tile keeps in registers.
+    const TILE_ACCUMULATORS: usize;
     /// Which instruction set this is.
     const ISA: Isa;
 
@@ -104,7 +106,7 @@ pub trait Simd: Copy + Sealed + 'static {
     fn abs(self, a: Self::V) -> Self::V;
     /// Magnitude of `a` with the sign of `b`.
     fn copysign(self, a: Self::V, b: Self::V) -> Self::V;
-    /// To the nearest integer, ties to even.
+    /// To the nearest integer, ties to even, for `|a| < 2^22`.
     fn round(self, a: Self::V) -> Self::V;
     /// `2^n` for integral `n` in `[-126, 127]`.
     fn exp2_integer(self, n: Self::V) -> Self::V;

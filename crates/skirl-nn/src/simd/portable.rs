@@ -50,6 +50,8 @@ impl Sealed for Portable {}
 impl Simd for Portable {
     type V = V;
     const TILE_VECTORS: usize = 1;
+    // 16 registers of 4 lanes on x86-64, 32 on aarch64.
+    const TILE_ACCUMULATORS: usize = if cfg!(target_arch = "aarch64") { 4 } else { 2 };
     const ISA: Isa = Isa::Portable;
 
     #[inline(always)]

@@ -54,6 +54,7 @@ impl Sealed for Avx512 {}
 impl Simd for Avx512 {
     type V = __m512;
     const TILE_VECTORS: usize = 4;
+    const TILE_ACCUMULATORS: usize = 24;
     const ISA: Isa = Isa::Avx512;
 
     #[inline(always)]
@@ -169,6 +170,7 @@ impl Sealed for Avx2 {}
 impl Simd for Avx2 {
     type V = Pair;
     const TILE_VECTORS: usize = 1;
+    const TILE_ACCUMULATORS: usize = 6;
     const ISA: Isa = Isa::Avx2;
 
     #[inline(always)]
