@@ -5,14 +5,18 @@
 //! - [`kernels`]: products, activations, layer normalisation and their reverses on slices and matrices;
 //! - [`ParamStore`], [`Grads`]: one flat array each, addressed by stable names;
 //! - [`Tape`], [`Module`]: a function with a reverse, and the memory of one call;
-//! - [`Mlp`], [`ActorCritic`]: the native modules.
+//! - [`Mlp`], [`ActorCritic`]: the native modules;
+//! - [`distributions`]: actions drawn from a module's output, their log-probabilities and gradients;
+//! - [`optim`]: optimizers and gradient clipping; [`init`](mod@init): initial weights.
 
 pub mod distributions;
 mod error;
+pub mod init;
 pub mod kernels;
 mod matrix;
 mod module;
 mod modules;
+pub mod optim;
 mod params;
 pub mod simd;
 mod tape;
