@@ -1,3 +1,4 @@
 //! The skirl engine.
 
+pub mod checkpoint;
 pub mod report;
