@@ -74,10 +74,10 @@ impl<'a> Reader<'a> {
 
     fn count(&mut self, more: usize, span: &Span) -> Result<(), SyntaxError> {
         self.values = self.values.saturating_add(more);
-        match self.values > MAX_VALUES {
-            true => Err(error(format!("more than {MAX_VALUES} values, counting what aliases repeat"), span)),
-            false => Ok(()),
+        if self.values > MAX_VALUES {
+            return Err(error(format!("more than {MAX_VALUES} values, counting what aliases repeat"), span));
         }
+        Ok(())
     }
 
     fn value(&mut self, event: Event<'a>, span: &Span) -> Result<Value, SyntaxError> {
@@ -107,13 +107,9 @@ impl<'a> Reader<'a> {
             return Err(error("the alias refers to a value that is not complete", span));
         };
         let size = *size;
-        // Counted before it is copied.
-        let total = self.values.saturating_add(size);
-        if total > MAX_VALUES {
-            return Err(error(format!("more than {MAX_VALUES} values, counting what aliases repeat"), span));
-        }
-        self.values = total;
-        Ok(value.clone())
+        let value = value.clone();
+        self.count(size, span)?;
+        Ok(value)
     }
 
     fn enter(&mut self, key: &str, span: &Span) -> Result<(), SyntaxError> {
