@@ -6,6 +6,8 @@
 
 
 
+use skirl_nn::FlushDenormals;
+
 use crate::error::Error;
 
 /// Threads that share the work of one run; with one thread everything runs on the caller.
@@ -78,8 +80,3 @@ mod tests {
         }
     }
 }
-
-/// TEMPORARY
-pub struct FlushDenormals;
-impl FlushDenormals { /// x
-pub fn new() -> Self { Self } }

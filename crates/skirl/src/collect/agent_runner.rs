@@ -71,6 +71,7 @@ struct ModuleSlot {
 }
 
 /// The parts that do not change during a rollout.
+#[derive(Debug)]
 pub struct AgentRules<'a> {
     /// Policies by module id.
     pub policies: &'a Policies,

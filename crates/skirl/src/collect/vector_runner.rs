@@ -41,13 +41,13 @@ pub struct VectorRunner {
     finished: Vec<EpisodeRecord>,
     tape: Option<Tape>,
     scratch: DistScratch,
-    logp: Vec<f32>,
     table: ModuleRollout,
     /// The first block of the next rollout, `[num_envs, obs_width]`.
     current: Vec<f32>,
 }
 
 /// What does not change from step to step.
+#[derive(Debug)]
 pub struct StepRules<'a> {
     /// The policy that acts.
     pub policy: &'a Policy,
@@ -81,7 +81,6 @@ impl VectorRunner {
             seen: SeenObservations::new(num_envs, width, normalized),
             tape: None,
             scratch: policy.dist.scratch(),
-            logp: vec![0.0; num_envs],
             table: ModuleRollout::new(width, policy.dist.num_inputs(), policy.empty_actions(), links),
             current: vec![0.0; num_envs * width],
             steps: 0,

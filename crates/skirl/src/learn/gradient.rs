@@ -16,7 +16,7 @@ pub const CHUNK_ROWS: usize = 64;
 pub const SEGMENTS: usize = 8;
 
 /// The buffers of one run of chunks.
-pub struct Segment<S> {
+struct Segment<S> {
     tape: Tape,
     scratch: S,
     grads: Grads,
