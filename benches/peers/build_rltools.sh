@@ -3,9 +3,10 @@
 #
 #   build_rltools.sh VENV OUT_DIR
 #
-# OUT_DIR gets four programs: rltools_common (8 x 256, 4 epochs, tanh), rltools_shipped (RLtools' own settings),
-# rltools_common_relu (the common protocol with RLtools' own activation) and rltools_noblas (no MKL: shows how
-# slow the silent fallback is). The first three count the calls of cblas_sgemm and fail when MKL is not used.
+# OUT_DIR gets rltools_common (8 x 256, 4 epochs, tanh), rltools_common_relu (the same with RLtools' own activation)
+# and rltools_shipped (RLtools' own settings), each with MKL and, as ..._openblas, with numpy's OpenBLAS; and
+# rltools_noblas (plain loops: shows how slow the silent fallback is). All but the last count the calls of
+# cblas_sgemm and fail when there are too few.
 set -eu
 venv=${1:?usage: build_rltools.sh VENV OUT_DIR}
 out=${2:?usage: build_rltools.sh VENV OUT_DIR}
@@ -20,7 +21,9 @@ mkdir -p "$out"
 # -Ofast and -march=native are what RLtools' own benchmark builds use.
 flags="-std=c++17 -Ofast -march=native -m64 -fno-math-errno -I$headers -DRL_TOOLS_DISABLE_TENSORBOARD"
 mkl="-I$venv/include -DRL_TOOLS_BACKEND_ENABLE_MKL -DMKL_ILP64 -DCOUNT_SGEMM -Wl,--wrap=cblas_sgemm"
-libs="$lib/libmkl_intel_ilp64.so.3 $lib/libmkl_sequential.so.3 $lib/libmkl_core.so.3 -Wl,-rpath,$lib -lpthread -lm -ldl"
+mkl_libs="$lib/libmkl_intel_ilp64.so.3 $lib/libmkl_sequential.so.3 $lib/libmkl_core.so.3 -Wl,-rpath,$lib"
+openblas_lib=$(ls "$site"/numpy.libs/libscipy_openblas64_*.so)
+openblas_libs="$openblas_lib -Wl,-rpath,$site/numpy.libs"
 
 build() { # NAME, then switches
     name=$1
@@ -30,12 +33,17 @@ build() { # NAME, then switches
     ${CXX:-g++} $flags "$@" "$here/rltools_ppo_pendulum.cpp" -o "$out/$name" $extra
 }
 
-extra=$libs
-# shellcheck disable=SC2086
-build rltools_common $mkl
-# shellcheck disable=SC2086
-build rltools_shipped $mkl -DSHIPPED
-# shellcheck disable=SC2086
-build rltools_common_relu $mkl -DACTIVATION=RELU
+for variant in common "common_relu -DACTIVATION=RELU" "shipped -DSHIPPED"; do
+    # shellcheck disable=SC2086
+    set -- $variant
+    variant_name=$1
+    shift
+    extra="$mkl_libs -lpthread -lm -ldl"
+    # shellcheck disable=SC2086
+    build "rltools_$variant_name" $mkl "$@"
+    extra="$openblas_libs -lpthread -lm -ldl"
+    # shellcheck disable=SC2086
+    build "rltools_${variant_name}_openblas" $mkl -DOPENBLAS "$@"
+done
 extra="-lpthread"
 build rltools_noblas -DRL_TOOLS_BACKEND_DISABLE_BLAS

@@ -4,7 +4,9 @@
 //   SHIPPED          RLtools' own Pendulum settings (4 environments x 1024 steps, 2 epochs, ReLU) instead of the
 //                    common protocol (8 x 256, 4 epochs, tanh)
 //   ACTIVATION=NAME  FAST_TANH (the common protocol's default), TANH or RELU
-//   COUNT_SGEMM      the build wraps cblas_sgemm, so that the run can prove that MKL did the work
+//   COUNT_SGEMM      the build wraps cblas_sgemm, so that the run can prove that the BLAS did the work
+//   OPENBLAS         hands the same products to the OpenBLAS that numpy ships: on processors that are not Intel's, MKL
+//                    keeps to its AVX2 kernels, and OpenBLAS may be the faster of the two
 //
 // Command line: [--steps N] [--solve] [--seed S]. Prints one JSON line.
 
@@ -33,6 +35,7 @@
 #include <cstring>
 #include <ctime>
 #include <string>
+#include <unistd.h>
 
 #ifndef ACTIVATION
 #ifdef SHIPPED
@@ -48,16 +51,25 @@ namespace rlt = rl_tools;
 
 static std::uint64_t sgemm_calls = 0;
 #ifdef COUNT_SGEMM
+#ifdef OPENBLAS
+#define REAL_SGEMM scipy_cblas_sgemm64_ // numpy's build: 64-bit integers, like MKL's ilp64
+#define BLAS_NAME "openblas"
+#else
+#define REAL_SGEMM __real_cblas_sgemm
+#define BLAS_NAME "mkl"
+#endif
 // The linker's --wrap sends every call of cblas_sgemm here.
-extern "C" void __real_cblas_sgemm(const CBLAS_LAYOUT, const CBLAS_TRANSPOSE, const CBLAS_TRANSPOSE, const MKL_INT, const MKL_INT,
+extern "C" void REAL_SGEMM(const CBLAS_LAYOUT, const CBLAS_TRANSPOSE, const CBLAS_TRANSPOSE, const MKL_INT, const MKL_INT,
                                    const MKL_INT, const float, const float*, const MKL_INT, const float*, const MKL_INT,
                                    const float, float*, const MKL_INT);
 extern "C" void __wrap_cblas_sgemm(const CBLAS_LAYOUT layout, const CBLAS_TRANSPOSE ta, const CBLAS_TRANSPOSE tb, const MKL_INT m,
                                    const MKL_INT n, const MKL_INT k, const float alpha, const float* a, const MKL_INT lda,
                                    const float* b, const MKL_INT ldb, const float beta, float* c, const MKL_INT ldc) {
     sgemm_calls++;
-    __real_cblas_sgemm(layout, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+    REAL_SGEMM(layout, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
 }
+#else
+#define BLAS_NAME "none"
 #endif
 
 using DEVICE = rlt::devices::DEVICE_FACTORY<>;
@@ -183,14 +195,30 @@ static Outcome train(const Options& options) {
     return outcome;
 }
 
+#ifdef OPENBLAS
+// OpenBLAS reads its settings when it is loaded, before main: set them and start over. One thread; and AVX-512 kernels
+// where the processor has them, which it does not always choose by itself on a processor younger than it is.
+static void restart_with_one_openblas_thread(char** argv) {
+    if (std::getenv("OPENBLAS_NUM_THREADS") != nullptr) return;
+    setenv("OPENBLAS_NUM_THREADS", "1", 1);
+    if (__builtin_cpu_supports("avx512f")) setenv("OPENBLAS_CORETYPE", "SKYLAKEX", 0);
+    execv("/proc/self/exe", argv);
+    std::perror("cannot restart");
+    std::exit(1);
+}
+#endif
+
 int main(int argc, char** argv) {
     const Options options = parse(argc, argv);
+#ifdef OPENBLAS
+    restart_with_one_openblas_thread(argv);
+#endif
     const Outcome outcome = train(options);
     // One critic and one actor update for every minibatch, each with at least one product forward and one back.
     const TI updates = outcome.env_steps / Parameters::BATCH_SIZE * Parameters::EPOCHS;
 #ifdef COUNT_SGEMM
     if (outcome.sgemm_calls < 4 * updates) {
-        std::fprintf(stderr, "MKL did not do the work: %llu calls of cblas_sgemm for %llu updates\n",
+        std::fprintf(stderr, "the BLAS did not do the work: %llu calls of cblas_sgemm for %llu updates\n",
                      static_cast<unsigned long long>(outcome.sgemm_calls), static_cast<unsigned long long>(updates));
         return 1;
     }
@@ -203,7 +231,7 @@ int main(int argc, char** argv) {
     const char* protocol = "common";
 #endif
     std::printf("{\"peer\": \"rltools\", \"task\": \"ppo_pendulum\", \"protocol\": \"%s\", \"activation\": \"%s\", "
-                "\"threads\": 1, \"env_steps\": %llu, \"wall_s\": %.4f, \"cpu_s\": %.4f, \"steps_per_s\": %.1f, "
+                "\"blas\": \"" BLAS_NAME "\", \"threads\": 1, \"env_steps\": %llu, \"wall_s\": %.4f, \"cpu_s\": %.4f, \"steps_per_s\": %.1f, "
                 "\"steps_per_cpu_s\": %.1f, \"solved_at_steps\": %s, \"solved_at_wall_s\": %s, \"seed\": %llu, "
                 "\"greedy_return\": %.2f, \"sgemm_calls_per_update\": %.2f}\n",
                 protocol, STRINGIFY(ACTIVATION), static_cast<unsigned long long>(outcome.env_steps), outcome.wall,
