@@ -17,10 +17,15 @@ from dataclasses import dataclass, field
 RETURN_WINDOW = 100
 
 
-def limit_threads(num_threads: int) -> None:
-    """Bounds the thread pools of OpenMP, MKL and OpenBLAS; must run before numpy or torch is imported."""
+def prepare_libraries(num_threads: int) -> None:
+    """Bounds the thread pools of OpenMP, MKL and OpenBLAS and lets OpenBLAS choose its kernels by the processor.
+
+    Must run before numpy or torch is imported: the libraries read the environment when they are loaded.
+    """
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = str(num_threads)
+    for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
+        os.environ.pop(name, None)
 
 
 def num_threads_from_argv() -> int:
@@ -30,7 +35,7 @@ def num_threads_from_argv() -> int:
     return parser.parse_known_args()[0].threads
 
 
-limit_threads(num_threads_from_argv())
+prepare_libraries(num_threads_from_argv())
 
 
 def parser(description: str, tasks: list[str], default_steps: int) -> argparse.ArgumentParser:

@@ -196,12 +196,14 @@ static Outcome train(const Options& options) {
 }
 
 #ifdef OPENBLAS
-// OpenBLAS reads its settings when it is loaded, before main: set them and start over. One thread; and AVX-512 kernels
-// where the processor has them, which it does not always choose by itself on a processor younger than it is.
+// OpenBLAS reads its settings when it is loaded, before main: set them and start over. One thread; and kernels of its
+// own choice, whatever this shell's environment may say.
 static void restart_with_one_openblas_thread(char** argv) {
-    if (std::getenv("OPENBLAS_NUM_THREADS") != nullptr) return;
+    if (std::getenv("RLTOOLS_RESTARTED") != nullptr) return;
+    setenv("RLTOOLS_RESTARTED", "1", 1);
     setenv("OPENBLAS_NUM_THREADS", "1", 1);
-    if (__builtin_cpu_supports("avx512f")) setenv("OPENBLAS_CORETYPE", "SKYLAKEX", 0);
+    unsetenv("OPENBLAS_CORETYPE");
+    unsetenv("OPENBLAS_L2_SIZE");
     execv("/proc/self/exe", argv);
     std::perror("cannot restart");
     std::exit(1);
