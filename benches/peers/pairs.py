@@ -45,7 +45,10 @@ def run(command: str) -> dict:
     environment, words = split_command(command)
     with tempfile.TemporaryFile("w+") as stdout, tempfile.TemporaryFile("w+") as stderr:
         start = time.perf_counter()
-        process = subprocess.Popen(words, stdout=stdout, stderr=stderr, stdin=subprocess.DEVNULL, env=environment)
+        try:
+            process = subprocess.Popen(words, stdout=stdout, stderr=stderr, stdin=subprocess.DEVNULL, env=environment)
+        except OSError as error:
+            raise SystemExit(f"{command}\ncannot be started: {error}") from error
         _, status, usage = os.wait4(process.pid, 0)
         wall_s = time.perf_counter() - start
         process.returncode = os.waitstatus_to_exitcode(status)
