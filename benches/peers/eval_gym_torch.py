@@ -29,7 +29,8 @@ def make_vector_env(args):
 
 
 def mlp(num_in: int, hidden: int, num_out: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(num_in, hidden), nn.Tanh(), nn.Linear(hidden, hidden), nn.Tanh(), nn.Linear(hidden, num_out))
+    return nn.Sequential(nn.Linear(num_in, hidden), nn.Tanh(), nn.Linear(hidden, hidden), nn.Tanh(),
+                         nn.Linear(hidden, num_out))
 
 
 class Policy:

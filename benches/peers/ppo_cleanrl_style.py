@@ -191,7 +191,8 @@ class Trainer:
             self.update()
 
 
-def train(task: PpoTask, seed: int, env_steps: int, stop_when_solved: bool) -> tuple[int, measure.Clock, measure.SolveWatch]:
+def train(task: PpoTask, seed: int, env_steps: int,
+          stop_when_solved: bool) -> tuple[int, measure.Clock, measure.SolveWatch]:
     trainer = Trainer(task, seed)
     clock = measure.Clock()
     watch = measure.SolveWatch(task.solved_return, clock)

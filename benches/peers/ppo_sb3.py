@@ -49,7 +49,8 @@ def make_model(task: PpoTask, seed: int, env_steps: int) -> PPO:
     )
 
 
-def train(task: PpoTask, seed: int, env_steps: int, stop_when_solved: bool) -> tuple[int, measure.Clock, measure.SolveWatch]:
+def train(task: PpoTask, seed: int, env_steps: int,
+          stop_when_solved: bool) -> tuple[int, measure.Clock, measure.SolveWatch]:
     model = make_model(task, seed, env_steps)
     clock = measure.Clock()
     watch = measure.SolveWatch(task.solved_return, clock)

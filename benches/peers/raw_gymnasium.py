@@ -54,7 +54,8 @@ def main() -> None:
         clock = step_single(ENV_IDS[env_name], num_steps, args.seed)
     else:
         mode = {"sync": "sync", "native": "vector_entry_point"}[manner]
-        clock = step_vector(gym.make_vec(ENV_IDS[env_name], num_envs=num_envs, vectorization_mode=mode), num_steps, args.seed)
+        envs = gym.make_vec(ENV_IDS[env_name], num_envs=num_envs, vectorization_mode=mode)
+        clock = step_vector(envs, num_steps, args.seed)
     measure.emit(measure.record("gymnasium", args.task, args, num_steps * num_envs, clock, num_envs=num_envs))
 
 
