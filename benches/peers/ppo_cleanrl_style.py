@@ -163,6 +163,7 @@ class Trainer:
         log_ratio = logp - batch["logp"]
         ratio = log_ratio.exp()
         with torch.no_grad():
+            # Two estimates of the KL divergence, computed for its log and counted here for their cost alone.
             (-log_ratio).mean()
             ((ratio - 1) - log_ratio).mean()
             clipped_share = ((ratio - 1.0).abs() > clip).float().mean().item()
