@@ -34,7 +34,7 @@ impl Workers {
         match &self.pool {
             Some(pool) if items.len() > 1 => pool.install(|| split(items, 0, &work)),
             _ => {
-                let _flush = FlushDenormals::new();
+                let _flush = FlushDenormals::enable();
                 for (index, item) in items.iter_mut().enumerate() {
                     work(index, item);
                 }
@@ -48,7 +48,7 @@ fn build_pool(num_threads: usize) -> Result<rayon::ThreadPool, Error> {
         .num_threads(num_threads)
         .thread_name(|index| format!("skirl-{index}"))
         // The guard is leaked on purpose: the thread keeps flush-to-zero until it ends.
-        .start_handler(|_| std::mem::forget(FlushDenormals::new()))
+        .start_handler(|_| std::mem::forget(FlushDenormals::enable()))
         .build()
         .map_err(|source| Error::Threads { num_threads, reason: source.to_string() })
 }

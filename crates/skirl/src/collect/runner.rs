@@ -181,7 +181,7 @@ impl EnvRunner {
                 join_shards(shards, &self.policies, steps)?
             }
             Kind::Agents(runner) => {
-                let _flush = skirl_nn::FlushDenormals::new();
+                let _flush = skirl_nn::FlushDenormals::enable();
                 let rules = AgentRules {
                     policies: &self.policies,
                     normalizers: &self.normalizers,
