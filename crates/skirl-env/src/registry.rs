@@ -11,7 +11,7 @@ use crate::error::EnvError;
 use crate::multi_agent::{MultiAgentEnv, SingleAsMulti};
 use crate::space::Space;
 use crate::vector::{VectorEnv, Vectorized};
-use crate::wrappers::{MultiTimeLimit, TimeLimit};
+use crate::wrappers::{MultiTimeLimit, OrderEnforcing, TimeLimit};
 
 /// What a constructor of environments is told.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -279,8 +279,8 @@ pub fn make_with(name: &str, context: &EnvContext) -> Result<Box<dyn Env>, EnvEr
     };
     let env = one(context)?;
     Ok(match limit {
-        Some(limit) => Box::new(TimeLimit::new(env, limit)),
-        None => env,
+        Some(limit) => Box::new(OrderEnforcing::new(TimeLimit::new(env, limit))),
+        None => Box::new(OrderEnforcing::new(env)),
     })
 }
 
