@@ -37,20 +37,12 @@ impl EnvContext {
 }
 
 /// Environments in the form that fits them.
+#[derive(Debug)]
 pub enum AnyEnv {
     /// One agent each.
     Single(Box<dyn VectorEnv>),
     /// Several agents each.
     Multi(Vec<Box<dyn MultiAgentEnv>>),
-}
-
-impl std::fmt::Debug for AnyEnv {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            AnyEnv::Single(env) => write!(formatter, "Single({} environments)", env.num_envs()),
-            AnyEnv::Multi(envs) => write!(formatter, "Multi({} environments)", envs.len()),
-        }
-    }
 }
 
 type SingleConstructor = Arc<dyn Fn(&EnvContext) -> Result<Box<dyn Env>, EnvError> + Send + Sync>;
