@@ -1,4 +1,5 @@
-//! Initial weights. Every parameter draws from its own stream, named after it, so adding a layer changes no other.
+//! Initial weights. Every parameter draws from its own stream, named after it, so adding a layer changes no
+//! other.
 //!
 //! ```
 //! use skirl_math::rng::StreamKey;
@@ -11,14 +12,16 @@
 
 use skirl_math::rng::{Stream, StreamKey};
 
-/// How the elements of one parameter are drawn. `fan_in` is the number of inputs of a unit, `fan_out` the number of units.
+/// How the elements of one parameter are drawn. `fan_in` is the number of inputs of a unit, `fan_out` the
+/// number of units.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Init {
     /// All zero.
     Zeros,
     /// All equal.
     Constant(f32),
-    /// What PyTorch's `nn.Linear` does to weight and bias: uniform within ±1/√fan_in (for a bias: of its weight).
+    /// What PyTorch's `nn.Linear` does to weight and bias: uniform within ±1/√fan_in (for a bias: of its
+    /// weight).
     LinearDefault,
     /// Uniform within ±gain·√(6/(fan_in + fan_out)) (Glorot and Bengio 2010).
     XavierUniform {
@@ -40,8 +43,8 @@ pub enum Init {
         /// Factor.
         gain: f32,
     },
-    /// A uniformly (Haar) distributed matrix whose rows, or columns if there are more rows than columns, are orthogonal and of
-    /// length `gain` (Saxe et al. 2014).
+    /// A uniformly (Haar) distributed matrix whose rows, or columns if there are more rows than columns, are
+    /// orthogonal and of length `gain` (Saxe et al. 2014).
     Orthogonal {
         /// Factor.
         gain: f32,
@@ -54,8 +57,9 @@ pub enum Init {
 }
 
 impl Init {
-    /// Fills a parameter of this shape: `[fan_out, fan_in]` row-major for a weight, `[fan_out]` for a bias, whose
-    /// `fan_in` is its weight's. Orthogonal and normc are for weights; a bias they fill with zeros, as is usual.
+    /// Fills a parameter of this shape: `[fan_out, fan_in]` row-major for a weight, `[fan_out]` for a bias,
+    /// whose `fan_in` is its weight's. Orthogonal and normc are for weights; a bias they fill with zeros, as
+    /// is usual.
     pub fn fill(self, key: StreamKey, shape: &[usize], fan_in: usize, out: &mut [f32]) {
         let mut stream = key.stream();
         let fan_out = shape.first().copied().unwrap_or(1);
@@ -114,8 +118,9 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
     sums.iter().sum()
 }
 
-/// The shorter side's vectors of a normal matrix, orthonormalised in f64 by modified Gram–Schmidt: the Q of its QR factorisation with
-/// a positive diagonal of R, which is what makes Q uniformly distributed (Mezzadri 2007).
+/// The shorter side's vectors of a normal matrix, orthonormalised in f64 by modified Gram–Schmidt: the Q of
+/// its QR factorisation with a positive diagonal of R, which is what makes Q uniformly distributed (Mezzadri
+/// 2007).
 fn orthogonal(stream: &mut Stream, gain: f32, rows: usize, cols: usize, out: &mut [f32]) {
     let (count, len) = (rows.min(cols), rows.max(cols));
     let mut vectors: Vec<f64> = (0..count * len).map(|_| stream.normal()).collect();

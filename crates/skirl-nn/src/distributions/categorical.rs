@@ -10,10 +10,11 @@ use crate::NnError;
 use crate::matrix::{Mat, MatMut};
 use crate::simd::{self, Kernel, LANES, Simd, dispatch};
 
-/// Several independent categorical choices: component `c` is an index below `sizes[c]`. Inputs are the components' logits one after the other.
+/// Several independent categorical choices: component `c` is an index below `sizes[c]`. Inputs are the
+/// components' logits one after the other.
 ///
-/// Sampling inverts the cumulative distribution with one 24-bit uniform per component, so probabilities are resolved to
-/// 2⁻²⁴: ample for thousands of choices, coarse beyond 10⁵.
+/// Sampling inverts the cumulative distribution with one 24-bit uniform per component, so probabilities are
+/// resolved to 2⁻²⁴: ample for thousands of choices, coarse beyond 10⁵.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MultiCategorical {
     ranges: Vec<Range<usize>>,
@@ -42,7 +43,8 @@ impl MultiCategorical {
     }
 }
 
-/// One choice among `n`, from its logits. Actions are indices from 0; a space that starts elsewhere adds its start outside.
+/// One choice among `n`, from its logits. Actions are indices from 0; a space that starts elsewhere adds its
+/// start outside.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Categorical(MultiCategorical);
 
@@ -59,7 +61,8 @@ impl Categorical {
 /// Logits below this count as masked. Finite, so that zero probability times it is zero.
 const MASKED: f32 = -1e30;
 
-/// Turns logits into log-probabilities, in place, and probabilities. Masked choices get probability exactly 0.
+/// Turns logits into log-probabilities, in place, and probabilities. Masked choices get probability exactly
+/// 0.
 ///
 /// Subtracting the largest logit before the logarithm of the sum keeps full precision even for logits of 1e4.
 #[inline(always)]
@@ -216,8 +219,8 @@ fn argmax<S: Simd>(s: S, columns: &[Column]) -> S::V {
     index
 }
 
-/// The first choice whose cumulative probability exceeds `u`: how many do not. Should rounding leave none, the most
-/// probable one. A choice of probability 0 is never the first to exceed.
+/// The first choice whose cumulative probability exceeds `u`: how many do not. Should rounding leave none,
+/// the most probable one. A choice of probability 0 is never the first to exceed.
 #[inline(always)]
 fn invert<S: Simd>(s: S, probs: &[Column], u: S::V) -> S::V {
     let (zero, one) = (s.splat(0.0), s.splat(1.0));

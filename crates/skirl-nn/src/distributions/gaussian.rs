@@ -17,7 +17,8 @@ const LN_SQRT_TAU: f32 = 0.918_938_5;
 /// `ln √(2πe)`, the entropy of a standard normal number
 const UNIT_ENTROPY: f32 = 1.418_938_5;
 
-/// Independent normal numbers: action `j` has mean `inputs[j]` and standard deviation `exp(inputs[width + j])`.
+/// Independent normal numbers: action `j` has mean `inputs[j]` and standard deviation
+/// `exp(inputs[width + j])`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DiagGaussian {
     width: usize,
@@ -25,16 +26,18 @@ pub struct DiagGaussian {
 
 /// Independent normal numbers squashed into (−1, 1): the environment gets `a = tanh(u)`, `u ~ N(mean, std²)`.
 ///
-/// **The stored action is `u`, before squashing**; [`Distribution::squash`] yields `a`. So neither `atanh` nor any clamp stands between
-/// an action and its log-density, and ratios stay exact where `tanh` has rounded to ±1. Log-densities are of `a`:
+/// **The stored action is `u`, before squashing**; [`Distribution::squash`] yields `a`. So neither `atanh`
+/// nor any clamp stands between an action and its log-density, and ratios stay exact where `tanh` has rounded
+/// to ±1. Log-densities are of `a`:
 ///
 /// `ln p(a) = ln N(u) − Σ ln(1 − tanh² u)`, with `ln(1 − tanh² u) = 2 (ln 2 − |u| − ln(1 + e^(−2|u|)))`.
 ///
 /// Actions that come from elsewhere in (−1, 1) are stored by [`SquashedGaussian::unsquash`].
 ///
-/// The entropy has no closed form: what is reported is `H[u] + Σ ln(1 − tanh² u)` at the given action, unbiased if the action was
-/// drawn under `inputs`. Its gradient is the reparameterised one (`u = mean + std·ε` with ε held fixed), unbiased as well.
-/// The mode is taken before squashing (`u = mean`), and the KL divergence is that of the normal numbers, which squashing leaves unchanged.
+/// The entropy has no closed form: what is reported is `H[u] + Σ ln(1 − tanh² u)` at the given action,
+/// unbiased if the action was drawn under `inputs`. Its gradient is the reparameterised one
+/// (`u = mean + std·ε` with ε held fixed), unbiased as well. The mode is taken before squashing (`u = mean`),
+/// and the KL divergence is that of the normal numbers, which squashing leaves unchanged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SquashedGaussian {
     width: usize,
@@ -66,8 +69,8 @@ impl SquashedGaussian {
         check_width(width).map(|width| Self { width })
     }
 
-    /// Squashed actions `a` (of another program, of a dataset) as this distribution stores them, in place: `atanh(a)`,
-    /// with `|a|` cut at `1 − 2⁻²⁴`, the largest `f32` below 1, so that `|u| ≤ 8.67`.
+    /// Squashed actions `a` (of another program, of a dataset) as this distribution stores them, in place:
+    /// `atanh(a)`, with `|a|` cut at `1 − 2⁻²⁴`, the largest `f32` below 1, so that `|u| ≤ 8.67`.
     pub fn unsquash(actions: &mut [f32]) {
         const LARGEST: f64 = 1.0 - 1.0 / 16_777_216.0;
         for a in actions {

@@ -1,15 +1,18 @@
 //! Distributions over actions, parameterised by the rows of a network's output.
 //!
-//! Each distribution is vectorised over rows (16 at a time) and has its gradients in closed form. Three laws hold for all:
+//! Each distribution is vectorised over rows (16 at a time) and has its gradients in closed form. Three laws
+//! hold for all:
 //!
-//! * **Rows are independent.** What a row yields depends on nothing but that row's inputs, action and stream: not on the
-//!   batch size, its position, or its neighbours.
-//! * **`sample` and `evaluate` agree.** The log-probability that [`Distribution::sample`] returns is, bit for bit, the one that
-//!   [`Distribution::evaluate`] returns for that action under those inputs; the ratio of a first PPO minibatch is exactly 1, and its KL divergence exactly 0.
-//! * **Log space.** Logits of ±10⁴ and masks of −∞ give finite results and exact zeros, never NaN. An action outside the
-//!   space has log-probability NaN, so that a mistake does not pass as a rare event.
+//! * **Rows are independent.** What a row yields depends on nothing but that row's inputs, action and stream:
+//!   not on the batch size, its position, or its neighbours.
+//! * **`sample` and `evaluate` agree.** The log-probability that [`Distribution::sample`] returns is, bit for
+//!   bit, the one that [`Distribution::evaluate`] returns for that action under those inputs; the ratio of a
+//!   first PPO minibatch is exactly 1, and its KL divergence exactly 0.
+//! * **Log space.** Logits of ±10⁴ and masks of −∞ give finite results and exact zeros, never NaN. An action
+//!   outside the space has log-probability NaN, so that a mistake does not pass as a rare event.
 //!
-//! Inputs hold finite numbers, except for −∞ in categorical and ±∞ in Bernoulli logits. NaN inputs give NaN results.
+//! Inputs hold finite numbers, except for −∞ in categorical and ±∞ in Bernoulli logits. NaN inputs give NaN
+//! results.
 
 mod bernoulli;
 mod categorical;
@@ -109,7 +112,8 @@ impl DistScratch {
 
 /// A family of distributions over actions; one member per row of inputs.
 ///
-/// Every method but the first five returns [`NnError::Shape`] if the arguments' sizes or kinds do not fit together.
+/// Every method but the first five returns [`NnError::Shape`] if the arguments' sizes or kinds do not fit
+/// together.
 pub trait Distribution: std::fmt::Debug + Send + Sync {
     /// Width of the network's output that parameterises one row.
     fn num_inputs(&self) -> usize;
@@ -123,9 +127,9 @@ pub trait Distribution: std::fmt::Debug + Send + Sync {
     /// [`SquashedGaussian`], which stores actions before squashing.
     fn squash(&self, _actions: &mut [f32]) {}
 
-    /// Draws one action per row and its log-probability. Row `i` draws from stream `keys[i]` at `counter` and from nowhere
-    /// else; use one counter per environment step. A row that needs several uniforms takes the words
-    /// `keys[i].word_at(counter, 0), …`.
+    /// Draws one action per row and its log-probability. Row `i` draws from stream `keys[i]` at `counter` and
+    /// from nowhere else; use one counter per environment step. A row that needs several uniforms takes the
+    /// words `keys[i].word_at(counter, 0), …`.
     fn sample(
         &self,
         inputs: Mat<'_>,
@@ -154,8 +158,9 @@ pub trait Distribution: std::fmt::Debug + Send + Sync {
         scratch: &mut DistScratch,
     ) -> Result<(), NnError>;
 
-    /// The reverse of [`evaluate`](Self::evaluate) at the same arguments: overwrites `d_inputs` with the gradient with
-    /// respect to `inputs`. Computes everything anew, so nothing has to be kept from `evaluate`.
+    /// The reverse of [`evaluate`](Self::evaluate) at the same arguments: overwrites `d_inputs` with the
+    /// gradient with respect to `inputs`. Computes everything anew, so nothing has to be kept from
+    /// `evaluate`.
     fn backward(
         &self,
         inputs: Mat<'_>,

@@ -21,7 +21,8 @@ impl Block {
         (0..rows).step_by(LANES).map(move |first| Self { first, lanes: LANES.min(rows - first) })
     }
 
-    /// `columns[j][lane] = m[first + lane][j]`. Lanes past the last row keep what they held: no lane reads another.
+    /// `columns[j][lane] = m[first + lane][j]`. Lanes past the last row keep what they held: no lane reads
+    /// another.
     #[inline(always)]
     pub(super) fn gather(self, m: Mat<'_>, columns: &mut [Column]) {
         for lane in 0..self.lanes {

@@ -1,5 +1,5 @@
-//! Adam (Kingma and Ba 2015) and AdamW (Loshchilov and Hutter 2019), as in PyTorch: epsilon outside the square root, added
-//! after the bias correction.
+//! Adam (Kingma and Ba 2015) and AdamW (Loshchilov and Hutter 2019), as in PyTorch: epsilon outside the
+//! square root, added after the bias correction.
 
 use super::{Optimizer, check_decay, check_eps, check_lens, check_not_negative};
 use crate::NnError;

@@ -1,6 +1,7 @@
 //! Gradient clipping: by value, by each tensor's norm, by the norm of all (RLlib's `grad_clip_by`).
 //!
-//! A norm that is not finite scales nothing: the gradients are left as they are, for a finite guard to name the culprit.
+//! A norm that is not finite scales nothing: the gradients are left as they are, for a finite guard to name
+//! the culprit.
 
 use std::ops::Range;
 
@@ -19,7 +20,8 @@ pub enum GradClip {
 }
 
 impl GradClip {
-    /// Clips in place; `tensors` are the tensors' places in the flat array, read by [`GradClip::Norm`] only. Returns the norm of all gradients before clipping.
+    /// Clips in place; `tensors` are the tensors' places in the flat array, read by [`GradClip::Norm`] only.
+    /// Returns the norm of all gradients before clipping.
     pub fn apply(self, grads: &mut [f32], tensors: &[Range<usize>]) -> f32 {
         if let Self::GlobalNorm(limit) = self {
             return clip_by_global_norm(grads, limit);
@@ -39,8 +41,8 @@ pub fn global_norm(grads: &[f32]) -> f32 {
     vmath::sum_of_squares(grads).sqrt()
 }
 
-/// Scales so that the norm of all gradients is at most `max_norm`: by `max_norm / (norm + 1e-6)` where that is below 1 (PyTorch's `clip_grad_norm_`). Returns the
-/// norm before.
+/// Scales so that the norm of all gradients is at most `max_norm`: by `max_norm / (norm + 1e-6)` where that
+/// is below 1 (PyTorch's `clip_grad_norm_`). Returns the norm before.
 pub fn clip_by_global_norm(grads: &mut [f32], max_norm: f32) -> f32 {
     let norm = global_norm(grads);
     let factor = max_norm / (norm + 1e-6);
@@ -50,7 +52,8 @@ pub fn clip_by_global_norm(grads: &mut [f32], max_norm: f32) -> f32 {
     norm
 }
 
-/// Scales every tensor by itself so that its norm is at most `max_norm`: by `max_norm / norm` where that is below 1 (RLlib's `"norm"`).
+/// Scales every tensor by itself so that its norm is at most `max_norm`: by `max_norm / norm` where that is
+/// below 1 (RLlib's `"norm"`).
 ///
 /// # Panics
 /// If a range reaches past the gradients, as slicing does.

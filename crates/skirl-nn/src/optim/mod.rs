@@ -1,7 +1,8 @@
 //! Optimizers over flat arrays, with PyTorch's semantics, and gradient clipping.
 //!
-//! An optimizer updates every element by itself, so it works for parameters in any order and layout; padding whose gradient is
-//! zero stays zero. Each step is one pass over the arrays. The learning rate comes with the call: schedules live outside.
+//! An optimizer updates every element by itself, so it works for parameters in any order and layout; padding
+//! whose gradient is zero stays zero. Each step is one pass over the arrays. The learning rate comes with the
+//! call: schedules live outside.
 
 mod adam;
 mod clip;
@@ -29,8 +30,8 @@ pub trait Optimizer: std::fmt::Debug + Send {
     /// Sets the number of updates done, on restoring.
     fn set_num_steps(&mut self, num_steps: u64);
 
-    /// The state, by name: flat arrays in the layout of the parameters. Together with [`num_steps`](Self::num_steps) it is everything
-    /// that a checkpoint needs.
+    /// The state, by name: flat arrays in the layout of the parameters. Together with
+    /// [`num_steps`](Self::num_steps) it is everything that a checkpoint needs.
     fn buffers(&self) -> Vec<(&'static str, &[f32])>;
 
     /// The same, to restore into.
