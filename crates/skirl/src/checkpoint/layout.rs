@@ -48,15 +48,11 @@ pub fn module_ids<'a>(paths: impl Iterator<Item = &'a String>) -> Vec<String> {
 }
 
 fn encode_module_id(module_id: &str) -> String {
-    let mut name = String::new();
-    for (i, byte) in module_id.bytes().enumerate() {
-        let is_plain = byte.is_ascii_alphanumeric() || b"-_".contains(&byte) || (byte == b'.' && i > 0);
-        if is_plain {
-            name.push(byte as char);
-        } else {
-            name.push_str(&format!("%{byte:02X}"));
-        }
-    }
+    let is_plain =
+        |i, byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte) || (byte == b'.' && i > 0);
+    let encode =
+        |(i, byte)| if is_plain(i, byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    let mut name: String = module_id.bytes().enumerate().map(encode).collect();
     if name.len() > MAX_MODULE_NAME_LEN {
         // Not decodable, but unique and a legal name; the id itself is in `module.json`.
         name = format!("%{}", blake3::hash(module_id.as_bytes()).to_hex());

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::fs::{Fs, Kind, RealFs};
-use super::list::{LATEST, REPLACED_PREFIX, list_in, read_latest};
+use super::list::{LATEST, REPLACED_PREFIX, list_in, read_latest, steps_of};
 use super::manifest::{FileRecord, MAX_FILE_LEN, MAX_MANIFEST_LEN, Manifest, ManifestInfo};
 use super::save::{must_be_finite, replaced_path};
 use super::snapshot::{json_of, tensors_of};
@@ -94,22 +94,22 @@ pub(super) fn load_in(fs: &impl Fs, path: &Path, options: LoadOptions) -> Result
     }
     let mut warnings = Vec::new();
     let mut path = path.to_path_buf();
-    if let Some(replaced) = replaced_sibling(&path).filter(|_| matches!(kind_of(fs, &path), Ok(Kind::Absent)))
-    {
-        if kind_of(fs, &replaced)? == Kind::Directory {
-            warnings.push(format!(
-                "replacing `{}` was interrupted; the previous content is used",
-                path.display()
-            ));
-            path = replaced;
-        }
+    if let Some(replaced) = replaced_sibling(fs, &path)? {
+        warnings
+            .push(format!("replacing `{}` was interrupted; the previous content is used", path.display()));
+        path = replaced;
     }
     let (snapshot, skirl_version) = read_checkpoint(fs, &path, options)?;
     Ok(Loaded { snapshot, path, skirl_version, warnings })
 }
 
-fn replaced_sibling(path: &Path) -> Option<PathBuf> {
-    Some(replaced_path(path.parent()?, path.file_name()?.to_str()?))
+/// The directory that stepped aside for a path that is absent.
+fn replaced_sibling(fs: &impl Fs, path: &Path) -> Result<Option<PathBuf>, CheckpointError> {
+    let name = path.file_name().and_then(|name| name.to_str());
+    let (Some(parent), Some(name)) = (path.parent(), name) else { return Ok(None) };
+    let replaced = replaced_path(parent, name);
+    let is_there = kind_of(fs, path)? == Kind::Absent && kind_of(fs, &replaced)? == Kind::Directory;
+    Ok(is_there.then_some(replaced))
 }
 
 /// Loads what `LATEST` names, or else the newest sound checkpoint of a `checkpoints/` directory.
@@ -142,22 +142,21 @@ fn candidates(fs: &impl Fs, parent: &Path) -> Result<(Vec<PathBuf>, Vec<String>)
     let mut warnings = Vec::new();
     match read_latest(fs, parent) {
         Ok(Some(name)) => {
-            if let Some(newest) = entries.last().filter(|entry| *entry.name > *name) {
-                warnings.push(format!(
-                    "`{}` is newer than `{name}`, but its save did not finish; name it to load it",
-                    newest.path.display()
-                ));
-            }
-            paths.push(parent.join(&name));
-            paths.push(replaced_path(parent, &name));
+            paths = vec![parent.join(&name), replaced_path(parent, &name)];
             paths.retain(|path| matches!(kind_of(fs, path), Ok(Kind::Directory)));
+            let newer = entries.last().filter(|entry| steps_of(&entry.name) > steps_of(&name));
             if paths.is_empty() {
                 warnings.push(format!("`{LATEST}` names `{name}`, which does not exist"));
+            } else if let Some(newer) = newer {
+                warnings.push(format!(
+                    "`{}` is newer than `{name}`, but its save did not finish; name it to load it",
+                    newer.path.display()
+                ));
             }
         }
         Ok(None) if entries.is_empty() => {}
         Ok(None) => {
-            warnings.push(format!("`{}` has no `{LATEST}`; the newest checkpoint is used", parent.display()))
+            warnings.push(format!("`{}` has no `{LATEST}`; the newest checkpoint is used", parent.display()));
         }
         Err(reason) => warnings.push(format!("`{LATEST}` in `{}` is damaged: {reason}", parent.display())),
     }
@@ -270,10 +269,9 @@ fn read_files(
             continue;
         }
         let payload = decode_payload(&path, &bytes)?;
-        if let (Payload::Tensors(tensors), true) = (&payload, options.require_finite) {
-            if must_be_finite(name) || must_be_finite(component) {
-                check_finite(&path, tensors)?;
-            }
+        let is_checked = options.require_finite && (must_be_finite(name) || must_be_finite(component));
+        if let (Payload::Tensors(tensors), true) = (&payload, is_checked) {
+            check_finite(&path, tensors)?;
         }
         files.insert(name.clone(), payload);
     }

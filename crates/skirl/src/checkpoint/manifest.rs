@@ -60,27 +60,38 @@ impl ManifestInfo {
 
     /// Refuses a checkpoint with other modules or other spaces; the first difference is named.
     pub fn check_spaces(&self, expected: &BTreeMap<String, ModuleSpaces>) -> Result<(), CheckpointError> {
-        let missing = || "no such module".to_string();
         for module in expected.keys().chain(self.spaces.keys()) {
             let (wanted, saved) = (expected.get(module), self.spaces.get(module));
-            let sides: [(&'static str, fn(&ModuleSpaces) -> &Value); 2] = [
-                ("observation space", |spaces| &spaces.observation),
-                ("action space", |spaces| &spaces.action),
-            ];
-            for (which, side) in sides {
-                let (wanted, saved) = (wanted.map(side), saved.map(side));
-                if wanted != saved {
-                    return Err(CheckpointError::WrongSpaces {
-                        module: module.clone(),
-                        which,
-                        expected: wanted.map_or_else(missing, Value::to_string),
-                        found: saved.map_or_else(missing, Value::to_string),
-                    });
-                }
-            }
+            check_space(
+                module,
+                "observation space",
+                [wanted, saved].map(|side| side.map(|spaces| &spaces.observation)),
+            )?;
+            check_space(
+                module,
+                "action space",
+                [wanted, saved].map(|side| side.map(|spaces| &spaces.action)),
+            )?;
         }
         Ok(())
     }
+}
+
+fn check_space(
+    module: &str,
+    which: &'static str,
+    [expected, found]: [Option<&Value>; 2],
+) -> Result<(), CheckpointError> {
+    if expected == found {
+        return Ok(());
+    }
+    let text = |space: Option<&Value>| space.map_or_else(|| "no such module".to_string(), Value::to_string);
+    Err(CheckpointError::WrongSpaces {
+        module: module.into(),
+        which,
+        expected: text(expected),
+        found: text(found),
+    })
 }
 
 /// Length and hash of a file.

@@ -4,6 +4,7 @@
 //! parent, verification by reading everything back, `LATEST` by rename, sync of the parent, removal of leftovers.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -60,7 +61,7 @@ fn publish(fs: &impl Fs, parent: &Path, name: &str, snapshot: &Snapshot) -> Resu
         reason: format!("the checkpoint's name {reason}; choose a plain name"),
     })?;
     let files = encode_all(snapshot)?;
-    fs.create_dir_all(parent).map_err(CheckpointError::io("create", parent))?;
+    create_parent(fs, parent)?;
     let temporary = parent.join(format!("{TEMPORARY_PREFIX}{name}-{:016x}", nonce()));
     let written =
         write_tree(fs, &temporary, &files).and_then(|()| move_into_place(fs, &temporary, parent, name));
@@ -72,6 +73,24 @@ fn publish(fs: &impl Fs, parent: &Path, name: &str, snapshot: &Snapshot) -> Resu
     let path = parent.join(name);
     verify(fs, &path, &files[MANIFEST])?;
     Ok(path)
+}
+
+/// Creates the directory of the checkpoints. Until a first save has succeeded there, the names of the directories above
+/// it may not be durable yet, whoever created them.
+fn create_parent(fs: &impl Fs, parent: &Path) -> Result<(), CheckpointError> {
+    fs.create_dir_all(parent).map_err(CheckpointError::io("create", parent))?;
+    if matches!(fs.kind(&parent.join(LATEST)), Ok(Kind::File(_))) {
+        return Ok(());
+    }
+    for holder in parent.ancestors().skip(1) {
+        let holder = if holder.as_os_str().is_empty() { Path::new(".") } else { holder };
+        match fs.sync_dir(holder) {
+            // Not ours, so not created by us: `/home` may be closed to its users.
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {}
+            synced => synced.map_err(CheckpointError::io("sync", holder))?,
+        }
+    }
+    Ok(())
 }
 
 /// Reads the checkpoint back. Its manifest being as written, and every file as the manifest says, all is as written.
@@ -130,14 +149,15 @@ fn encode_payload(path: &str, payload: &Payload) -> Result<Vec<u8>, CheckpointEr
     if [MANIFEST, COMPONENT_MANIFEST].contains(&name) {
         return Err(bad("that name is reserved; choose another".into()));
     }
+    let extension = Path::new(name).extension().and_then(|extension| extension.to_str());
     match payload {
-        Payload::Tensors(tensors) if name.ends_with(".safetensors") => {
+        Payload::Tensors(tensors) if extension == Some("safetensors") => {
             if must_be_finite(path) {
                 check_finite(Path::new(path), tensors)?;
             }
             tensor::encode(path, tensors)
         }
-        Payload::Json(json) if name.ends_with(".json") => Ok(format!("{json:#}\n").into_bytes()),
+        Payload::Json(json) if extension == Some("json") => Ok(format!("{json:#}\n").into_bytes()),
         Payload::Tensors(_) => Err(bad("tensors go into a file called `….safetensors`".into())),
         Payload::Json(_) => Err(bad("JSON goes into a file called `….json`".into())),
     }

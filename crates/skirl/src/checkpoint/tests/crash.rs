@@ -79,6 +79,7 @@ fn fail_everywhere(before: &[u64], name: u64, new: u64, old: Option<u64>) {
         let fs = disk_with(before);
         fs.fail_at.set(fail_at);
         let result = save_steps(&fs, name, new);
+        fs.fail_at.set(usize::MAX);
         let steps = loaded_steps(&fs);
         if !fs.has_failed.get() {
             assert!(result.is_ok() && fail_at > 40);
