@@ -9,7 +9,7 @@ use skirl_nn::distributions::{
     ActionsMut, ActionsRef, Bernoulli, Categorical, DiagGaussian, Distribution, Evaluated, EvaluatedGrad,
     SquashedGaussian,
 };
-use skirl_nn::matrix::{Mat, MatMut};
+use skirl_nn::{Mat, MatMut};
 
 /// Best of 20 runs of 500 calls.
 fn time(mut call: impl FnMut()) -> f64 {

@@ -1,10 +1,10 @@
 //! Laws that hold exactly, and behaviour at the edges.
 
 use skirl_math::rng::StreamKey;
+use skirl_nn::Mat;
 use skirl_nn::NnError;
 use skirl_nn::distributions::{ActionsRef, Categorical, Distribution, Evaluated, SquashedGaussian};
 use skirl_nn::distributions::{Bernoulli, DiagGaussian, MultiCategorical};
-use skirl_nn::matrix::Mat;
 
 use super::{Actions, all, backward, evaluate, keys, make, mode, noise, sample};
 

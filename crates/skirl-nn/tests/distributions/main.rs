@@ -10,7 +10,7 @@ use skirl_nn::distributions::{
     ActionsMut, ActionsRef, Bernoulli, Categorical, DiagGaussian, Distribution, Evaluated, EvaluatedGrad,
     MultiCategorical, SquashedGaussian,
 };
-use skirl_nn::matrix::{Mat, MatMut};
+use skirl_nn::{Mat, MatMut};
 
 #[derive(Debug, Clone, PartialEq)]
 enum Actions {

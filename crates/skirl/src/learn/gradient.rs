@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use skirl_nn::matrix::Mat;
-use skirl_nn::params::Grads;
-use skirl_nn::tape::Tape;
+use skirl_nn::Mat;
+use skirl_nn::Grads;
+use skirl_nn::Tape;
 
 use super::loss::{Loss, LossContext};
 use crate::error::Error;
