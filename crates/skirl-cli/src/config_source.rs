@@ -37,7 +37,8 @@ pub(crate) fn read(source: &Source) -> Result<Configured, ConfigErrors> {
 /// Puts the flags that change single options into a configuration, also of a resumed run.
 pub(crate) fn apply_flags(source: &Source, config: &mut dyn AlgorithmConfig) -> Vec<ConfigError> {
     let mut errors = Vec::new();
-    let mut keep = |outcome: Result<(), ConfigErrors>| errors.extend(outcome.err().into_iter().flat_map(|e| e.0));
+    let mut keep =
+        |outcome: Result<(), ConfigErrors>| errors.extend(outcome.err().into_iter().flat_map(|e| e.0));
     for text in &source.config {
         keep(json_flag(text, "--config").and_then(|options| config.apply_json(&options, "--config")));
     }
@@ -46,7 +47,9 @@ pub(crate) fn apply_flags(source: &Source, config: &mut dyn AlgorithmConfig) -> 
     }
     if let Some(text) = &source.stop {
         let stop = json_flag(text, "--stop");
-        keep(stop.and_then(|stop| config.apply_json(&Value::Object([("stop".to_owned(), stop)].into_iter().collect()), "--stop")));
+        keep(stop.and_then(|stop| {
+            config.apply_json(&Value::Object([("stop".to_owned(), stop)].into_iter().collect()), "--stop")
+        }));
     }
     if let Some(seed) = source.seed {
         config.common_mut().debugging.seed = Some(seed);
@@ -61,7 +64,11 @@ pub(crate) fn apply_flags(source: &Source, config: &mut dyn AlgorithmConfig) -> 
 fn json_flag(text: &str, flag: &str) -> Result<Value, ConfigErrors> {
     serde_json::from_str(text).map_err(|error| {
         let problem = ConfigError::new("", format!("{flag} is not JSON: {error}"));
-        let example = if flag == "--stop" { r#"--stop='{"training_iteration": 10}'"# } else { r#"--config='{"lr": 0.001}'"# };
+        let example = if flag == "--stop" {
+            r#"--stop='{"training_iteration": 10}'"#
+        } else {
+            r#"--config='{"lr": 0.001}'"#
+        };
         problem.suggest(format!("write for example {example}")).from(Some(Origin::Flag(flag.into()))).into()
     })
 }
@@ -70,12 +77,16 @@ fn json_flag(text: &str, flag: &str) -> Result<Value, ConfigErrors> {
 fn base(source: &Source) -> Result<Configured, ConfigErrors> {
     match (&source.file, &source.run) {
         (Some(file), _) => from_file(file),
-        (None, run) if source.tuned => tuned(source.env.as_deref().unwrap_or_default(), run.as_deref().unwrap_or("PPO")),
+        (None, run) if source.tuned => {
+            tuned(source.env.as_deref().unwrap_or_default(), run.as_deref().unwrap_or("PPO"))
+        }
         (None, Some(run)) => {
             let config = for_algorithm(run).map_err(|errors| from_flag(errors, "--run"))?;
             let shipped = source.env.as_deref().and_then(|env| tuned_for(config.algorithm(), env));
             let remark = shipped.map(|(name, _)| {
-                format!("RLlib's defaults; a tuned configuration ships for this environment: add --tuned ({name})")
+                format!(
+                    "RLlib's defaults; a tuned configuration ships for this environment: add --tuned ({name})"
+                )
             });
             Ok(Configured { config, remarks: remark.into_iter().collect() })
         }
@@ -97,7 +108,9 @@ fn from_flag(mut errors: ConfigErrors, flag: &str) -> ConfigErrors {
 fn from_file(file: &Path) -> Result<Configured, ConfigErrors> {
     let shipped = || {
         let wanted = file.to_str()?;
-        tuned_configs().find(|(name, _)| *name == wanted || stem(name) == wanted || name.ends_with(&format!("/{wanted}")))
+        tuned_configs().find(|(name, _)| {
+            *name == wanted || stem(name) == wanted || name.ends_with(&format!("/{wanted}"))
+        })
     };
     match (file.exists(), shipped()) {
         (true, _) => Ok(Configured { config: load_file(file)?, remarks: Vec::new() }),
@@ -123,8 +136,11 @@ fn tuned(env: &str, algorithm: &str) -> Result<Configured, ConfigErrors> {
         Some((name, text)) => (name, load_text(text, FileFormat::Toml, Path::new(name))?),
         None => {
             let envs: Vec<String> = tuned_configs().filter_map(|(_, text)| env_of(text)).collect();
-            let error = ConfigError::new("", format!("no tuned configuration ships for {algorithm} on {env}"));
-            return Err(error.suggest(format!("leave --tuned out, or take one of {}", envs.join(", "))).into());
+            let error =
+                ConfigError::new("", format!("no tuned configuration ships for {algorithm} on {env}"));
+            return Err(error
+                .suggest(format!("leave --tuned out, or take one of {}", envs.join(", ")))
+                .into());
         }
     };
     Ok(Configured { config, remarks: vec![format!("tuned configuration: {name}")] })
@@ -148,6 +164,9 @@ fn other_algorithm(source: &Source, config: &dyn AlgorithmConfig) -> Option<Conf
     let agrees = run.eq_ignore_ascii_case(config.algorithm());
     (!agrees).then(|| {
         let problem = format!("the file configures {}", config.algorithm());
-        ConfigError::new("run", problem).found(run).suggest("leave --run out").from(Some(Origin::Flag("--run".into())))
+        ConfigError::new("run", problem)
+            .found(run)
+            .suggest("leave --run out")
+            .from(Some(Origin::Flag("--run".into())))
     })
 }

@@ -47,7 +47,11 @@ pub(crate) fn duration(seconds: f64) -> String {
         _ => {
             let whole = seconds.round() as u64;
             let (hours, minutes, seconds) = (whole / 3600, whole / 60 % 60, whole % 60);
-            if hours == 0 { format!("{minutes}:{seconds:02} min") } else { format!("{hours}:{minutes:02}:{seconds:02} h") }
+            if hours == 0 {
+                format!("{minutes}:{seconds:02} min")
+            } else {
+                format!("{hours}:{minutes:02}:{seconds:02} h")
+            }
         }
     }
 }

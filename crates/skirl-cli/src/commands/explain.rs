@@ -26,7 +26,11 @@ pub(crate) fn run(args: &ExplainArgs, output: &mut Output) -> Result<ExitStatus,
 }
 
 /// Help on the options of a section, or of all.
-pub(crate) fn options(algorithm: Option<&str>, section: &str, output: &Output) -> Result<ExitStatus, Failure> {
+pub(crate) fn options(
+    algorithm: Option<&str>,
+    section: &str,
+    output: &Output,
+) -> Result<ExitStatus, Failure> {
     let section = (!section.is_empty()).then_some(section);
     let text = help(algorithm.unwrap_or("PPO"), section, terminal_width())?;
     output.line(text.trim_end());

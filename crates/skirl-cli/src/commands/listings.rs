@@ -65,9 +65,7 @@ pub(crate) fn algos(args: &ListArgs, output: &mut Output) -> Result<ExitStatus, 
         tuned_configs().map(|(file, _)| file).filter(|file| file.contains(&folder)).collect()
     };
     if args.json {
-        let value = |algorithm: &skirl::config::AlgorithmInfo| {
-            json!({ "name": algorithm.name, "summary": algorithm.summary, "tuned": tuned(algorithm.name) })
-        };
+        let value = |algorithm: &skirl::config::AlgorithmInfo| json!({ "name": algorithm.name, "summary": algorithm.summary, "tuned": tuned(algorithm.name) });
         let list: Vec<Value> = algorithms().iter().map(value).collect();
         output.line(&format!("{:#}", Value::from(list)));
         return Ok(ExitStatus::Success);

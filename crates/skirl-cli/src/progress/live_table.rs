@@ -30,7 +30,9 @@ impl LiveTable {
         let bar = ProgressBar::with_draw_target(Some(LENGTH), ProgressDrawTarget::stderr());
         // Colours follow NO_COLOR and the terminal's abilities.
         let template = if stop.0.is_empty() { "{msg}" } else { "{wide_bar:.cyan} {percent:>3}%\n{msg}" };
-        bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.set_style(
+            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
+        );
         Self { bar, stop, start: Start::default(), drawn: None, last: None, widths: Vec::new() }
     }
 

@@ -9,8 +9,12 @@ use crate::number::{duration, grouped, short, with_suffix};
 pub(super) type Cell = (&'static str, String);
 
 /// Losses shown of the first trained module: result key and name.
-const LOSSES: [(&str, &str); 4] =
-    [("policy_loss", "policy loss"), ("vf_loss", "value loss"), ("entropy", "entropy"), ("mean_kl_loss", "KL")];
+const LOSSES: [(&str, &str); 4] = [
+    ("policy_loss", "policy loss"),
+    ("vf_loss", "value loss"),
+    ("entropy", "entropy"),
+    ("mean_kl_loss", "KL"),
+];
 
 /// The values worth showing; what a result does not have is left out.
 pub(super) fn cells(result: &TrainResult, stop: &StopCriteria, start: &Start) -> Vec<Cell> {

@@ -17,7 +17,8 @@ pub(crate) fn columns<const N: usize>(header: &[String; N], rows: &[[String; N]]
         }
     }
     let line = |row: &[String; N]| {
-        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        let cells: Vec<String> =
+            row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
         cells.join("  ").trim_end().to_owned()
     };
     std::iter::once(header).chain(rows).map(line).collect()
@@ -25,7 +26,11 @@ pub(crate) fn columns<const N: usize>(header: &[String; N], rows: &[[String; N]]
 
 /// Named values as pairs of lines, names over values, as many beside each other as fit into `width` characters.
 /// `widths` remembers the widest value of each column, so that a table drawn again does not jump.
-pub(super) fn grid(cells: &[(&'static str, String)], width: usize, widths: &mut Vec<(&'static str, usize)>) -> Vec<String> {
+pub(super) fn grid(
+    cells: &[(&'static str, String)],
+    width: usize,
+    widths: &mut Vec<(&'static str, usize)>,
+) -> Vec<String> {
     let mut lines = Vec::new();
     let (mut names, mut values) = (String::new(), String::new());
     for (name, value) in cells {
@@ -65,7 +70,8 @@ mod tests {
 
     #[test]
     fn narrow_terminals_get_more_lines_and_none_too_long() {
-        let cells = [("steps", "1,024".to_owned()), ("return", "21.3".to_owned()), ("time", "0.05 s".to_owned())];
+        let cells =
+            [("steps", "1,024".to_owned()), ("return", "21.3".to_owned()), ("time", "0.05 s".to_owned())];
         let wide = grid(&cells, 80, &mut Vec::new());
         assert_eq!(wide, ["steps  return    time", "1,024    21.3  0.05 s"]);
         let narrow = grid(&cells, 14, &mut Vec::new());
