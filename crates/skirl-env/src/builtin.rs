@@ -9,6 +9,7 @@ use crate::env_config::{boolean, number};
 use crate::error::EnvError;
 use crate::probe::probes;
 use crate::registry::{EnvContext, EnvSpec};
+use crate::testing::FaultyEnv;
 use crate::two_cart_poles::TwoCartPoles;
 
 pub(crate) fn builtin_envs() -> BTreeMap<String, EnvSpec> {
@@ -21,6 +22,7 @@ pub(crate) fn builtin_envs() -> BTreeMap<String, EnvSpec> {
     add("MountainCarContinuous-v0", mountain_car_continuous());
     add("Acrobot-v1", acrobot());
     add("TwoCartPole-v0", two_cart_poles());
+    add("testing/Faulty-v0", faulty("testing/Faulty-v0"));
     for (name, spec) in probes() {
         add(name, spec);
     }
@@ -82,4 +84,12 @@ fn two_cart_poles() -> EnvSpec {
         .config_keys(&[])
         .description("Two cart-poles side by side, one agent each.")
         .max_episode_steps(500)
+}
+
+/// A registered environment made faulty: for tests of whole runs.
+fn faulty(name: &'static str) -> EnvSpec {
+    EnvSpec::single(move |context| FaultyEnv::from_context(name, context))
+        .config_keys(&FaultyEnv::CONFIG_KEYS)
+        .description("Another environment with a planted fault.")
+        .hidden()
 }

@@ -69,6 +69,12 @@ pub trait Env: Send {
     }
 }
 
+impl std::fmt::Debug for dyn Env {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Env({} → {})", self.action_space(), self.observation_space())
+    }
+}
+
 impl<E: Env + ?Sized> Env for Box<E> {
     fn observation_space(&self) -> Space {
         (**self).observation_space()

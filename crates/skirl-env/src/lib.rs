@@ -25,6 +25,7 @@
 //! ```
 
 mod builtin;
+pub mod check;
 pub mod classic;
 pub mod column;
 mod dtype;
@@ -40,6 +41,7 @@ pub mod seeding;
 pub mod space;
 pub mod state;
 mod suggest;
+pub mod testing;
 mod two_cart_poles;
 mod vector;
 pub mod wrappers;

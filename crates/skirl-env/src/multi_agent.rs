@@ -44,6 +44,12 @@ pub trait MultiAgentEnv: Send {
     }
 }
 
+impl std::fmt::Debug for dyn MultiAgentEnv {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "MultiAgentEnv({})", self.agents().join(", "))
+    }
+}
+
 impl<E: MultiAgentEnv + ?Sized> MultiAgentEnv for Box<E> {
     fn agents(&self) -> &[String] {
         (**self).agents()

@@ -11,7 +11,7 @@ use crate::error::EnvError;
 use crate::multi_agent::{MultiAgentEnv, SingleAsMulti};
 use crate::space::Space;
 use crate::vector::{VectorEnv, Vectorized};
-use crate::wrappers::{MultiTimeLimit, TimeLimit};
+use crate::wrappers::{MultiTimeLimit, OrderEnforcing, TimeLimit};
 
 /// What a constructor of environments is told.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -37,20 +37,12 @@ impl EnvContext {
 }
 
 /// Environments in the form that fits them.
+#[derive(Debug)]
 pub enum AnyEnv {
     /// One agent each.
     Single(Box<dyn VectorEnv>),
     /// Several agents each.
     Multi(Vec<Box<dyn MultiAgentEnv>>),
-}
-
-impl std::fmt::Debug for AnyEnv {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            AnyEnv::Single(env) => write!(formatter, "Single({} environments)", env.num_envs()),
-            AnyEnv::Multi(envs) => write!(formatter, "Multi({} environments)", envs.len()),
-        }
-    }
 }
 
 type SingleConstructor = Arc<dyn Fn(&EnvContext) -> Result<Box<dyn Env>, EnvError> + Send + Sync>;
@@ -279,8 +271,8 @@ pub fn make_with(name: &str, context: &EnvContext) -> Result<Box<dyn Env>, EnvEr
     };
     let env = one(context)?;
     Ok(match limit {
-        Some(limit) => Box::new(TimeLimit::new(env, limit)),
-        None => env,
+        Some(limit) => Box::new(OrderEnforcing::new(TimeLimit::new(env, limit))),
+        None => Box::new(OrderEnforcing::new(env)),
     })
 }
 

@@ -87,6 +87,13 @@ pub trait VectorEnv: Send {
     fn restore_state(&mut self, state: &EnvState) -> Result<(), EnvError>;
 }
 
+impl std::fmt::Debug for dyn VectorEnv {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (actions, observations) = (self.action_space(), self.observation_space());
+        write!(formatter, "VectorEnv({} × {actions} → {observations})", self.num_envs())
+    }
+}
+
 /// Any environments as a [`VectorEnv`], stepped one after the other.
 ///
 /// The border is guarded: a reward or observation that is not finite is an error that names environment, step and

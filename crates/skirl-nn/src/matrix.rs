@@ -217,7 +217,6 @@ impl<'a> MatMut<'a> {
     }
     /// A read-only view.
     #[inline]
-    #[expect(clippy::should_implement_trait, reason = "the view owns no Mat that a reference could point to")]
     pub fn as_ref(&self) -> Mat<'_> {
         Mat { data: self.data, rows: self.rows, cols: self.cols, stride: self.stride }
     }

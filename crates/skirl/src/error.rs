@@ -1,7 +1,7 @@
 //! The errors of a run. Each says what was expected, what was found, where, and what to do.
 
 use skirl_env::EnvError;
-use skirl_nn::error::NnError;
+use skirl_nn::NnError;
 
 use crate::pipeline::PipelineError;
 

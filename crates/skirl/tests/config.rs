@@ -1,4 +1,5 @@
 //! Configuration through the public API: fluent builders, maps, `--set`, error messages.
+#![allow(clippy::expect_used, reason = "a test helper may fail the test")]
 
 use serde_json::{Value, json};
 use skirl::config::{AlgorithmConfig, ConfigErrors, PpoConfig, for_algorithm, from_value};

@@ -6,7 +6,7 @@
 //! Observation: position, velocity. Action: throttle, clipped to ±1. Reward: 100 at the goal, less 0.1 throttle².
 //! Terminates at position 0.45.
 
-use super::native::{Lanes, Physics, Results, split};
+use super::native::{Lanes, Physics, Results, first_non_finite, split};
 use crate::dtype::DType;
 use crate::seeding::Generator;
 use crate::space::Space;
@@ -48,7 +48,7 @@ impl Physics for MountainCarContinuous {
     }
 
     fn bad_action(&self, actions: &[f32]) -> Option<usize> {
-        actions.iter().position(|action| !action.is_finite())
+        first_non_finite(actions)
     }
 
     fn advance(&self, actions: &[f32], state: &mut Lanes, out: Results<'_>) {

@@ -55,6 +55,17 @@ pub(crate) fn split<const S: usize>(state: &mut Lanes) -> [&mut [f64]; S] {
     std::array::from_fn(|_| variables.next().map_or(&mut [][..], Vec::as_mut_slice))
 }
 
+/// The lane of the first action that is NaN or infinite.
+pub(crate) fn first_non_finite(actions: &[f32]) -> Option<usize> {
+    // All bits of the exponent set: NaN or infinity. Combining the answers vectorises; the search is for the error only.
+    const EXPONENT: u32 = 0xff << 23;
+    let is_bad = |action: &f32| u32::from(action.to_bits() & EXPONENT == EXPONENT);
+    if actions.iter().fold(0, |any, action| any | is_bad(action)) == 0 {
+        return None;
+    }
+    actions.iter().position(|action| !action.is_finite())
+}
+
 /// The generator before any seed was given: fixed, another one for each lane.
 fn unseeded(lane: usize) -> Generator {
     Generator::from_sequence(&SeedSequence::with_spawn_key(0, &[lane as u32]))

@@ -12,6 +12,9 @@ use super::validate::{MAX_DEPTH, place, shape_problem};
 use super::{Discrete, MultiDiscrete, Space, SpaceError};
 use crate::dtype::DType;
 
+/// Most elements of a Box that is read: its bounds take 16 bytes for each, however short the file.
+const MAX_BOX_ELEMENTS: usize = 1 << 26;
+
 impl Space {
     /// The JSON form.
     pub fn to_json(&self) -> Value {
@@ -132,6 +135,9 @@ fn read_box(value: &Value) -> Result<Space, String> {
     let dtype =
         DType::from_name(dtype).ok_or_else(|| format!("`dtype` is \"{dtype}\", expected such as float32"))?;
     let size: usize = shape.iter().product();
+    if size > MAX_BOX_ELEMENTS {
+        return Err(format!("shape {shape:?} has more than {MAX_BOX_ELEMENTS} elements"));
+    }
     let low = read_bounds(value.get("low"), size)
         .ok_or("`low` must be a number, \"-inf\", or one for each element")?;
     let high = read_bounds(value.get("high"), size)

@@ -300,13 +300,12 @@ impl ActorCritic {
                 trunk.backward(reverse, obs, rows, trunk_tape, features, d_obs);
             }
             _ => {
-                self.backward_separate(reverse, obs, &rows, [pi, vf], [pi_out, vf_out], d_obs, parts.scratch)
+                self.backward_separate(reverse, obs, &rows, [pi, vf], [pi_out, vf_out], d_obs, parts.scratch);
             }
         }
         Ok(())
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the parts of one chunk, borrowed apart")]
     fn backward_separate(
         &self,
         reverse: &mut Reverse<'_>,

@@ -204,18 +204,15 @@ impl Stack {
             let y = if i == last { Some(output) } else { None };
             layer.backward_to_linear(reverse, &rows, own, y);
             let dz = own.d.mat(rows.len());
-            match before.last_mut() {
-                Some(previous) => {
-                    layer.add_gradients(reverse, previous.y.mat(rows.end).rows(rows.clone()), dz);
-                    layer.input_gradient(reverse, dz, previous.d.mat_mut(rows.len()));
+            let Some(previous) = before.last_mut() else {
+                layer.add_gradients(reverse, x.rows(rows.clone()), dz);
+                if let Some(d_x) = d_x.take() {
+                    layer.input_gradient(reverse, dz, d_x);
                 }
-                None => {
-                    layer.add_gradients(reverse, x.rows(rows.clone()), dz);
-                    if let Some(d_x) = d_x.take() {
-                        layer.input_gradient(reverse, dz, d_x);
-                    }
-                }
-            }
+                continue;
+            };
+            layer.add_gradients(reverse, previous.y.mat(rows.end).rows(rows.clone()), dz);
+            layer.input_gradient(reverse, dz, previous.d.mat_mut(rows.len()));
         }
     }
 }

@@ -178,8 +178,8 @@ fn check_linear(m: usize, k: usize, n: usize) {
     for (got, &expected) in dw.iter().zip(&expected_dw) {
         assert_close("dw", *got, f64::from(expected));
     }
-    for j in 0..n {
-        assert_close("db", db[j], sum(m, &|i| dz.row(i)[j]));
+    for (j, &db) in db[..n].iter().enumerate() {
+        assert_close("db", db, sum(m, &|i| dz.row(i)[j]));
     }
 }
 

@@ -81,7 +81,7 @@ fn layer_norm(z: &[f64], gain: &[f64], shift: &[f64]) -> Vec<f64> {
 
 /// One row through the layers `{name}.0`, `{name}.1`, …; the last one is linear unless `last_is_hidden`.
 pub fn mlp(t: &Tensors, name: &str, activation: Activation, last_is_hidden: bool, x: &[f64]) -> Vec<f64> {
-    let num_layers = (0..).take_while(|i| t.contains_key(&format!("{name}.{i}.weight"))).count();
+    let num_layers = (0..100).take_while(|i| t.contains_key(&format!("{name}.{i}.weight"))).count();
     let mut x = x.to_vec();
     for i in 0..num_layers {
         let (shape, weight) = &t[&format!("{name}.{i}.weight")];
@@ -94,7 +94,9 @@ pub fn mlp(t: &Tensors, name: &str, activation: Activation, last_is_hidden: bool
         if let Some((_, gain)) = t.get(&format!("{name}.{i}.norm.weight")) {
             x = layer_norm(&x, gain, &t[&format!("{name}.{i}.norm.bias")].1);
         }
-        x.iter_mut().for_each(|x| *x = activate(activation, *x));
+        for x in &mut x {
+            *x = activate(activation, *x);
+        }
     }
     x
 }

@@ -10,7 +10,8 @@ use crate::collect::episodes::EpisodeRecord as Collected;
 use crate::contract::slots::LearnerResults;
 use crate::evaluate::Evaluation;
 use crate::plan::Plan;
-use crate::report::{EpisodeMetrics, EpisodeRecord, EpisodeWindow, Throughput, TrainResult};
+use crate::report::TrainResult;
+use crate::report::metrics::{EpisodeMetrics, EpisodeRecord, EpisodeWindow, Throughput};
 
 /// Everything that results are made of. The serialised part is what exact resume needs.
 #[derive(Debug, Clone, Serialize, Deserialize)]

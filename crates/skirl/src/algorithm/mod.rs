@@ -48,6 +48,7 @@ pub struct Algorithm {
     evaluator: Option<Evaluator>,
     metrics: RunMetrics,
     seed: u64,
+    warnings: Vec<String>,
 }
 
 impl Algorithm {
@@ -65,7 +66,7 @@ impl Algorithm {
         let workers = Arc::new(Workers::new(config.common().resources.num_threads)?);
         let parts = algo::build(&*config, &plan, environments, &workers, seed)?;
         let metrics = RunMetrics::new(config.common().reporting.metrics_num_episodes_for_smoothing);
-        Ok(Self { config, plan, parts, workers, evaluator: None, metrics, seed })
+        Ok(Self { config, plan, parts, workers, evaluator: None, metrics, seed, warnings: Vec::new() })
     }
 
     /// The configuration with its seed.
@@ -200,8 +201,7 @@ impl Algorithm {
     /// # Errors
     /// A damaged checkpoint, or one of another algorithm, other spaces or another network.
     pub fn restore_from_path(&mut self, path: &Path) -> Result<(), Error> {
-        let snapshot = checkpoint::load(path)?;
-        self.restore(&snapshot)
+        self.restore_loaded(checkpoint::load(path)?)
     }
 
     /// Builds an algorithm from a checkpoint's own configuration and state.
@@ -220,12 +220,23 @@ impl Algorithm {
         path: &Path,
         edit: impl FnOnce(&mut dyn AlgorithmConfig) -> Result<(), Error>,
     ) -> Result<Self, Error> {
-        let snapshot = checkpoint::load(path)?;
-        let mut config = snapshot::config_of(&snapshot)?;
+        let loaded = checkpoint::load(path)?;
+        let mut config = snapshot::config_of(&loaded.snapshot)?;
         edit(&mut *config)?;
         let mut algorithm = Self::build(config)?;
-        algorithm.restore(&snapshot)?;
+        algorithm.restore_loaded(loaded)?;
         Ok(algorithm)
+    }
+
+    fn restore_loaded(&mut self, loaded: checkpoint::Loaded) -> Result<(), Error> {
+        self.restore(&loaded.snapshot)?;
+        self.warnings.extend(loaded.warnings);
+        Ok(())
+    }
+
+    /// What the user should be told about a restored state: damage, another instruction set. One sentence each.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 }
 

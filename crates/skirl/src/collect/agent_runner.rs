@@ -4,13 +4,14 @@
 //! *open* until its agent observes again: rewards that arrive in between belong to it. A row still open when a rollout
 //! ends without a successor is carried into the next one.
 
+use serde::{Deserialize, Serialize};
 use skirl_env::{AgentActions, AgentStep, EnvState, MultiAgentEnv};
 use skirl_math::chain::END;
 use skirl_math::rng::StreamKey;
 use skirl_math::stats::ColumnMoments;
 use skirl_nn::distributions::DistScratch;
-use skirl_nn::matrix::Mat;
-use skirl_nn::tape::Tape;
+use skirl_nn::Mat;
+use skirl_nn::Tape;
 
 use super::action_codec::ActionCodec;
 use super::episodes::{EpisodeRecord, RunningEpisode};
@@ -70,6 +71,7 @@ struct ModuleSlot {
 }
 
 /// The parts that do not change during a rollout.
+#[derive(Debug)]
 pub struct AgentRules<'a> {
     /// Policies by module id.
     pub policies: &'a Policies,
@@ -476,8 +478,10 @@ impl EnvSlot {
     }
 
     fn save_state(&self) -> EnvSlotState {
+        let env = self.env.save_state();
         EnvSlotState {
-            env: self.env.save_state(),
+            env_saved: env.is_some(),
+            env,
             episode: self.episode.clone(),
             inputs: self.agents.iter().map(|agent| agent.input.clone()).collect(),
             must_act: self.agents.iter().map(|agent| agent.must_act).collect(),
@@ -517,7 +521,7 @@ impl AgentSlot {
 }
 
 /// What the runner needs to go on as if it had never stopped.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct AgentRunnerState {
     /// By environment.
     pub envs: Vec<EnvSlotState>,
@@ -528,10 +532,13 @@ pub struct AgentRunnerState {
 }
 
 /// One environment's part of [`AgentRunnerState`].
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct EnvSlotState {
-    /// State of the environment, where it can save it.
+    /// State of the environment, where it can save it. Stored beside, as tensors.
+    #[serde(skip)]
     pub env: Option<EnvState>,
+    /// Whether the environment could save its state.
+    pub env_saved: bool,
     /// Running episode.
     pub episode: RunningEpisode,
     /// Module input of each agent.

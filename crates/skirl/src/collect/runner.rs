@@ -48,7 +48,7 @@ impl RunnerOptions {
         let clip = match environment.clip_rewards {
             ClipRewards::Off => RewardClip::Off,
             ClipRewards::Sign => RewardClip::Sign,
-            ClipRewards::Bound(bound) => RewardClip::Bound(bound),
+            ClipRewards::At(bound) => RewardClip::Bound(bound),
         };
         let filter = runners.observation_filter == ObservationFilter::MeanStdFilter;
         let multi_agent = common.multi_agent.clone();
@@ -181,7 +181,7 @@ impl EnvRunner {
                 join_shards(shards, &self.policies, steps)?
             }
             Kind::Agents(runner) => {
-                let _flush = skirl_nn::flush::FlushDenormals::new();
+                let _flush = skirl_nn::FlushDenormals::enable();
                 let rules = AgentRules {
                     policies: &self.policies,
                     normalizers: &self.normalizers,

@@ -22,11 +22,12 @@ impl EnvRunnerState {
     pub fn from_shards(shards: Vec<RunnerState>) -> Self {
         let mut shards = shards.into_iter();
         let Some(mut whole) = shards.next() else {
-            return Self::Vector(RunnerState { env: None, steps: 0, current: Vec::new(), episodes: Vec::new() });
+            return Self::Vector(RunnerState::default());
         };
         for shard in shards {
             let envs = whole.episodes.len();
             whole.env = whole.env.zip(shard.env).map(|(left, right)| join_states(left, right, envs));
+            whole.env_saved = whole.env.is_some();
             whole.current.extend(shard.current);
             whole.episodes.extend(shard.episodes);
         }
@@ -52,6 +53,7 @@ impl EnvRunnerState {
             let width = whole.current.len() / total.max(1);
             parts.push(RunnerState {
                 env: whole.env.as_ref().map(|env| split_state(env, &range, total)).transpose()?,
+                env_saved: whole.env_saved,
                 steps: whole.steps,
                 current: whole.current[range.start * width..range.end * width].to_vec(),
                 episodes: whole.episodes[range.clone()].to_vec(),
@@ -119,6 +121,7 @@ mod tests {
                 ("x".to_owned(), Column::F64(values.to_vec())),
                 ("0/own".to_owned(), Column::F64(vec![values[0]; 3])),
             ])),
+            env_saved: true,
             steps: 7,
             current: values.iter().map(|&value| value as f32).collect(),
             episodes: vec![RunningEpisode::default(); values.len()],

@@ -3,11 +3,12 @@
 //! Observations are written by the environment straight into the table's next block where the space allows it, so a
 //! step is: forward, draw, convert, step, and a look at the flags.
 
+use serde::{Deserialize, Serialize};
 use skirl_env::{Column, EnvState, Outcomes, VectorEnv};
 use skirl_math::rng::StreamKey;
 use skirl_nn::distributions::DistScratch;
-use skirl_nn::matrix::Mat;
-use skirl_nn::tape::Tape;
+use skirl_nn::Mat;
+use skirl_nn::Tape;
 
 use super::action_codec::ActionCodec;
 use super::episodes::{EpisodeRecord, RunningEpisode};
@@ -40,13 +41,13 @@ pub struct VectorRunner {
     finished: Vec<EpisodeRecord>,
     tape: Option<Tape>,
     scratch: DistScratch,
-    logp: Vec<f32>,
     table: ModuleRollout,
     /// The first block of the next rollout, `[num_envs, obs_width]`.
     current: Vec<f32>,
 }
 
 /// What does not change from step to step.
+#[derive(Debug)]
 pub struct StepRules<'a> {
     /// The policy that acts.
     pub policy: &'a Policy,
@@ -80,7 +81,6 @@ impl VectorRunner {
             seen: SeenObservations::new(num_envs, width, normalized),
             tape: None,
             scratch: policy.dist.scratch(),
-            logp: vec![0.0; num_envs],
             table: ModuleRollout::new(width, policy.dist.num_inputs(), policy.empty_actions(), links),
             current: vec![0.0; num_envs * width],
             steps: 0,
@@ -283,8 +283,10 @@ impl VectorRunner {
 
     /// State for exact resume.
     pub fn save_state(&self) -> RunnerState {
+        let env = self.env.save_state();
         RunnerState {
-            env: self.env.save_state(),
+            env_saved: env.is_some(),
+            env,
             steps: self.steps,
             current: self.current.clone(),
             episodes: self.episodes.clone(),
@@ -310,13 +312,17 @@ impl VectorRunner {
 }
 
 /// What a runner needs to go on as if it had never stopped.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct RunnerState {
-    /// State of the environments, where they can save it.
+    /// State of the environments, where they can save it. Stored beside, as tensors.
+    #[serde(skip)]
     pub env: Option<EnvState>,
+    /// Whether the environments could save their state.
+    pub env_saved: bool,
     /// Counter of the exploration streams.
     pub steps: u64,
-    /// Inputs that wait for an action, `[num_envs, obs_width]`.
+    /// Inputs that wait for an action, `[num_envs, obs_width]`. Stored beside, as a tensor.
+    #[serde(skip)]
     pub current: Vec<f32>,
     /// Running episode of each environment.
     pub episodes: Vec<RunningEpisode>,

@@ -82,11 +82,14 @@ pub(super) fn read_document(
     walk.finish().map(|()| config)
 }
 
+/// An experiment of a file in RLlib's form: its name and its content.
+type Experiment<'a> = (&'a String, &'a Map<String, Value>);
+
 /// RLlib's form `{experiment_name: {run, env, stop, config}}`.
 fn only_experiment<'a>(
     map: &'a Map<String, Value>,
     source: &Source,
-) -> Result<Option<(&'a String, &'a Map<String, Value>)>, ConfigErrors> {
+) -> Result<Option<Experiment<'a>>, ConfigErrors> {
     if map.contains_key("run") {
         return Ok(None);
     }
@@ -163,7 +166,7 @@ impl<'a> Walk<'a> {
             self.within(key, |walk| match key.as_str() {
                 "stop" => walk.stop(config, value),
                 section if is_section(config, section) && value.is_object() => {
-                    walk.section(config, section, value)
+                    walk.section(config, section, value);
                 }
                 _ => walk.dotted(config, key, value),
             });

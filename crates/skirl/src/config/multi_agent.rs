@@ -29,10 +29,10 @@ options! {
 impl MultiAgentOptions {
     /// Names of the policies, `default_policy` when none is named.
     pub fn policy_names(&self) -> Vec<&str> {
-        match self.policies.0.is_empty() {
-            true => vec![DEFAULT_POLICY],
-            false => self.policies.0.keys().map(String::as_str).collect(),
+        if self.policies.0.is_empty() {
+            return vec![DEFAULT_POLICY];
         }
+        self.policies.0.keys().map(String::as_str).collect()
     }
 
     /// The policy that acts for an agent; `None` when no rule matches.

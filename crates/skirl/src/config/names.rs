@@ -287,8 +287,8 @@ fn similar(specs: &[&OptionSpec], section: Option<&str>, name: &str) -> Option<S
     let all: Vec<(&str, &OptionSpec)> = all.collect();
     let near = nearest(name, all.iter().map(|(word, _)| *word))?;
     let spec = all.iter().find(|(word, _)| *word == near)?.1;
-    Some(match near == spec.name {
-        true => format!("did you mean `{}`?", spec.path()),
-        false => format!("`{near}` is called `{}` here: write {}", spec.name, spec.path()),
-    })
+    if near == spec.name {
+        return Some(format!("did you mean `{}`?", spec.path()));
+    }
+    Some(format!("`{near}` is called `{}` here: write {}", spec.name, spec.path()))
 }

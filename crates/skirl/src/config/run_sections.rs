@@ -34,7 +34,7 @@ options! {
         checkpoint_at_end: bool = true;
         /// Keep only this many newest checkpoints. `none` keeps all.
         num_to_keep: Option<usize> = None => min(1.0), synonyms(&["keep_checkpoints_num"]);
-        /// Directory of the run. `none` makes a new one under `results/`, named after algorithm, environment and time.
+        /// Directory of the run. `none` makes a new one under `runs/`, named after algorithm, environment, seed and time.
         output_dir: Option<String> = None => synonyms(&["storage_path", "local_dir"]), called(&[("SB3", "tensorboard_log"), ("Tianshou", "logdir")]);
     }
 }

@@ -29,14 +29,10 @@ impl Bounds {
 
     /// The range in words, or nothing when every number is accepted.
     pub fn describe(&self) -> Option<String> {
-        let low = self.min.map(|min| match self.min_exclusive {
-            true => format!("greater than {min}"),
-            false => format!("at least {min}"),
-        });
-        let high = self.max.map(|max| match self.max_exclusive {
-            true => format!("less than {max}"),
-            false => format!("at most {max}"),
-        });
+        let low_words = if self.min_exclusive { "greater than" } else { "at least" };
+        let high_words = if self.max_exclusive { "less than" } else { "at most" };
+        let low = self.min.map(|min| format!("{low_words} {min}"));
+        let high = self.max.map(|max| format!("{high_words} {max}"));
         match (low, high) {
             (Some(_), Some(_)) if self.min == self.max => self.min.map(|only| format!("exactly {only}")),
             (Some(low), Some(high)) => Some(format!("{low} and {high}")),
@@ -198,10 +194,8 @@ impl OptionSpec {
         let mut text = self.type_name();
         if !self.choices.is_empty() {
             let words: Vec<String> = self.choices.iter().map(|choice| format!("\"{choice}\"")).collect();
-            text = match text.ends_with("none") {
-                true => format!("{} or none", words.join(" | ")),
-                false => words.join(" | "),
-            };
+            let none = if text.ends_with("none") { " or none" } else { "" };
+            text = words.join(" | ") + none;
         }
         if let Some(range) = self.bounds.describe() {
             let _ = write!(text, ", {range}");

@@ -1,7 +1,7 @@
 //! What a running algorithm's learners offer to checkpoints, evaluation and inspection, whatever the algorithm.
 
 use serde_json::Value;
-use skirl_nn::params::NamedTensor;
+use skirl_nn::NamedTensor;
 
 use super::{ModuleId, Policies, Policy};
 use crate::error::Error;
@@ -26,7 +26,7 @@ pub trait LearnerGroup: Send {
     fn policies(&self) -> Policies;
 
     /// State of one module; `None` for a module without a learner.
-    fn save_state(&self, module: &str) -> Option<ModuleState>;
+    fn save_state(&self, module: &str) -> Option<Result<ModuleState, Error>>;
 
     /// Puts a saved state back.
     fn restore_state(&mut self, module: &str, state: &ModuleState) -> Result<(), Error>;

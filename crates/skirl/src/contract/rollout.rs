@@ -6,11 +6,13 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::actions::gather;
 use super::{Actions, ModuleId};
 
 /// How each row finds the same agent's next row.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Links {
     /// Row `t * num_envs + b` is followed by row `(t + 1) * num_envs + b`.
     Rectangular {
@@ -25,7 +27,7 @@ pub enum Links {
 }
 
 /// Observations that close a chain: final observations of episodes, and the ones at which a rollout was cut.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct EndRows {
     /// The row that each end row follows, ascending within one environment.
     pub row: Vec<u32>,
@@ -75,7 +77,7 @@ impl EndRows {
 }
 
 /// The rows of one module: columns of equal length, row-major.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModuleRollout {
     /// Width of the module's input.
     pub obs_width: usize,

@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use skirl_nn::matrix::Mat;
-use skirl_nn::params::Grads;
-use skirl_nn::tape::Tape;
+use skirl_nn::Mat;
+use skirl_nn::Grads;
+use skirl_nn::Tape;
 
 use super::loss::{Loss, LossContext};
 use crate::error::Error;
@@ -16,7 +16,7 @@ pub const CHUNK_ROWS: usize = 64;
 pub const SEGMENTS: usize = 8;
 
 /// The buffers of one run of chunks.
-pub struct Segment<S> {
+struct Segment<S> {
     tape: Tape,
     scratch: S,
     grads: Grads,

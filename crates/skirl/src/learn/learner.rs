@@ -3,8 +3,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use skirl_nn::optim::{Optimizer, clip_by_global_norm, clip_by_norm, clip_by_value};
-use skirl_nn::params::Grads;
+use skirl_nn::optim::{GradClip, Optimizer, global_norm};
+use skirl_nn::{Grads, NamedTensor};
 
 use super::Batch;
 use super::gradient::{GradientEngine, GradientStats};
@@ -12,26 +12,6 @@ use super::loss::{Loss, LossContext};
 use crate::contract::{ModuleId, Policy};
 use crate::error::Error;
 use crate::workers::Workers;
-
-/// What gradient clipping looks at (RLlib: `grad_clip_by`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ClipBy {
-    /// Each component into `[-c, c]`.
-    Value,
-    /// Each tensor's norm to at most `c`.
-    Norm,
-    /// The norm of all tensors together to at most `c`.
-    GlobalNorm,
-}
-
-/// Gradient clipping.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Clip {
-    /// Bound `c` > 0.
-    pub bound: f64,
-    /// What is bounded.
-    pub by: ClipBy,
-}
 
 /// What a learner is made of.
 pub struct LearnerOptions {
@@ -42,7 +22,9 @@ pub struct LearnerOptions {
     /// Optimizer over the policy's parameters.
     pub optimizer: Box<dyn Optimizer>,
     /// Gradient clipping, if any.
-    pub clip: Option<Clip>,
+    pub clip: Option<GradClip>,
+    /// Report the gradient's global norm also where nothing is clipped.
+    pub log_norm: bool,
     /// Threads.
     pub workers: Arc<Workers>,
 }
@@ -52,7 +34,9 @@ pub struct Learner<S> {
     module: ModuleId,
     policy: Policy,
     optimizer: Box<dyn Optimizer>,
-    clip: Option<Clip>,
+    clip: Option<GradClip>,
+    log_norm: bool,
+    tensors: Vec<Range<usize>>,
     workers: Arc<Workers>,
     engine: GradientEngine<S>,
     grads: Grads,
@@ -62,12 +46,17 @@ pub struct Learner<S> {
 impl<S: Send> Learner<S> {
     /// Ready to train.
     pub fn new(options: LearnerOptions) -> Self {
-        let grads = Grads::new(options.policy.net.params());
+        let params = options.policy.net.params();
+        let grads = Grads::new(params);
+        let tensors = params.layout().tensors().iter();
+        let tensors = tensors.map(|tensor| tensor.offset()..tensor.offset() + tensor.flat_len()).collect();
         Self {
             module: options.module,
             policy: options.policy,
             optimizer: options.optimizer,
             clip: options.clip,
+            log_norm: options.log_norm,
+            tensors,
             workers: options.workers,
             engine: GradientEngine::new(),
             grads,
@@ -128,26 +117,43 @@ impl<S: Send> Learner<S> {
             return Err(self.diverged("the gradient norm", norm));
         }
         let params = self.policy.net.params_mut();
-        self.optimizer.step(params.values_mut(), self.grads.values(), lr);
+        self.optimizer.step(params.values_mut(), self.grads.values(), lr)?;
         self.policy.net.refresh();
         self.updates += 1;
         Ok(norm)
     }
 
+    /// The global norm before clipping, where it was computed.
     fn clip_gradients(&mut self) -> Option<f64> {
-        let clip = self.clip?;
         let grads = self.grads.values_mut();
-        match clip.by {
-            ClipBy::Value => {
-                clip_by_value(grads, clip.bound as f32);
-                None
-            }
-            ClipBy::Norm => {
-                clip_by_norm(grads, &self.policy.net.params().tensor_ranges(), clip.bound as f32);
-                None
-            }
-            ClipBy::GlobalNorm => Some(clip_by_global_norm(grads, clip.bound as f32)),
+        match self.clip {
+            Some(clip) => Some(f64::from(clip.apply(grads, &self.tensors))),
+            None if self.log_norm => Some(f64::from(global_norm(grads))),
+            None => None,
         }
+    }
+
+    /// The optimizer's buffers under the names of the parameters.
+    pub fn save_optimizer(&self) -> Result<Vec<(String, Vec<NamedTensor>)>, Error> {
+        let params = self.policy.net.params();
+        let buffers = self.optimizer.buffers().into_iter();
+        buffers.map(|(name, flat)| Ok((name.to_owned(), params.export_buffer(flat)?))).collect()
+    }
+
+    /// Puts saved buffers back, with the number of steps taken.
+    pub fn restore_optimizer(&mut self, saved: &[(String, Vec<NamedTensor>)], steps: u64) -> Result<(), Error> {
+        let params = self.policy.net.params();
+        for (name, flat) in self.optimizer.buffers_mut() {
+            let tensors = saved.iter().find(|(saved, _)| saved == name).ok_or_else(|| Error::Mismatch {
+                what: "the saved optimizer state".to_owned(),
+                expected: format!("a buffer named '{name}'"),
+                found: saved.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", "),
+                remedy: "Restore with the optimizer that wrote the checkpoint".to_owned(),
+            })?;
+            params.import_buffer(&tensors.1, flat)?;
+        }
+        self.optimizer.set_num_steps(steps);
+        Ok(())
     }
 
     /// An error if any weight is NaN or infinite: called before weights are published.

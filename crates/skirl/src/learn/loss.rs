@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use skirl_nn::tape::Tape;
+use skirl_nn::Tape;
 
 use super::Batch;
 use crate::contract::Policy;

@@ -11,5 +11,5 @@ pub mod loss;
 
 pub use batch::Batch;
 pub use gradient::{CHUNK_ROWS, SEGMENTS};
-pub use learner::{Clip, ClipBy, Learner, LearnerOptions};
+pub use learner::{Learner, LearnerOptions};
 pub use loss::{Loss, LossContext};

@@ -4,6 +4,7 @@
 
 mod batch;
 mod explain;
+mod init;
 mod modules;
 mod tuned;
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use skirl_env::{DType, Space};
 use skirl_math::rng::StreamKey;
 use skirl_nn::distributions::{Bernoulli, Categorical, DiagGaussian, Distribution, MultiCategorical};
-use skirl_nn::modules::{ActorCritic, ActorCriticSpec, Activation as NnActivation};
-use skirl_nn::optim::{Adam, AdamW, Optimizer, RmsProp, Sgd};
+use skirl_nn::{Activation as NnActivation, ActorCritic, ActorCriticSpec, Module};
+use skirl_nn::optim::{AdamOptions, Optimizer, OptimizerSpec, RmsPropOptions, SgdOptions, WeightDecay};
 
 use super::init::initialize;
 use crate::collect::AgentSpaces;
@@ -15,7 +15,7 @@ use crate::contract::Policy;
 use crate::error::Error;
 
 /// One network with its sizes.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct ModulePlan {
     /// What it sees.
     pub observation_space: Space,
@@ -82,14 +82,14 @@ impl ModulePlan {
 pub fn distribution_for(space: &Space) -> Result<(&'static str, Arc<dyn Distribution>), Error> {
     let unsupported = || Error::ActionSpace { found: space.to_json().to_string() };
     match space {
-        Space::Discrete(discrete) => Ok(("Categorical", Arc::new(Categorical::new(discrete.n as usize)))),
+        Space::Discrete(discrete) => Ok(("Categorical", Arc::new(Categorical::new(discrete.n as usize)?))),
         Space::MultiDiscrete(multi) => {
             let sizes: Vec<usize> = multi.nvec.iter().map(|&n| n as usize).collect();
-            Ok(("MultiCategorical", Arc::new(MultiCategorical::new(&sizes))))
+            Ok(("MultiCategorical", Arc::new(MultiCategorical::new(&sizes)?)))
         }
-        Space::MultiBinary { shape } => Ok(("Bernoulli", Arc::new(Bernoulli::new(shape.iter().product())))),
+        Space::MultiBinary { shape } => Ok(("Bernoulli", Arc::new(Bernoulli::new(shape.iter().product())?))),
         Space::Box(bounds) if matches!(bounds.dtype, DType::F32 | DType::F64) => {
-            Ok(("DiagGaussian", Arc::new(DiagGaussian::new(bounds.shape.iter().product()))))
+            Ok(("DiagGaussian", Arc::new(DiagGaussian::new(bounds.shape.iter().product())?)))
         }
         _ => Err(unsupported()),
     }
@@ -105,14 +105,14 @@ fn network(
     ActorCriticSpec {
         obs_width,
         hidden: options.fcnet_hiddens.clone(),
-        vf_hidden: options.vf_hiddens.clone(),
+        vf_hidden: options.vf_hiddens.clone().filter(|_| !options.vf_share_layers),
         activation: activation(options.fcnet_activation),
         layer_norm: options.fcnet_use_layernorm,
         vf_share_layers: options.vf_share_layers,
         num_dist_inputs: dist.num_inputs(),
-        gaussian: gaussian.then(|| dist.action_width()),
-        free_log_std: gaussian && options.free_log_std,
-        log_std_clip: options.log_std_clip_param as f32,
+        free_log_std: (gaussian && options.free_log_std).then(|| dist.action_width()),
+        log_std_init: options.log_std_init as f32,
+        log_std_clip: gaussian.then_some(options.log_std_clip_param as f32),
     }
 }
 
@@ -130,7 +130,7 @@ fn activation(activation: Activation) -> NnActivation {
 /// A policy with initial weights drawn from streams under `seed`.
 pub fn build_policy(plan: &ModulePlan, seed: StreamKey) -> Result<Policy, Error> {
     let mut net = ActorCritic::new(&plan.network)?;
-    initialize(net.params_mut(), &plan.network, &plan.options, seed)?;
+    initialize(net.params_mut(), &plan.network, &plan.options, seed);
     net.refresh();
     let (_, dist) = distribution_for(&plan.action_space)?;
     Ok(Policy {
@@ -140,4 +140,27 @@ pub fn build_policy(plan: &ModulePlan, seed: StreamKey) -> Result<Policy, Error>
         action_space: plan.action_space.clone(),
         version: 0,
     })
+}
+
+/// The optimizer over a policy's parameters.
+pub fn build_optimizer(options: &OptimizerOptions, policy: &Policy) -> Result<Box<dyn Optimizer>, Error> {
+    let weight_decay = options.weight_decay;
+    let adam = |decay| {
+        let [beta1, beta2] = options.betas;
+        OptimizerSpec::Adam(AdamOptions { beta1, beta2, eps: options.eps, weight_decay, decay })
+    };
+    let spec = match options.kind {
+        OptimizerType::Adam => adam(WeightDecay::Coupled),
+        OptimizerType::AdamW => adam(WeightDecay::Decoupled),
+        OptimizerType::RmsProp => OptimizerSpec::RmsProp(RmsPropOptions {
+            alpha: options.alpha,
+            eps: options.eps,
+            momentum: options.momentum,
+            weight_decay,
+        }),
+        OptimizerType::Sgd => {
+            OptimizerSpec::Sgd(SgdOptions { momentum: options.momentum, nesterov: false, weight_decay })
+        }
+    };
+    Ok(spec.build(policy.net.params().values().len())?)
 }

@@ -79,6 +79,7 @@ impl RunDirectory {
         let run = Self { path: path.to_path_buf(), _lock: lock };
         let checkpoints = run.checkpoints();
         std::fs::create_dir_all(&checkpoints).map_err(ReportError::io("create", &checkpoints))?;
+        sync_names(&checkpoints);
         Ok(run)
     }
 
@@ -130,6 +131,14 @@ impl RunDirectory {
             Box::new(JsonlSink::open(&self.jsonl_path(), resume)?),
             Box::new(TensorBoardSink::open(&self.path, resume)?),
         ])
+    }
+}
+
+/// Makes the names of the run's directories durable, so that a power cut cannot take a synced checkpoint with its parent.
+/// Best effort: some systems cannot open a directory, and the grandparent may be unreadable.
+fn sync_names(checkpoints: &Path) {
+    for directory in checkpoints.ancestors().take(4) {
+        let _ = File::open(directory).and_then(|directory| directory.sync_all());
     }
 }
 

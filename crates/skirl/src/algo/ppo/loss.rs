@@ -11,8 +11,8 @@ use std::ops::Range;
 
 use skirl_nn::distributions::{DistScratch, Evaluated, EvaluatedGrad};
 use skirl_nn::kernels::vmath;
-use skirl_nn::matrix::Mat;
-use skirl_nn::tape::Tape;
+use skirl_nn::Mat;
+use skirl_nn::Tape;
 
 use crate::contract::policy::{DIST_INPUTS, Policy, VALUE};
 use crate::error::Error;

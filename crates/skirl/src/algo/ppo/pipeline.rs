@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use skirl_math::rng::{Stream, StreamKey};
+use skirl_nn::optim::GradClip;
 
 use super::stage::{PpoLearners, PpoUpdate};
 use super::update::PpoLearner;
@@ -17,7 +18,7 @@ use crate::contract::{LearnerGroup, ModuleId, ModuleState, Policies, Policy};
 use crate::error::Error;
 use crate::estimate::GaeRules;
 use crate::estimate::stage::Gae;
-use crate::learn::{Clip, ClipBy, Learner, LearnerOptions};
+use crate::learn::{Learner, LearnerOptions};
 use crate::pipeline::{Context, Pipeline, Task, Timing};
 use crate::plan::{Plan, build_optimizer, build_policy};
 use crate::publish::WeightBoard;
@@ -80,16 +81,16 @@ fn learners(
             continue;
         }
         let options = config.for_policy(&id)?.training;
-        let by = match options.grad_clip_by {
-            GradClipBy::Value => ClipBy::Value,
-            GradClipBy::Norm => ClipBy::Norm,
-            GradClipBy::GlobalNorm => ClipBy::GlobalNorm,
-        };
+        let clip = options.grad_clip.map(|bound| match options.grad_clip_by {
+            GradClipBy::Value => GradClip::Value(bound as f32),
+            GradClipBy::Norm => GradClip::Norm(bound as f32),
+            GradClipBy::GlobalNorm => GradClip::GlobalNorm(bound as f32),
+        });
         let learner = Learner::new(LearnerOptions {
             module: id.clone(),
-            optimizer: build_optimizer(&options.optimizer, &policy),
+            optimizer: build_optimizer(&options.optimizer, &policy)?,
             policy,
-            clip: options.grad_clip.map(|bound| Clip { bound, by }),
+            clip,
             log_norm: config.common.reporting.log_gradients,
             workers: Arc::clone(workers),
         });
@@ -133,7 +134,7 @@ impl LearnerGroup for PpoLearnerGroup {
         self.untrained.iter().map(newest).collect()
     }
 
-    fn save_state(&self, module: &str) -> Option<ModuleState> {
+    fn save_state(&self, module: &str) -> Option<Result<ModuleState, Error>> {
         let learners = self.learners.lock();
         let learner = learners.get(module)?;
         let extra = json!({
@@ -142,13 +143,10 @@ impl LearnerGroup for PpoLearnerGroup {
             "shuffle_counter": learner.shuffle.counter.to_string(),
             "rows_trained": learner.rows_trained.to_string(),
             "updates": learner.learner.updates().to_string(),
-            "optimizer_steps": learner.learner.optimizer().steps().to_string(),
+            "optimizer_steps": learner.learner.optimizer().num_steps().to_string(),
         });
-        Some(ModuleState {
-            weights: learner.learner.policy().net.params().export(),
-            optimizer: learner.learner.save_optimizer(),
-            extra,
-        })
+        let weights = learner.learner.policy().net.params().export();
+        Some(learner.learner.save_optimizer().map(|optimizer| ModuleState { weights, optimizer, extra }))
     }
 
     fn restore_state(&mut self, module: &str, state: &ModuleState) -> Result<(), Error> {

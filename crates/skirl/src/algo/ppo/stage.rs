@@ -35,7 +35,7 @@ impl Middleware for PpoUpdate {
     }
 
     fn forward(&mut self, view: &mut View<'_>) -> Result<Flow, PipelineError> {
-        let _flush = skirl_nn::flush::FlushDenormals::new();
+        let _flush = skirl_nn::FlushDenormals::enable();
         let env_steps = *view.get(ENV_STEPS)?;
         let (mut results, mut weights) = (BTreeMap::new(), Weights::default());
         let mut learners = self.learners.lock();

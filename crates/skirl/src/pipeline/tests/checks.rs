@@ -141,6 +141,11 @@ fn kept_slots_need_a_first_value() {
     assert_eq!(errors.problems(), [PipelineProblem::NotProvided { slot: "env_steps" }]);
     let promised = Pipeline::builder().with(reader()).provides(ENV_STEPS).build().unwrap();
     assert!(Task::new(promised, Context::new().with(ENV_STEPS, 1)).is_ok());
+
+    let promised = Pipeline::builder().with(reader()).provides(ENV_STEPS).build().unwrap();
+    let mut emptied = Context::new().with(ENV_STEPS, 1);
+    assert_eq!(emptied.take(ENV_STEPS), Some(1));
+    assert!(Task::new(promised, emptied).is_err(), "the slot is there, its value is not");
 }
 
 #[test]
@@ -259,4 +264,13 @@ fn two_stages_of_one_kind_get_two_names() {
     assert_eq!(message, "two stages are named `gae`: rename one with `Stage::new(…).named(…)`");
     let pipeline = Pipeline::builder().with(collect()).with(gae()).with(Stage::new(gae()).named("gae_2"));
     assert_eq!(pipeline.build().unwrap().stage_names().collect::<Vec<_>>(), ["collect", "gae", "gae_2"]);
+}
+
+#[test]
+fn a_value_that_was_read_may_be_overwritten() {
+    let again = declares("again", |slots| {
+        slots.writes(SAMPLE);
+    });
+    let pipeline = Pipeline::builder().with(collect()).with(gae()).with(again).build().unwrap();
+    assert_eq!(pipeline.warnings(), []);
 }

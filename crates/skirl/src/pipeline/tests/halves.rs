@@ -99,3 +99,33 @@ fn a_context_value_replaces_the_initial_one() {
     task.run(1).unwrap();
     assert_eq!(task.context().get(ENV_STEPS), Some(&103));
 }
+
+#[test]
+fn iteration_slots_are_empty_in_the_next_iteration() {
+    let log = Log::default();
+    let seen = log.clone();
+    let once = from_fn(
+        "once",
+        |slots| {
+            slots.may_write(SAMPLE);
+        },
+        |view| {
+            if view.iteration() == 1 {
+                view.put(SAMPLE, vec![1.0])?;
+            }
+            GO
+        },
+    );
+    let reader = from_fn(
+        "reader",
+        |slots| {
+            slots.reads_optional(SAMPLE);
+        },
+        move |view| {
+            seen.add(format!("{:?}", view.get_optional(SAMPLE)?));
+            GO
+        },
+    );
+    task(Pipeline::builder().with(once).with(reader).build()).run(2).unwrap();
+    assert_eq!(log.take(), "Some([1.0]) None");
+}

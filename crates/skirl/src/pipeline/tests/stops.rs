@@ -99,3 +99,11 @@ fn while_unwinding_a_backward_half_without_its_values_is_left_out() {
     assert_eq!((skipped.stage.as_str(), skipped.half), ("needs", Half::Backward));
     assert!(matches!(skipped.error, PipelineError::Empty { slot: "advantages", .. }));
 }
+
+#[test]
+fn the_first_of_several_requests_is_recorded() {
+    let late = from_fn("late", |_| {}, |_| GO).with_backward(|_| Ok(Flow::stop("second")));
+    let early = from_fn("early", |_| {}, |_| Ok(Flow::stop("first")));
+    let stop = task(Pipeline::builder().with(late).with(early).build()).run(1).unwrap().stop.unwrap();
+    assert_eq!((stop.reason.as_str(), stop.asked_by.as_deref()), ("first", Some("early")));
+}
