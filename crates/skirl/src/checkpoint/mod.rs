@@ -1,0 +1,45 @@
+//! Checkpoints: the whole state of a run in files that any language can read, and that survive a crash at any instant.
+//!
+//! ```text
+//! checkpoints/
+//!   LATEST                                     name of the newest one; replaced by rename, last of all
+//!   step-000000819200/
+//!     manifest.json                            versions, algorithm, spaces, counters, length and BLAKE3 hash of each file
+//!     algorithm_state.json  config.json
+//!     env_runner/                              state.json, state.safetensors
+//!     env_runner/env_to_module_connector/      state.safetensors
+//!     learner_group/learner/                   state.json, optimizer.safetensors
+//!     learner_group/learner/rl_module/<id>/    module_state.safetensors, module.json, example.safetensors
+//! ```
+//!
+//! Every directory with files also gets a `component.json` (a manifest of its own), so that it loads alone, even when it
+//! was copied elsewhere: [`load_component`]. Only safetensors and JSON are read; nothing in a checkpoint is ever executed.
+//!
+//! [`save`] builds the new checkpoint under a temporary name, syncs it, renames it, reads it back, and only then points
+//! `LATEST` to it; so at every instant the previous one or the new one loads. The file system is behind a small trait, and
+//! the tests cut the save after each of its operations and fail each of them in turn.
+
+mod error;
+mod fs;
+mod layout;
+mod list;
+mod load;
+mod manifest;
+mod path_rules;
+mod save;
+mod snapshot;
+mod tensor;
+#[cfg(test)]
+mod tests;
+
+pub use error::CheckpointError;
+pub use layout::*;
+pub use list::{Entry, list, prune, step_name};
+pub use load::{Component, LoadOptions, Loaded, load, load_component, load_with};
+pub use manifest::{ManifestInfo, ModuleSpaces};
+pub use save::{save, save_to};
+pub use snapshot::{Payload, Snapshot, TensorFile};
+pub use tensor::{Tensor, TensorData, Tensors};
+
+/// Version of the format that this build writes, and the only one it reads.
+pub const FORMAT_VERSION: u64 = 1;

@@ -1,0 +1,371 @@
+//! The fast path: environments in which one agent decides at every step. Rows form the rectangle `[T, B]`.
+//!
+//! Observations are written by the environment straight into the table's next block where the space allows it, so a
+//! step is: forward, draw, convert, step, and a look at the flags.
+
+use serde::{Deserialize, Serialize};
+use skirl_env::{Column, EnvState, Outcomes, VectorEnv};
+use skirl_math::rng::StreamKey;
+use skirl_nn::distributions::DistScratch;
+use skirl_nn::Mat;
+use skirl_nn::Tape;
+
+use super::action_codec::ActionCodec;
+use super::episodes::{EpisodeRecord, RunningEpisode};
+use super::normalizer::Normalizer;
+use super::observations::{ObservationConnector, SeenObservations, find_non_finite};
+use super::rewards::RewardConnector;
+use crate::contract::policy::{DIST_INPUTS, Policy, VALUE};
+use crate::contract::{Links, ModuleRollout};
+use crate::error::Error;
+
+/// Rows of one forward: small enough that the activations stay in the first-level cache.
+pub const FORWARD_ROWS: usize = 64;
+
+/// A contiguous range of a run's environments, stepped together by one thread.
+pub struct VectorRunner {
+    env: Box<dyn VectorEnv>,
+    first_env: usize,
+    num_envs: usize,
+    /// Exploration stream of each environment.
+    keys: Vec<StreamKey>,
+    /// Steps taken since the start of the run: the counter of all exploration streams.
+    steps: u64,
+    observations: ObservationConnector,
+    seen: SeenObservations,
+    codec: ActionCodec,
+    rewards: RewardConnector,
+    env_actions: Vec<Column>,
+    outcomes: Outcomes,
+    episodes: Vec<RunningEpisode>,
+    finished: Vec<EpisodeRecord>,
+    tape: Option<Tape>,
+    scratch: DistScratch,
+    table: ModuleRollout,
+    /// The first block of the next rollout, `[num_envs, obs_width]`.
+    current: Vec<f32>,
+}
+
+/// What does not change from step to step.
+#[derive(Debug)]
+pub struct StepRules<'a> {
+    /// The policy that acts.
+    pub policy: &'a Policy,
+    /// Frozen observation statistics.
+    pub normalizer: Option<&'a Normalizer>,
+    /// Draw from the distribution, or take its mode.
+    pub explore: bool,
+}
+
+impl VectorRunner {
+    /// Takes over `env`; environment `i` of it is number `first_env + i` of the run. Call [`reset`](Self::reset) first.
+    pub fn new(
+        env: Box<dyn VectorEnv>,
+        first_env: usize,
+        policy: &Policy,
+        codec: ActionCodec,
+        rewards: RewardConnector,
+        explore: StreamKey,
+        normalized: bool,
+    ) -> Self {
+        let num_envs = env.num_envs();
+        let observations = ObservationConnector::new(env.observation_space().clone(), num_envs);
+        let width = observations.width();
+        let links = Links::Rectangular { num_envs };
+        Self {
+            keys: (0..num_envs).map(|index| explore.index((first_env + index) as u64)).collect(),
+            env_actions: vec![codec.column(num_envs)],
+            outcomes: Outcomes::new(num_envs),
+            episodes: vec![RunningEpisode::default(); num_envs],
+            finished: Vec::new(),
+            seen: SeenObservations::new(num_envs, width, normalized),
+            tape: None,
+            scratch: policy.dist.scratch(),
+            table: ModuleRollout::new(width, policy.dist.num_inputs(), policy.empty_actions(), links),
+            current: vec![0.0; num_envs * width],
+            steps: 0,
+            env,
+            first_env,
+            num_envs,
+            observations,
+            codec,
+            rewards,
+        }
+    }
+
+    /// Environments of this runner.
+    pub fn num_envs(&self) -> usize {
+        self.num_envs
+    }
+
+    /// Resets every environment with its own seed (or its own running generator where `seeds` is `None`).
+    pub fn reset(&mut self, seeds: Option<StreamKey>, normalizer: Option<&Normalizer>) -> Result<(), Error> {
+        for index in 0..self.num_envs {
+            let global = self.first_env + index;
+            let seed = seeds.map(|key| key.index(global as u64).0 >> 1);
+            let env = &mut self.env;
+            self.observations
+                .fill_row(index, &mut self.current, |columns| env.reset(index, seed, columns))
+                .map_err(|source| Error::env(global, 0, source))?;
+            self.episodes[index].restart();
+        }
+        self.check_observations(0, None)?;
+        let width = self.table.obs_width;
+        for (index, row) in self.current.chunks_exact_mut(width.max(1)).enumerate() {
+            self.seen.observe(normalizer, index, row);
+        }
+        Ok(())
+    }
+
+    /// Steps every environment `steps` times. The table is valid until the next call.
+    pub fn sample(&mut self, rules: &StepRules<'_>, steps: usize) -> Result<(), Error> {
+        let (rows, block) = (steps * self.num_envs, self.num_envs * self.table.obs_width);
+        self.table.resize(rows, rows + self.num_envs);
+        self.table.links = Links::Rectangular { num_envs: self.num_envs };
+        self.table.ends.clear();
+        self.table.obs[..block].copy_from_slice(&self.current);
+        for t in 0..steps {
+            self.act(rules, t)?;
+            self.step_envs(rules, t)?;
+        }
+        self.current.copy_from_slice(&self.table.obs[steps * block..][..block]);
+        self.close(rules, steps)
+    }
+
+    /// Forward and draw for block `t`.
+    fn act(&mut self, rules: &StepRules<'_>, t: usize) -> Result<(), Error> {
+        let Self { table, tape, scratch, keys, .. } = self;
+        let tape = tape.get_or_insert_with(|| rules.policy.net.tape(self.num_envs.min(FORWARD_ROWS)));
+        let (width, dist_width) = (table.obs_width, table.dist_width);
+        for first in (0..self.num_envs).step_by(FORWARD_ROWS) {
+            let rows = FORWARD_ROWS.min(self.num_envs - first);
+            let (start, end) = (t * self.num_envs + first, t * self.num_envs + first + rows);
+            rules.policy.net.forward(&[Mat::new(&table.obs[start * width..end * width], rows, width)], None, tape)?;
+            let inputs = tape.output(DIST_INPUTS);
+            let actions = table.actions.view_mut(start, end);
+            if rules.explore {
+                let keys = &keys[first..first + rows];
+                rules.policy.dist.sample(inputs, keys, self.steps, actions, &mut table.logp[start..end], scratch)?;
+            } else {
+                rules.policy.dist.mode(inputs, actions, scratch)?;
+            }
+            copy_rows(inputs, &mut table.dist_inputs[start * dist_width..end * dist_width]);
+            copy_rows(tape.output(VALUE), &mut table.values[start..end]);
+        }
+        Ok(())
+    }
+
+    /// Steps the environments with block `t`'s actions and fills block `t + 1`'s observations.
+    fn step_envs(&mut self, rules: &StepRules<'_>, t: usize) -> Result<(), Error> {
+        let (start, width) = (t * self.num_envs, self.table.obs_width);
+        self.codec.encode(&self.table.actions, start, self.num_envs, &mut self.env_actions[0]);
+        self.steps += 1;
+        let (env, outcomes, actions) = (&mut self.env, &mut self.outcomes, &self.env_actions);
+        let block = &mut self.table.obs[(t + 1) * self.num_envs * width..][..self.num_envs * width];
+        self.observations
+            .fill(block, |columns| env.step(&[actions[0].as_ref()], columns, outcomes))
+            .map_err(|source| self.locate(source))?;
+        self.check_observations(self.steps, Some(t + 1))?;
+        self.check_rewards()?;
+        self.record_outcomes(rules, t)
+    }
+
+    fn record_outcomes(&mut self, rules: &StepRules<'_>, t: usize) -> Result<(), Error> {
+        let (start, width) = (t * self.num_envs, self.table.obs_width);
+        let next = (t + 1) * self.num_envs;
+        for index in 0..self.num_envs {
+            let (reward, row) = (self.outcomes.rewards[index], start + index);
+            self.table.rewards[row] = self.rewards.apply(reward);
+            self.table.terminated[row] = self.outcomes.terminated[index];
+            self.table.truncated[row] = self.outcomes.truncated[index];
+            self.episodes[index].step(reward);
+            let input = &mut self.table.obs[(next + index) * width..][..width];
+            self.seen.observe(rules.normalizer, index, input);
+            if self.outcomes.terminated[index] || self.outcomes.truncated[index] {
+                self.end_episode(rules, t, index)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps the final observation as an end row and resets the environment.
+    fn end_episode(&mut self, rules: &StepRules<'_>, t: usize, index: usize) -> Result<(), Error> {
+        let (width, row) = (self.table.obs_width, t * self.num_envs + index);
+        let next = (t + 1) * self.num_envs + index;
+        let final_obs = &self.table.obs[next * width..][..width];
+        self.table.ends.push(row as u32, final_obs);
+        self.finished.push(self.episodes[index].finish(self.first_env + index, self.steps));
+        let block = &mut self.table.obs[(t + 1) * self.num_envs * width..][..self.num_envs * width];
+        let env = &mut self.env;
+        self.observations
+            .fill_row(index, block, |columns| env.reset(index, None, columns))
+            .map_err(|source| Error::env(self.first_env + index, self.steps, source))?;
+        let input = &mut block[index * width..][..width];
+        if let Some((_, element, value)) = find_non_finite(input, width) {
+            return Err(Error::non_finite_observation(self.first_env + index, self.steps, element, value));
+        }
+        self.seen.observe(rules.normalizer, index, input);
+        Ok(())
+    }
+
+    /// Cuts the open chains at the last block and values every end row that bootstraps.
+    fn close(&mut self, rules: &StepRules<'_>, steps: usize) -> Result<(), Error> {
+        let width = self.table.obs_width;
+        for index in 0..self.num_envs {
+            let row = (steps - 1) * self.num_envs + index;
+            if !self.table.terminated[row] && !self.table.truncated[row] {
+                self.table.ends.push(row as u32, &self.current[index * width..][..width]);
+            }
+        }
+        self.table.ends.sort(width);
+        for (row, env) in self.table.env.iter_mut().enumerate() {
+            *env = (self.first_env + row % self.num_envs) as u32;
+        }
+        if let Some(tape) = &mut self.tape {
+            value_end_rows(rules.policy, &mut self.table, tape, self.num_envs.min(FORWARD_ROWS))?;
+        }
+        Ok(())
+    }
+
+    fn check_observations(&self, env_step: u64, block: Option<usize>) -> Result<(), Error> {
+        let width = self.table.obs_width;
+        let rows = match block {
+            Some(block) => &self.table.obs[block * self.num_envs * width..][..self.num_envs * width],
+            None => &self.current,
+        };
+        match find_non_finite(rows, width) {
+            Some((row, element, value)) => {
+                Err(Error::non_finite_observation(self.first_env + row, env_step, element, value))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn check_rewards(&self) -> Result<(), Error> {
+        if self.outcomes.rewards.iter().sum::<f64>().is_finite() {
+            return Ok(());
+        }
+        match self.outcomes.rewards.iter().position(|reward| !reward.is_finite()) {
+            Some(index) => {
+                let value = self.outcomes.rewards[index];
+                Err(Error::non_finite_reward(self.first_env + index, self.steps, value))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn locate(&self, source: skirl_env::EnvError) -> Error {
+        Error::env(self.first_env + source.place().and_then(|place| place.env).unwrap_or(0), self.steps, source)
+    }
+
+    /// The rows of the last [`sample`](Self::sample).
+    pub fn table(&self) -> &ModuleRollout {
+        &self.table
+    }
+
+    /// Takes the table out, leaving an empty one of the same widths.
+    pub fn take_table(&mut self) -> ModuleRollout {
+        let mut empty = self.table.clone();
+        empty.resize(0, 0);
+        empty.ends.clear();
+        std::mem::replace(&mut self.table, empty)
+    }
+
+    /// Episodes that ended since the last call, by step and then environment.
+    pub fn take_finished(&mut self) -> Vec<EpisodeRecord> {
+        std::mem::take(&mut self.finished)
+    }
+
+    /// Observation statistics since the last call, by environment.
+    pub fn take_seen(&mut self) -> Vec<skirl_math::stats::ColumnMoments> {
+        self.seen.take()
+    }
+
+    /// State for exact resume.
+    pub fn save_state(&self) -> RunnerState {
+        let env = self.env.save_state();
+        RunnerState {
+            env_saved: env.is_some(),
+            env,
+            steps: self.steps,
+            current: self.current.clone(),
+            episodes: self.episodes.clone(),
+        }
+    }
+
+    /// Puts a saved state back.
+    pub fn restore_state(&mut self, state: RunnerState) -> Result<(), Error> {
+        if state.current.len() != self.current.len() || state.episodes.len() != self.num_envs {
+            return Err(Error::RunnerState {
+                expected: format!("{} environments with inputs of width {}", self.num_envs, self.table.obs_width),
+                found: format!("{} environments and {} inputs", state.episodes.len(), state.current.len()),
+            });
+        }
+        if let Some(env) = &state.env {
+            self.env.restore_state(env).map_err(|source| Error::env(self.first_env, state.steps, source))?;
+        }
+        self.steps = state.steps;
+        self.current = state.current;
+        self.episodes = state.episodes;
+        Ok(())
+    }
+}
+
+/// What a runner needs to go on as if it had never stopped.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct RunnerState {
+    /// State of the environments, where they can save it. Stored beside, as tensors.
+    #[serde(skip)]
+    pub env: Option<EnvState>,
+    /// Whether the environments could save their state.
+    pub env_saved: bool,
+    /// Counter of the exploration streams.
+    pub steps: u64,
+    /// Inputs that wait for an action, `[num_envs, obs_width]`. Stored beside, as a tensor.
+    #[serde(skip)]
+    pub current: Vec<f32>,
+    /// Running episode of each environment.
+    pub episodes: Vec<RunningEpisode>,
+}
+
+/// Copies a strided matrix into a dense one.
+pub fn copy_rows(from: Mat<'_>, to: &mut [f32]) {
+    let cols = from.num_cols();
+    if cols == 1 {
+        to.iter_mut().enumerate().for_each(|(row, to)| *to = from.row(row)[0]);
+        return;
+    }
+    to.chunks_exact_mut(cols.max(1)).enumerate().for_each(|(row, to)| to.copy_from_slice(from.row(row)));
+}
+
+/// Fills in `V` of every end row whose episode did not terminate.
+pub fn value_end_rows(
+    policy: &Policy,
+    table: &mut ModuleRollout,
+    tape: &mut Tape,
+    max_rows: usize,
+) -> Result<(), Error> {
+    let width = table.obs_width;
+    for first in (0..table.ends.len()).step_by(max_rows.max(1)) {
+        let rows = max_rows.min(table.ends.len() - first);
+        let inputs = Mat::new(&table.ends.obs[first * width..(first + rows) * width], rows, width);
+        policy.net.forward(&[inputs], None, tape)?;
+        copy_rows(tape.output(VALUE), &mut table.ends.values[first..first + rows]);
+    }
+    for (value, &row) in table.ends.values.iter_mut().zip(&table.ends.row) {
+        if table.terminated[row as usize] {
+            *value = 0.0;
+        }
+    }
+    Ok(())
+}
+
+impl std::fmt::Debug for VectorRunner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("VectorRunner")
+            .field("first_env", &self.first_env)
+            .field("num_envs", &self.num_envs)
+            .field("steps", &self.steps)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,20 @@
+//! What the rooms share: identifiers, the rollout table, policies, and the trait of a loss.
+//!
+//! Flows in: nothing. Flows out: types only. Every room may use this module; it uses none of them.
+
+pub mod actions;
+pub mod learner_group;
+pub mod policy;
+pub mod rollout;
+pub mod shared;
+pub mod slots;
+
+pub use actions::Actions;
+pub use learner_group::{LearnerGroup, ModuleState};
+pub use policy::{ModuleId, Policies, Policy};
+pub use rollout::{EndRows, Links, ModuleRollout, Rollout};
+
+/// The module id of a single-agent run, as in RLlib.
+pub const DEFAULT_MODULE_ID: &str = "default_policy";
+/// The agent id of a single-agent run, as in RLlib.
+pub const DEFAULT_AGENT_ID: &str = "default_agent";

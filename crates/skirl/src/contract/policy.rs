@@ -1,0 +1,70 @@
+//! A policy: the network, the action distribution and the spaces of one module id.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use skirl_env::Space;
+use skirl_nn::distributions::Distribution;
+use skirl_nn::Module;
+
+use super::Actions;
+
+/// Name of a module (RLlib: module id, once policy id).
+pub type ModuleId = String;
+
+/// Index of the distribution's inputs among the module's outputs.
+pub const DIST_INPUTS: usize = 0;
+/// Index of the value estimate among the module's outputs.
+pub const VALUE: usize = 1;
+
+/// One policy with its own copy of the weights.
+pub struct Policy {
+    /// Network with the outputs `[dist_inputs, value]`.
+    pub net: Box<dyn Module>,
+    /// Distribution of the actions.
+    pub dist: Arc<dyn Distribution>,
+    /// Observation space of one agent.
+    pub observation_space: Space,
+    /// Action space of one agent.
+    pub action_space: Space,
+    /// Version of the weights: 0 at the start, one more at every publication.
+    pub version: u64,
+}
+
+impl Policy {
+    /// Width of the module's input.
+    pub fn obs_width(&self) -> usize {
+        self.net.input_widths().first().copied().unwrap_or(0)
+    }
+
+    /// An empty action column for this policy.
+    pub fn empty_actions(&self) -> Actions {
+        Actions::zeros(self.dist.is_discrete(), self.dist.action_width(), 0)
+    }
+}
+
+impl Clone for Policy {
+    fn clone(&self) -> Self {
+        Self {
+            net: self.net.boxed_clone(),
+            dist: Arc::clone(&self.dist),
+            observation_space: self.observation_space.clone(),
+            action_space: self.action_space.clone(),
+            version: self.version,
+        }
+    }
+}
+
+impl fmt::Debug for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Policy")
+            .field("observation_space", &self.observation_space)
+            .field("action_space", &self.action_space)
+            .field("version", &self.version)
+            .finish_non_exhaustive()
+    }
+}
+
+/// All policies of a run, in the order of their ids.
+pub type Policies = BTreeMap<ModuleId, Policy>;

@@ -1,0 +1,273 @@
+//! The rollout table: one row is one decision of one agent, chained to that agent's next row.
+//!
+//! The rectangular case `[T, B]` (every environment decides at every step) and the general one (turn-based, several
+//! agents, agents that leave early) are the same table with two forms of [`Links`]. An episode's last observation is
+//! an *end row* in a sparse side table: no action, never trained on, only its value counts.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::actions::gather;
+use super::{Actions, ModuleId};
+
+/// How each row finds the same agent's next row.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Links {
+    /// Row `t * num_envs + b` is followed by row `(t + 1) * num_envs + b`.
+    Rectangular {
+        /// Environments `B`.
+        num_envs: usize,
+    },
+    /// `next[row]`, or [`skirl_math::chain::END`] where the successor is an end row.
+    Chained {
+        /// Successor of each row; always larger than the row itself.
+        next: Vec<u32>,
+    },
+}
+
+/// Observations that close a chain: final observations of episodes, and the ones at which a rollout was cut.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct EndRows {
+    /// The row that each end row follows, ascending within one environment.
+    pub row: Vec<u32>,
+    /// Module inputs `[len, obs_width]`.
+    pub obs: Vec<f32>,
+    /// `V` of the observation; 0 where the episode terminated.
+    pub values: Vec<f32>,
+}
+
+impl EndRows {
+    /// Number of end rows.
+    pub fn len(&self) -> usize {
+        self.row.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.row.is_empty()
+    }
+
+    /// Forgets all rows, keeping the memory.
+    pub fn clear(&mut self) {
+        self.row.clear();
+        self.obs.clear();
+        self.values.clear();
+    }
+
+    /// Brings the end rows into ascending order of the rows that they follow.
+    pub fn sort(&mut self, obs_width: usize) {
+        if self.row.is_sorted() {
+            return;
+        }
+        let mut order: Vec<usize> = (0..self.row.len()).collect();
+        order.sort_by_key(|&index| self.row[index]);
+        let obs = order.iter().flat_map(|&index| &self.obs[index * obs_width..][..obs_width]).copied().collect();
+        self.row = order.iter().map(|&index| self.row[index]).collect();
+        self.values = order.iter().map(|&index| self.values[index]).collect();
+        self.obs = obs;
+    }
+
+    /// Adds the end row after `row`; its value is filled in later.
+    pub fn push(&mut self, row: u32, obs: &[f32]) {
+        self.row.push(row);
+        self.obs.extend_from_slice(obs);
+        self.values.push(0.0);
+    }
+}
+
+/// The rows of one module: columns of equal length, row-major.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModuleRollout {
+    /// Width of the module's input.
+    pub obs_width: usize,
+    /// Width of the distribution's inputs.
+    pub dist_width: usize,
+    /// Rows (decisions).
+    pub rows: usize,
+    /// Module inputs (after the env-to-module connectors), `[rows, obs_width]` in front; more may be allocated.
+    pub obs: Vec<f32>,
+    /// Actions as drawn.
+    pub actions: Actions,
+    /// log π(a|s) when the action was drawn.
+    pub logp: Vec<f32>,
+    /// V(s) when the action was drawn.
+    pub values: Vec<f32>,
+    /// Distribution inputs when the action was drawn, `[rows, dist_width]`.
+    pub dist_inputs: Vec<f32>,
+    /// Rewards after the reward connectors; all that came until the agent's next row.
+    pub rewards: Vec<f32>,
+    /// The environment said that the episode ended here by its own rules.
+    pub terminated: Vec<bool>,
+    /// The episode was cut from outside here (time limit).
+    pub truncated: Vec<bool>,
+    /// Environment of each row.
+    pub env: Vec<u32>,
+    /// Agent (index in its environment) of each row.
+    pub agent: Vec<u32>,
+    /// Successors.
+    pub links: Links,
+    /// Chain ends.
+    pub ends: EndRows,
+}
+
+/// What one call of `sample()` collected: a table for each module that acted.
+#[derive(Debug, Clone, Default)]
+pub struct Rollout {
+    /// Tables by module id.
+    pub modules: BTreeMap<ModuleId, ModuleRollout>,
+    /// Steps of environments (not of agents).
+    pub env_steps: u64,
+    /// Rows in all tables.
+    pub agent_steps: u64,
+    /// Version of the weights that acted.
+    pub weights_version: u64,
+}
+
+impl ModuleRollout {
+    /// An empty table for the given widths.
+    pub fn new(obs_width: usize, dist_width: usize, actions: Actions, links: Links) -> Self {
+        Self {
+            obs_width,
+            dist_width,
+            rows: 0,
+            obs: Vec::new(),
+            actions,
+            logp: Vec::new(),
+            values: Vec::new(),
+            dist_inputs: Vec::new(),
+            rewards: Vec::new(),
+            terminated: Vec::new(),
+            truncated: Vec::new(),
+            env: Vec::new(),
+            agent: Vec::new(),
+            links,
+            ends: EndRows::default(),
+        }
+    }
+
+    /// Makes every column `rows` long (and the observations `obs_rows`, which may be more).
+    pub fn resize(&mut self, rows: usize, obs_rows: usize) {
+        self.rows = rows;
+        self.obs.resize(obs_rows * self.obs_width, 0.0);
+        self.actions.resize(rows);
+        self.dist_inputs.resize(rows * self.dist_width, 0.0);
+        for column in [&mut self.logp, &mut self.values, &mut self.rewards] {
+            column.resize(rows, 0.0);
+        }
+        self.terminated.resize(rows, false);
+        self.truncated.resize(rows, false);
+        self.env.resize(rows, 0);
+        self.agent.resize(rows, 0);
+        if let Links::Chained { next } = &mut self.links {
+            next.resize(rows, skirl_math::chain::END);
+        }
+    }
+
+    /// Input of row `row`.
+    pub fn obs_row(&self, row: usize) -> &[f32] {
+        &self.obs[row * self.obs_width..][..self.obs_width]
+    }
+
+    /// Inputs of all rows, `[rows, obs_width]`.
+    pub fn all_obs(&self) -> &[f32] {
+        &self.obs[..self.rows * self.obs_width]
+    }
+
+    /// Drops the rows where `keep` is false; successors and end rows are renumbered, and those of dropped rows go too.
+    ///
+    /// A kept row must not be followed by a dropped one: close it with an end row first.
+    pub fn retain(&mut self, keep: &[bool]) {
+        let Links::Chained { next } = &self.links else { return };
+        let mut new_index = vec![skirl_math::chain::END; self.rows];
+        let kept: Vec<u32> = (0..self.rows as u32).filter(|&row| keep[row as usize]).collect();
+        for (index, &row) in kept.iter().enumerate() {
+            new_index[row as usize] = index as u32;
+        }
+        let renumber = |row: u32| new_index.get(row as usize).copied().unwrap_or(skirl_math::chain::END);
+        let next = kept.iter().map(|&row| renumber(next[row as usize])).collect();
+        let mut compact = Self::new(self.obs_width, self.dist_width, self.actions.empty(), Links::Chained { next });
+        compact.resize(kept.len(), kept.len());
+        compact.gather_columns(self, &kept);
+        for (index, &row) in self.ends.row.iter().enumerate() {
+            if keep[row as usize] {
+                compact.ends.push(renumber(row), &self.ends.obs[index * self.obs_width..][..self.obs_width]);
+            }
+        }
+        *self = compact;
+    }
+
+    /// Copies rows `rows` of `source`, columns only, to the front of this table.
+    fn gather_columns(&mut self, source: &Self, rows: &[u32]) {
+        gather(&mut self.obs, &source.obs, self.obs_width, rows);
+        gather(&mut self.dist_inputs, &source.dist_inputs, self.dist_width, rows);
+        self.actions.gather(&source.actions, rows);
+        gather(&mut self.logp, &source.logp, 1, rows);
+        gather(&mut self.values, &source.values, 1, rows);
+        gather(&mut self.rewards, &source.rewards, 1, rows);
+        gather(&mut self.terminated, &source.terminated, 1, rows);
+        gather(&mut self.truncated, &source.truncated, 1, rows);
+        gather(&mut self.env, &source.env, 1, rows);
+        gather(&mut self.agent, &source.agent, 1, rows);
+    }
+
+    /// Puts the tables of neighbouring ranges of environments, all over the same `steps`, into one rectangle.
+    ///
+    /// Rows come in the order (step, environment), whatever the ranges were.
+    pub fn join(parts: &[Self], steps: usize) -> Option<Self> {
+        let first = parts.first()?;
+        let widths: Vec<usize> = parts.iter().map(|part| part.rows / steps.max(1)).collect();
+        let num_envs = widths.iter().sum();
+        let links = Links::Rectangular { num_envs };
+        let mut whole = Self::new(first.obs_width, first.dist_width, first.actions.empty(), links);
+        whole.resize(steps * num_envs, steps * num_envs);
+        let mut first_env = 0;
+        for (part, &width) in parts.iter().zip(&widths) {
+            let place = |row: usize| row / width * num_envs + first_env + row % width;
+            (0..part.rows).for_each(|row| whole.copy_row(place(row), part, row));
+            for (index, &row) in part.ends.row.iter().enumerate() {
+                whole.ends.row.push(place(row as usize) as u32);
+                whole.ends.obs.extend_from_slice(&part.ends.obs[index * part.obs_width..][..part.obs_width]);
+            }
+            whole.ends.values.extend_from_slice(&part.ends.values);
+            first_env += width;
+        }
+        whole.ends.sort(whole.obs_width);
+        Some(whole)
+    }
+
+    /// Copies the columns of one row; links and end rows are the caller's.
+    pub fn copy_row(&mut self, to: usize, source: &Self, from: usize) {
+        let (obs, dist) = (self.obs_width, self.dist_width);
+        self.obs[to * obs..][..obs].copy_from_slice(&source.obs[from * obs..][..obs]);
+        self.dist_inputs[to * dist..][..dist].copy_from_slice(&source.dist_inputs[from * dist..][..dist]);
+        self.actions.copy_row(to, &source.actions, from);
+        self.logp[to] = source.logp[from];
+        self.values[to] = source.values[from];
+        self.rewards[to] = source.rewards[from];
+        self.terminated[to] = source.terminated[from];
+        self.truncated[to] = source.truncated[from];
+        self.env[to] = source.env[from];
+        self.agent[to] = source.agent[from];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retaining_rows_renumbers_links_and_ends() {
+        let links = Links::Chained { next: vec![2, 3, skirl_math::chain::END, skirl_math::chain::END] };
+        let mut table = ModuleRollout::new(1, 1, Actions::zeros(true, 1, 0), Links::Chained { next: Vec::new() });
+        table.resize(4, 4);
+        table.links = links;
+        table.obs = vec![10.0, 11.0, 12.0, 13.0];
+        table.ends.push(2, &[20.0]);
+        table.ends.push(1, &[21.0]);
+        table.retain(&[true, false, true, false]);
+        assert_eq!(table.obs, [10.0, 12.0]);
+        assert_eq!(table.links, Links::Chained { next: vec![1, skirl_math::chain::END] });
+        assert_eq!((table.ends.row, table.ends.obs), (vec![1], vec![20.0]));
+    }
+}

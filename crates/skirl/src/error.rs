@@ -1,0 +1,168 @@
+//! The errors of a run. Each says what was expected, what was found, where, and what to do.
+
+use skirl_env::EnvError;
+use skirl_nn::NnError;
+
+use crate::pipeline::PipelineError;
+
+/// Whatever can go wrong between a configuration and its results.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The configuration does not hold.
+    #[error(transparent)]
+    Config(#[from] crate::config::ConfigErrors),
+    /// An environment failed.
+    #[error("environment {env} failed at its step {env_step} of this run: {source}")]
+    Env {
+        /// Index of the environment in the run.
+        env: usize,
+        /// Its step, counted over the run.
+        env_step: u64,
+        /// What it said.
+        source: EnvError,
+    },
+    /// An environment could not be made.
+    #[error(transparent)]
+    MakeEnv(#[from] EnvError),
+    /// An environment returned NaN or an infinity.
+    #[error(
+        "environment {env} returned {value} at its step {env_step} of this run in {field}, where a finite number was \
+         expected; nothing of this rollout was trained on. Correct the environment (skirl's checker names the first \
+         step that goes wrong), or end the episode before the value overflows"
+    )]
+    NonFinite {
+        /// Index of the environment in the run.
+        env: usize,
+        /// Its step, counted over the run.
+        env_step: u64,
+        /// Where the value stands.
+        field: String,
+        /// The value.
+        value: f64,
+    },
+    /// An agent was truncated without a last observation to bootstrap from.
+    #[error(
+        "environment {env} truncated an agent at its step {env_step} of this run without giving it a final observation; \
+         expected one, because the value of what follows is estimated from it. Return the observation together with \
+         truncated, or report terminated"
+    )]
+    TruncatedWithoutObservation {
+        /// Index of the environment in the run.
+        env: usize,
+        /// Its step, counted over the run.
+        env_step: u64,
+    },
+    /// Evaluation waits for episodes that do not end.
+    #[error(
+        "evaluation waits for {missing} more episodes, but no environment ended one within {steps} steps: expected \
+         episodes that end. Give the environment a time limit (env_config.max_episode_steps), or set \
+         evaluation_duration_unit to timesteps"
+    )]
+    EndlessEpisode {
+        /// Steps of each environment so far.
+        steps: u64,
+        /// Episodes still missing.
+        missing: usize,
+    },
+    /// No distribution serves this action space.
+    #[error(
+        "this action space cannot be served: {found}; expected Discrete, MultiDiscrete, MultiBinary or a float Box. \
+         Wrap the environment so that its actions are one of these"
+    )]
+    ActionSpace {
+        /// The space as JSON.
+        found: String,
+    },
+    /// The learner met NaN or an infinity.
+    #[error(
+        "{what} of module '{module}' became {value} after {updates} updates; training stopped before the weights were \
+         published. Lower training.lr or set training.grad_clip"
+    )]
+    Diverged {
+        /// Loss or gradient norm.
+        what: &'static str,
+        /// Module.
+        module: String,
+        /// The value.
+        value: f64,
+        /// Minibatch updates made so far.
+        updates: u64,
+    },
+    /// The network refused its input.
+    #[error(transparent)]
+    Nn(#[from] NnError),
+    /// The pipeline stopped with an error.
+    #[error("{0}")]
+    Pipeline(String),
+    /// The run was asked to stop.
+    #[error("stopped: {reason}")]
+    Stopped {
+        /// Who asked, and why.
+        reason: String,
+    },
+    /// A checkpoint could not be written or read.
+    #[error(transparent)]
+    Checkpoint(#[from] crate::checkpoint::CheckpointError),
+    /// A result could not be written.
+    #[error(transparent)]
+    Report(#[from] crate::report::ReportError),
+    /// Saved runner state does not fit this run.
+    #[error("saved environment state does not fit: expected {expected}, found {found}; resume with the configuration that wrote the checkpoint")]
+    RunnerState {
+        /// What this run has.
+        expected: String,
+        /// What the checkpoint holds.
+        found: String,
+    },
+    /// Threads could not be started.
+    #[error("could not start {num_threads} threads: {reason}; lower resources.num_threads")]
+    Threads {
+        /// Asked for.
+        num_threads: usize,
+        /// The system's reason.
+        reason: String,
+    },
+    /// A state or checkpoint that does not fit the run.
+    #[error("{what}: expected {expected}, found {found}. {remedy}")]
+    Mismatch {
+        /// The thing that does not fit.
+        what: String,
+        /// What this run has.
+        expected: String,
+        /// What was given.
+        found: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// A bug of skirl.
+    #[error("internal error: {0}. This is a bug in skirl: please report it with the command that led here")]
+    Internal(String),
+}
+
+impl From<PipelineError> for Error {
+    /// Takes out the error of the stage that failed, where it was one of ours.
+    fn from(error: PipelineError) -> Self {
+        match error {
+            PipelineError::Stage(stage) => Self::from(stage.error),
+            PipelineError::Failed(inner) => match inner.downcast::<Self>() {
+                Ok(error) => *error,
+                Err(other) => Self::Pipeline(other.to_string()),
+            },
+            other => Self::Pipeline(other.to_string()),
+        }
+    }
+}
+
+impl Error {
+    pub(crate) fn env(env: usize, env_step: u64, source: EnvError) -> Self {
+        Self::Env { env, env_step, source }
+    }
+
+    pub(crate) fn non_finite_observation(env: usize, env_step: u64, element: usize, value: f32) -> Self {
+        Self::NonFinite { env, env_step, field: format!("observation[{element}] (flattened)"), value: value.into() }
+    }
+
+    pub(crate) fn non_finite_reward(env: usize, env_step: u64, value: f64) -> Self {
+        Self::NonFinite { env, env_step, field: "reward".to_owned(), value }
+    }
+}
