@@ -1,7 +1,7 @@
 //! Rows of experience, chained: each row is one decision of one agent and points to that agent's next row.
 //!
-//! Simultaneous, turn-based and single-agent experience all have this form; the rectangular `[T, B]` table is the case in
-//! which row `t·B + b` points to row `(t+1)·B + b`.
+//! Simultaneous, turn-based and single-agent experience all have this form; the rectangular `[T, B]` table is
+//! the case in which row `t·B + b` points to row `(t+1)·B + b`.
 
 use std::error::Error;
 use std::fmt;
@@ -14,8 +14,8 @@ pub const END: u32 = u32::MAX;
 pub struct EndRow {
     /// The row without successor.
     pub row: u32,
-    /// Value of the state that followed: exactly 0 if the episode terminated; the value of the final observation if it
-    /// was truncated; the value of the next observation if only the rollout was cut here.
+    /// Value of the state that followed: exactly 0 if the episode terminated; the value of the final
+    /// observation if it was truncated; the value of the next observation if only the rollout was cut here.
     pub value: f32,
 }
 
@@ -24,8 +24,8 @@ pub struct EndRow {
 pub struct Chain<'a> {
     /// Per row: the same agent's next row, or [`END`].
     pub next: &'a [u32],
-    /// One entry for every row whose successor is [`END`], in ascending order of row. Terminated rows are listed too
-    /// (value 0): a forgotten entry must be an error, never a silent termination.
+    /// One entry for every row whose successor is [`END`], in ascending order of row. Terminated rows are
+    /// listed too (value 0): a forgotten entry must be an error, never a silent termination.
     pub ends: &'a [EndRow],
 }
 
@@ -55,7 +55,8 @@ pub enum ChainError {
         /// The row.
         row: usize,
     },
-    /// An entry of `ends` names a row that has a successor (or does not exist), or the entries are not strictly ascending.
+    /// An entry of `ends` names a row that has a successor (or does not exist), or the entries are not
+    /// strictly ascending.
     StrayEnd {
         /// The row named by the entry.
         row: u32,
@@ -102,8 +103,8 @@ impl Chain<'_> {
         self.next.len()
     }
 
-    /// Visits the rows from last to first, so that each row's successor has been visited before it, handing over the
-    /// row and what follows it.
+    /// Visits the rows from last to first, so that each row's successor has been visited before it, handing
+    /// over the row and what follows it.
     ///
     /// # Errors
     /// Any [`ChainError`] of the chain itself; rows later than the faulty one have then been visited.

@@ -1,5 +1,5 @@
-//! Generalised advantage estimation (Schulman et al. 2016, "High-dimensional continuous control using generalized advantage
-//! estimation", eq. 16), with termination and truncation apart.
+//! Generalised advantage estimation (Schulman et al. 2016, "High-dimensional continuous control using
+//! generalized advantage estimation", eq. 16), with termination and truncation apart.
 //!
 //! ```text
 //! δ_t = r_t + γ·V_next − V(s_t)        V_next = 0             if the step terminated
@@ -10,8 +10,9 @@
 //! target_t = A_t + V(s_t)              (the λ-return)
 //! ```
 //!
-//! A truncated step bootstraps from the value of its *own* final observation, never from the value of the state before it or of the next episode's first
-//! observation. With exact values every advantage is then zero, for every γ, λ and truncation pattern.
+//! A truncated step bootstraps from the value of its *own* final observation, never from the value of the
+//! state before it or of the next episode's first observation. With exact values every advantage is then
+//! zero, for every γ, λ and truncation pattern.
 //!
 //! The two forms compute the same expression in the same order in f32: they agree bit for bit.
 
@@ -22,7 +23,8 @@ use crate::chain::{Chain, ChainError, EndRow, Successor, check_len};
 pub struct GaeParams {
     /// Discount γ, in [0, 1].
     pub gamma: f32,
-    /// Trace decay λ, in [0, 1]: 0 is the one-step temporal-difference error, 1 the discounted return minus the value.
+    /// Trace decay λ, in [0, 1]: 0 is the one-step temporal-difference error, 1 the discounted return minus
+    /// the value.
     pub lambda: f32,
 }
 
@@ -84,7 +86,8 @@ pub struct Rollout<'a> {
     pub terminated: &'a [bool],
     /// The step's episode was cut from outside, `[T, B]`. Where both flags are set, the step terminated.
     pub truncated: &'a [bool],
-    /// Values of the final observations of all steps that were truncated and not terminated, in ascending order of row.
+    /// Values of the final observations of all steps that were truncated and not terminated, in ascending
+    /// order of row.
     pub final_values: &'a [EndRow],
     /// Values of the observations after the last step, `[B]`; not read where the last step ended its episode.
     pub last_values: &'a [f32],
@@ -124,7 +127,8 @@ impl Rollout<'_> {
     }
 }
 
-/// Advantages over a rectangle `[T, B]`: the fast path, vectorised over the environments, bit-equal to [`gae`](fn@gae).
+/// Advantages over a rectangle `[T, B]`: the fast path, vectorised over the environments, bit-equal to
+/// [`gae`](fn@gae).
 ///
 /// # Errors
 /// A column of the wrong length; a truncated step without its final value, or a final value for another step.
@@ -137,7 +141,8 @@ pub fn gae_rect(rollout: &Rollout<'_>, params: GaeParams, out: GaeOut<'_>) -> Re
         let (head, tail) = out.advantages.split_at_mut(start + b);
         let advantages = &mut head[start..];
         let row = start..start + b;
-        // After the last step no advantage follows; its row of targets, written below, serves as the row of zeros.
+        // After the last step no advantage follows; its row of targets, written below, serves as the row of
+        // zeros.
         let zeros = &mut out.value_targets[row.clone()];
         zeros.fill(0.0);
         let last = start + b == rollout.rewards.len();
@@ -174,15 +179,16 @@ struct Step<'a> {
 }
 
 impl Step<'_> {
-    /// Advantages with every ended step taken as terminated: branch-free, so it vectorises. Truncated ones are few and
-    /// are set right afterwards.
+    /// Advantages with every ended step taken as terminated: branch-free, so it vectorises. Truncated ones
+    /// are few and are set right afterwards.
     fn advantages(&self, p: GaeParams, out: &mut [f32]) {
         let n = out.len();
         let (rewards, values) = (&self.rewards[..n], &self.values[..n]);
         let (next_values, next_advantages) = (&self.next_values[..n], &self.next_advantages[..n]);
         let (terminated, truncated) = (&self.terminated[..n], &self.truncated[..n]);
         for i in 0..n {
-            // All bits set where the episode goes on: `and` makes an exact zero even of an infinity, and costs no branch.
+            // All bits set where the episode goes on: `and` makes an exact zero even of an infinity, and
+            // costs no branch.
             let goes_on = u32::from(terminated[i] | truncated[i]).wrapping_sub(1);
             let next_value = f32::from_bits(next_values[i].to_bits() & goes_on);
             let next_advantage = f32::from_bits(next_advantages[i].to_bits() & goes_on);

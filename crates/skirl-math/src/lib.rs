@@ -1,8 +1,8 @@
 //! Pure functions of reinforcement learning on slices.
 //!
-//! Everything here is a plain function of its arguments: no allocation on the hot paths, no threads, no global state, and
-//! the same bytes for the same input on every machine (only IEEE operations in a fixed order; transcendental functions only
-//! where documented).
+//! Everything here is a plain function of its arguments: no allocation on the hot paths, no threads, no
+//! global state, and the same bytes for the same input on every machine (only IEEE operations in a fixed
+//! order; transcendental functions only where documented).
 //!
 //! | module | what |
 //! |---|---|

@@ -1,4 +1,5 @@
-//! The randomness tree: every stream of a run derives from the run's seed by name and index, never by worker or thread.
+//! The randomness tree: every stream of a run derives from the run's seed by name and index, never by worker
+//! or thread.
 //!
 //! ```
 //! use skirl_math::rng::StreamKey;
@@ -10,11 +11,12 @@
 //! ```
 //!
 //! A [`StreamKey`] is 64 bits. The word of a stream at a counter is a pure function of `(key, counter)`:
-//! `mix(key ^ mix(key + counter·φ))`, where `mix` is the SplitMix64 finaliser (Steele, Lea, Flood 2014, with Stafford's
-//! "variant 13" constants) and `φ` the odd integer nearest 2⁶⁴ divided by the golden ratio. The inner half alone is SplitMix64, in which
-//! all keys walk one common cycle and two of them may overlap; xoring the key in again between two full mixes parts
-//! them, so that two streams never share a run of words. It costs four multiplications, vectorises, and any word can be had without the ones before it, which
-//! is what makes results independent of batch size, thread count and resumption.
+//! `mix(key ^ mix(key + counter·φ))`, where `mix` is the SplitMix64 finaliser (Steele, Lea, Flood 2014, with
+//! Stafford's "variant 13" constants) and `φ` the odd integer nearest 2⁶⁴ divided by the golden ratio. The
+//! inner half alone is SplitMix64, in which all keys walk one common cycle and two of them may overlap;
+//! xoring the key in again between two full mixes parts them: streams share no run of words.
+//! It costs four multiplications, vectorises, and any word can be had without the ones before it, which is
+//! what makes results independent of batch size, thread count and resumption.
 
 /// The odd integer nearest 2⁶⁴/golden ratio: the step of the counter (a Weyl sequence), as in SplitMix64.
 const PHI: u64 = 0x9E37_79B9_7F4A_7C15;
@@ -22,8 +24,8 @@ const ROOT: u64 = 0x736B_6972_6C2D_726F;
 const NAME: u64 = 0x736B_6972_6C2D_6E61;
 const INDEX: u64 = 0x736B_6972_6C2D_6978;
 
-/// SplitMix64's finaliser (Stafford's variant 13): a bijection of 64 bits in which every input bit changes every
-/// output bit with probability near one half.
+/// SplitMix64's finaliser (Stafford's variant 13): a bijection of 64 bits in which every input bit changes
+/// every output bit with probability near one half.
 #[inline(always)]
 const fn mix(mut x: u64) -> u64 {
     x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -42,8 +44,8 @@ pub const fn unit_f32(word: u64) -> f32 {
     (word >> 40) as u32 as f32 * (1.0 / 16_777_216.0)
 }
 
-/// Uniform in the open interval (0, 1) from the top 23 bits of a word: an odd multiple of 2⁻²⁴, symmetric about one half.
-/// For inverse distribution functions, which are infinite at 0 and 1.
+/// Uniform in the open interval (0, 1) from the top 23 bits of a word: an odd multiple of 2⁻²⁴, symmetric
+/// about one half. For inverse distribution functions, which are infinite at 0 and 1.
 #[inline(always)]
 pub const fn open_unit_f32(word: u64) -> f32 {
     (((word >> 41) as u32) * 2 + 1) as f32 * (1.0 / 16_777_216.0)
@@ -53,6 +55,13 @@ pub const fn open_unit_f32(word: u64) -> f32 {
 #[inline(always)]
 pub const fn unit_f64(word: u64) -> f64 {
     (word >> 11) as f64 * (1.0 / 9_007_199_254_740_992.0)
+}
+
+/// The `k`-th word that follows from the first word of a counter:
+/// `key.word_at(c, k) == kth_word(key.word(c), k)`.
+#[inline(always)]
+pub const fn kth_word(first: u64, k: u64) -> u64 {
+    if k == 0 { first } else { mix(first.wrapping_add(k.wrapping_mul(PHI))) }
 }
 
 /// The name of a stream: a node of the randomness tree.
@@ -65,8 +74,8 @@ impl StreamKey {
         Self(absorb(ROOT, ROOT, seed))
     }
 
-    /// The child of this name. Names are absorbed eight bytes at a time and closed with their length, so `"a"`, `"a\0"`
-    /// and `""` all differ, and `child("ab")` is not `child("a").child("b")`.
+    /// The child of this name. Names are absorbed eight bytes at a time and closed with their length, so
+    /// `"a"`, `"a\0"` and `""` all differ, and `child("ab")` is not `child("a").child("b")`.
     pub fn child(self, name: &str) -> Self {
         let mut key = self.0;
         for chunk in name.as_bytes().chunks(8) {
@@ -88,11 +97,11 @@ impl StreamKey {
         mix(self.0 ^ mix(self.0.wrapping_add(counter.wrapping_mul(PHI))))
     }
 
-    /// The `k`-th word at `counter`, for draws that need several (one per action dimension). `word_at(c, 0) == word(c)`.
+    /// The `k`-th word at `counter`, for draws that need several (one per action dimension).
+    /// `word_at(c, 0) == word(c)`.
     #[inline(always)]
     pub const fn word_at(self, counter: u64, k: u64) -> u64 {
-        let first = self.word(counter);
-        if k == 0 { first } else { mix(first.wrapping_add(k.wrapping_mul(PHI))) }
+        kth_word(self.word(counter), k)
     }
 
     /// A sequential reader of this stream, starting at counter 0.
@@ -131,8 +140,8 @@ impl Stream {
         unit_f64(self.next_u64())
     }
 
-    /// Uniform integer in [0, n), exactly unbiased (Lemire 2019, "Fast random integer generation in an interval"). Takes
-    /// one word except with probability under n/2⁶⁴. `n == 0` yields 0.
+    /// Uniform integer in [0, n), exactly unbiased (Lemire 2019, "Fast random integer generation in an
+    /// interval"). Takes one word except with probability under n/2⁶⁴. `n == 0` yields 0.
     pub const fn below(&mut self, n: u64) -> u64 {
         let mut product = (self.next_u64() as u128) * (n as u128);
         if (product as u64) < n {

@@ -1,5 +1,5 @@
-//! Constants and piecewise-linear schedules over environment steps, with RLlib's meaning: `[[0, v0], [t1, v1], …]`, linear
-//! between the points, the last value held for ever.
+//! Constants and piecewise-linear schedules over environment steps, with RLlib's meaning:
+//! `[[0, v0], [t1, v1], …]`, linear between the points, the last value held for ever.
 
 use std::error::Error;
 use std::fmt;

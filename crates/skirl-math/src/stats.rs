@@ -1,6 +1,8 @@
-//! Statistics in f64 and in a fixed order: the same bytes however the data were produced, as long as they come in the same order.
+//! Statistics in f64 and in a fixed order: the same bytes however the data were produced, as long as they
+//! come in the same order.
 
-/// Count, mean and sum of squared deviations of a stream of numbers (Welford 1962; merged as in Chan, Golub, LeVeque 1983).
+/// Count, mean and sum of squared deviations of a stream of numbers (Welford 1962; merged as in Chan, Golub,
+/// LeVeque 1983).
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Moments {
     /// How many numbers.
@@ -20,7 +22,8 @@ impl Moments {
         self.m2 += delta * (x - self.mean);
     }
 
-    /// Adds all numbers that `other` has seen. Merge in a fixed order (by environment): the last bits depend on it.
+    /// Adds all numbers that `other` has seen. Merge in a fixed order (by environment): the last bits depend
+    /// on it.
     pub fn merge(&mut self, other: &Self) {
         if other.count == 0 {
             return;
@@ -44,7 +47,8 @@ impl Moments {
     }
 }
 
-/// One [`Moments`] per column of row-major data: what observation normalisation keeps. Public fields, so that it can be saved.
+/// One [`Moments`] per column of row-major data: what observation normalisation keeps. Public fields, so that
+/// it can be saved.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ColumnMoments {
     /// Rows seen.
@@ -89,7 +93,8 @@ impl ColumnMoments {
         self.count += other.count;
     }
 
-    /// Variance of column `i` with `n` in the denominator; 1 before the first row, so that normalising by it changes nothing.
+    /// Variance of column `i` with `n` in the denominator; 1 before the first row, so that normalising by it
+    /// changes nothing.
     pub fn variance(&self, i: usize) -> f64 {
         if self.count == 0 { 1.0 } else { self.m2[i] / self.count as f64 }
     }
@@ -143,12 +148,13 @@ pub fn moments(xs: &[f32]) -> Moments {
 pub enum Denominator {
     /// `max(population deviation, floor)`: RLlib's advantage standardisation, floor 1e-4.
     Floor(f64),
-    /// `sample deviation + epsilon`: SB3's and CleanRL's, epsilon 1e-8. The deviation of a single number is taken as 0, not NaN.
+    /// `sample deviation + epsilon`: SB3's and CleanRL's, epsilon 1e-8. The deviation of a single number is
+    /// taken as 0, not NaN.
     Add(f64),
 }
 
-/// Subtracts the mean and divides by the deviation, in place; returns what was used. An empty slice stays as it is. A slice of equal numbers
-/// becomes zeros.
+/// Subtracts the mean and divides by the deviation, in place; returns what was used. An empty slice stays as
+/// it is. A slice of equal numbers becomes zeros.
 pub fn standardize(xs: &mut [f32], denominator: Denominator) -> MeanStd {
     let m = moments(xs);
     let std = match denominator {
@@ -162,8 +168,8 @@ pub fn standardize(xs: &mut [f32], denominator: Denominator) -> MeanStd {
     MeanStd { mean, std }
 }
 
-/// `1 − Var(target − prediction) / Var(target)`: 1 is perfect, 0 no better than the mean, negative worse. `None` when the
-/// targets do not vary or there are none: the ratio has no meaning then.
+/// `1 − Var(target − prediction) / Var(target)`: 1 is perfect, 0 no better than the mean, negative worse.
+/// `None` when the targets do not vary or there are none: the ratio has no meaning then.
 pub fn explained_variance(targets: &[f32], predictions: &[f32]) -> Option<f64> {
     let mut residual = Moments::default();
     for (&t, &p) in targets.iter().zip(predictions) {

@@ -5,7 +5,8 @@
 //! ρ_t = min(ρ̄, π/μ)    c_t = λ·min(1, π/μ)                       advantage_s = min(ρ̄_pg, π/μ) (r_s + γ·v_{s+1} − V(x_s))
 //! ```
 //!
-//! computed backwards: `v_s − V(x_s) = δ_s + γ c_s (v_{s+1} − V(x_{s+1}))`. After the end of a chain `v = V =` its end value.
+//! computed backwards: `v_s − V(x_s) = δ_s + γ c_s (v_{s+1} − V(x_{s+1}))`. After the end of a chain
+//! `v = V =` its end value.
 
 use crate::chain::{Chain, ChainError, Successor, check_len};
 

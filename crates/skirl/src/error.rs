@@ -1,7 +1,9 @@
 //! The errors of a run. Each says what was expected, what was found, where, and what to do.
 
 use skirl_env::EnvError;
-use skirl_nn::error::NnError;
+use skirl_nn::NnError;
+
+use crate::pipeline::PipelineError;
 
 /// Whatever can go wrong between a configuration and its results.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +52,18 @@ pub enum Error {
         /// Its step, counted over the run.
         env_step: u64,
     },
+    /// Evaluation waits for episodes that do not end.
+    #[error(
+        "evaluation waits for {missing} more episodes, but no environment ended one within {steps} steps: expected \
+         episodes that end. Give the environment a time limit (env_config.max_episode_steps), or set \
+         evaluation_duration_unit to timesteps"
+    )]
+    EndlessEpisode {
+        /// Steps of each environment so far.
+        steps: u64,
+        /// Episodes still missing.
+        missing: usize,
+    },
     /// No distribution serves this action space.
     #[error(
         "this action space cannot be served: {found}; expected Discrete, MultiDiscrete, MultiBinary or a float Box. \
@@ -80,6 +94,12 @@ pub enum Error {
     /// The pipeline stopped with an error.
     #[error("{0}")]
     Pipeline(String),
+    /// The run was asked to stop.
+    #[error("stopped: {reason}")]
+    Stopped {
+        /// Who asked, and why.
+        reason: String,
+    },
     /// A checkpoint could not be written or read.
     #[error(transparent)]
     Checkpoint(#[from] crate::checkpoint::CheckpointError),
@@ -117,6 +137,20 @@ pub enum Error {
     /// A bug of skirl.
     #[error("internal error: {0}. This is a bug in skirl: please report it with the command that led here")]
     Internal(String),
+}
+
+impl From<PipelineError> for Error {
+    /// Takes out the error of the stage that failed, where it was one of ours.
+    fn from(error: PipelineError) -> Self {
+        match error {
+            PipelineError::Stage(stage) => Self::from(stage.error),
+            PipelineError::Failed(inner) => match inner.downcast::<Self>() {
+                Ok(error) => *error,
+                Err(other) => Self::Pipeline(other.to_string()),
+            },
+            other => Self::Pipeline(other.to_string()),
+        }
+    }
 }
 
 impl Error {

@@ -4,7 +4,9 @@
 //! times a normal one, and they appear in every long training run. Idle threads spin for a moment and then sleep, so a
 //! busy neighbour on the machine costs little. Work is cut into pieces whose results do not depend on who ran them.
 
-use skirl_nn::flush::FlushDenormals;
+
+
+use skirl_nn::FlushDenormals;
 
 use crate::error::Error;
 
@@ -32,7 +34,7 @@ impl Workers {
         match &self.pool {
             Some(pool) if items.len() > 1 => pool.install(|| split(items, 0, &work)),
             _ => {
-                let _flush = FlushDenormals::new();
+                let _flush = FlushDenormals::enable();
                 for (index, item) in items.iter_mut().enumerate() {
                     work(index, item);
                 }
@@ -46,7 +48,7 @@ fn build_pool(num_threads: usize) -> Result<rayon::ThreadPool, Error> {
         .num_threads(num_threads)
         .thread_name(|index| format!("skirl-{index}"))
         // The guard is leaked on purpose: the thread keeps flush-to-zero until it ends.
-        .start_handler(|_| std::mem::forget(FlushDenormals::new()))
+        .start_handler(|_| std::mem::forget(FlushDenormals::enable()))
         .build()
         .map_err(|source| Error::Threads { num_threads, reason: source.to_string() })
 }

@@ -51,12 +51,12 @@ impl ActionCodec {
 
     /// A column for `rows` actions as the environment takes them.
     pub fn column(&self, rows: usize) -> Column {
-        Column::zeros(self.leaf.dtype, rows * self.leaf.len())
+        Column::zeros(self.leaf.dtype, rows * self.leaf.size())
     }
 
     /// Converts rows `[start, start + rows)` of `actions` into the front of `to`.
     pub fn encode(&self, actions: &Actions, start: usize, rows: usize, to: &mut Column) {
-        let width = self.leaf.len().max(1);
+        let width = self.leaf.size().max(1);
         let range = start * width..(start + rows) * width;
         match (&self.kind, actions, to.as_mut()) {
             (Kind::Discrete { start: offsets }, Actions::Discrete { data, .. }, ColumnMut::I64(to)) => {

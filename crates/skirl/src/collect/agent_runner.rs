@@ -4,20 +4,21 @@
 //! *open* until its agent observes again: rewards that arrive in between belong to it. A row still open when a rollout
 //! ends without a successor is carried into the next one.
 
+use serde::{Deserialize, Serialize};
 use skirl_env::{AgentActions, AgentStep, EnvState, MultiAgentEnv};
-use skirl_math::gae::END;
+use skirl_math::chain::END;
 use skirl_math::rng::StreamKey;
-use skirl_math::stats::Moments;
+use skirl_math::stats::ColumnMoments;
 use skirl_nn::distributions::DistScratch;
-use skirl_nn::matrix::Mat;
-use skirl_nn::tape::Tape;
+use skirl_nn::Mat;
+use skirl_nn::Tape;
 
 use super::action_codec::ActionCodec;
 use super::episodes::{EpisodeRecord, RunningEpisode};
 use super::normalizer::Normalizer;
 use super::observations::{ObservationConnector, SeenObservations, find_non_finite};
 use super::rewards::RewardConnector;
-use super::vector_runner::{FORWARD_ROWS, RunnerSeeds, copy_rows, value_end_rows};
+use super::vector_runner::{FORWARD_ROWS, copy_rows, value_end_rows};
 use crate::contract::policy::{DIST_INPUTS, VALUE};
 use crate::contract::{Links, ModuleId, ModuleRollout, Policies, Policy, Rollout};
 use crate::error::Error;
@@ -27,7 +28,6 @@ pub struct AgentRunner {
     envs: Vec<EnvSlot>,
     modules: Vec<ModuleSlot>,
     rewards: RewardConnector,
-    seeds: RunnerSeeds,
     steps: u64,
     finished: Vec<EpisodeRecord>,
 }
@@ -71,6 +71,7 @@ struct ModuleSlot {
 }
 
 /// The parts that do not change during a rollout.
+#[derive(Debug)]
 pub struct AgentRules<'a> {
     /// Policies by module id.
     pub policies: &'a Policies,
@@ -88,7 +89,7 @@ impl AgentRunner {
         module_of: &dyn Fn(usize, &str) -> Result<ModuleId, Error>,
         codec_of: &dyn Fn(&skirl_env::Space) -> Result<ActionCodec, Error>,
         rewards: RewardConnector,
-        seeds: RunnerSeeds,
+        explore: StreamKey,
         normalized: bool,
     ) -> Result<Self, Error> {
         let ids: Vec<ModuleId> = policies.keys().cloned().collect();
@@ -100,9 +101,9 @@ impl AgentRunner {
         let envs = envs
             .into_iter()
             .enumerate()
-            .map(|(index, env)| EnvSlot::new(env, seeds.explore.index(index as u64), &ids, module_of, codec_of))
+            .map(|(index, env)| EnvSlot::new(env, explore.index(index as u64), &ids, module_of, codec_of))
             .collect::<Result<_, _>>()?;
-        Ok(Self { envs, modules, rewards, seeds, steps: 0, finished: Vec::new() })
+        Ok(Self { envs, modules, rewards, steps: 0, finished: Vec::new() })
     }
 
     /// Environments.
@@ -111,13 +112,13 @@ impl AgentRunner {
     }
 
     /// Resets every environment with its own seed; open rows are forgotten.
-    pub fn reset(&mut self, seeded: bool, rules: &AgentRules<'_>) -> Result<(), Error> {
+    pub fn reset(&mut self, seeds: StreamKey, rules: &AgentRules<'_>) -> Result<(), Error> {
         for module in &mut self.modules {
             module.carried = None;
         }
         for index in 0..self.envs.len() {
-            let seed = seeded.then(|| self.seeds.env.index(index as u64).raw() >> 1);
-            self.reset_env(index, seed, rules)?;
+            self.envs[index].episode.restart();
+            self.reset_env(index, Some(seeds.index(index as u64).0 >> 1), rules)?;
         }
         Ok(())
     }
@@ -242,6 +243,8 @@ impl AgentRunner {
         let mut rollout = Rollout { env_steps: (steps * self.envs.len()) as u64, ..Rollout::default() };
         for module in &mut self.modules {
             let Some(policy) = rules.policies.get(&module.id) else { continue };
+            let width = module.table.obs_width;
+            module.table.ends.sort(width);
             let tape = module.tape.get_or_insert_with(|| policy.net.tape(FORWARD_ROWS));
             value_end_rows(policy, &mut module.table, tape, FORWARD_ROWS)?;
             rollout.agent_steps += module.table.rows as u64;
@@ -284,7 +287,7 @@ impl AgentRunner {
     }
 
     /// Observation statistics since the last call: by module, then by environment and agent.
-    pub fn take_seen(&mut self) -> Vec<(ModuleId, Vec<Vec<Moments>>)> {
+    pub fn take_seen(&mut self) -> Vec<(ModuleId, Vec<ColumnMoments>)> {
         self.modules.iter_mut().map(|module| (module.id.clone(), module.seen.take())).collect()
     }
 
@@ -345,7 +348,7 @@ impl ModuleSlot {
             seen: SeenObservations::new(seen_rows, width, seen_rows > 0),
             acting: Vec::new(),
             tape: None,
-            scratch: policy.dist.scratch(FORWARD_ROWS),
+            scratch: policy.dist.scratch(),
             carried: None,
         }
     }
@@ -399,9 +402,9 @@ impl ModuleSlot {
             let actions = table.actions.view_mut(start, end);
             if explore {
                 let keys: Vec<StreamKey> = acting.iter().map(|&(env, agent)| envs[env].agents[agent].key).collect();
-                policy.dist.sample(outputs, &keys, counter, actions, &mut table.logp[start..end], &mut self.scratch);
+                policy.dist.sample(outputs, &keys, counter, actions, &mut table.logp[start..end], &mut self.scratch)?;
             } else {
-                policy.dist.mode(outputs, actions);
+                policy.dist.mode(outputs, actions, &mut self.scratch)?;
             }
             copy_rows(outputs, &mut table.dist_inputs[start * dist_width..end * dist_width]);
             copy_rows(tape.output(VALUE), &mut table.values[start..end]);
@@ -475,8 +478,10 @@ impl EnvSlot {
     }
 
     fn save_state(&self) -> EnvSlotState {
+        let env = self.env.save_state();
         EnvSlotState {
-            env: self.env.save_state(),
+            env_saved: env.is_some(),
+            env,
             episode: self.episode.clone(),
             inputs: self.agents.iter().map(|agent| agent.input.clone()).collect(),
             must_act: self.agents.iter().map(|agent| agent.must_act).collect(),
@@ -516,7 +521,7 @@ impl AgentSlot {
 }
 
 /// What the runner needs to go on as if it had never stopped.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct AgentRunnerState {
     /// By environment.
     pub envs: Vec<EnvSlotState>,
@@ -527,10 +532,13 @@ pub struct AgentRunnerState {
 }
 
 /// One environment's part of [`AgentRunnerState`].
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct EnvSlotState {
-    /// State of the environment, where it can save it.
+    /// State of the environment, where it can save it. Stored beside, as tensors.
+    #[serde(skip)]
     pub env: Option<EnvState>,
+    /// Whether the environment could save its state.
+    pub env_saved: bool,
     /// Running episode.
     pub episode: RunningEpisode,
     /// Module input of each agent.

@@ -37,6 +37,11 @@ impl RunningEpisode {
         self.len += 1;
     }
 
+    /// Forgets the running episode: the environment was reset from outside.
+    pub fn restart(&mut self) {
+        *self = Self { index: self.index, agent_returns: vec![0.0; self.agent_returns.len()], ..Self::default() };
+    }
+
     /// Closes the episode and starts the next.
     pub fn finish(&mut self, env: usize, ended_at: u64) -> EpisodeRecord {
         let agents = self.agent_returns.len();

@@ -6,11 +6,15 @@
 
 pub mod action_codec;
 pub mod agent_runner;
+pub mod environments;
 pub mod episodes;
 pub mod normalizer;
 pub mod observations;
 pub mod rewards;
 pub mod runner;
+pub mod runner_state;
+pub mod stage;
 pub mod vector_runner;
 
+pub use environments::{AgentSpaces, EnvironmentSpec, Environments};
 pub use runner::{EnvRunner, RunnerOptions};

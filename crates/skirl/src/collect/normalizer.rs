@@ -4,45 +4,36 @@
 //! first forward equals the one that acted. What the rollout saw is gathered for each environment apart and merged in
 //! the order of the environments at its end: the same bytes for any number of threads.
 
-use serde::{Deserialize, Serialize};
-use skirl_math::stats::Moments;
+use skirl_math::stats::ColumnMoments;
 
 /// Standard deviations below this count as 1, so that a constant input stays finite.
 const STD_MIN: f64 = 1e-4;
 
 /// Normaliser of module inputs of width `D`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Normalizer {
-    moments: Vec<Moments>,
+    moments: ColumnMoments,
     /// Outputs are clipped into `[-clip, clip]`.
     clip: f32,
-    #[serde(skip)]
+    /// Mean and 1/deviation in use.
     frozen: Vec<(f32, f32)>,
 }
 
 impl Normalizer {
     /// No data yet: inputs pass unchanged (but clipped).
     pub fn new(width: usize, clip: f32) -> Self {
-        let mut normalizer = Self { moments: vec![Moments::default(); width], clip, frozen: Vec::new() };
+        let mut normalizer = Self { moments: ColumnMoments::new(width), clip, frozen: Vec::new() };
         normalizer.freeze();
         normalizer
     }
 
-    /// Observations seen.
-    pub fn count(&self) -> u64 {
-        self.moments.first().map_or(0, Moments::count)
-    }
-
     /// Takes the gathered statistics into use.
     pub fn freeze(&mut self) {
-        self.frozen = self
-            .moments
-            .iter()
-            .map(|moments| {
-                let std = moments.variance().sqrt();
-                let usable = moments.count() > 1 && std > STD_MIN;
-                let mean = if moments.count() > 0 { moments.mean() } else { 0.0 };
-                (mean as f32, if usable { (1.0 / std) as f32 } else { 1.0 })
+        self.frozen = (0..self.moments.mean.len())
+            .map(|column| {
+                let std = self.moments.variance(column).sqrt();
+                let usable = self.moments.count > 1 && std > STD_MIN;
+                (self.moments.mean[column] as f32, if usable { (1.0 / std) as f32 } else { 1.0 })
             })
             .collect();
     }
@@ -55,24 +46,17 @@ impl Normalizer {
     }
 
     /// Merges what one environment saw; call in the order of the environments, then [`freeze`](Self::freeze).
-    pub fn merge(&mut self, seen: &[Moments]) {
-        for (moments, other) in self.moments.iter_mut().zip(seen) {
-            moments.merge(other);
-        }
+    pub fn merge(&mut self, seen: &ColumnMoments) {
+        self.moments.merge(seen);
     }
 
-    /// Empty statistics for one environment's share of a rollout.
-    pub fn gather(width: usize) -> Vec<Moments> {
-        vec![Moments::default(); width]
-    }
-
-    /// The running statistics, one for each input component.
-    pub fn moments(&self) -> &[Moments] {
+    /// The running statistics.
+    pub fn moments(&self) -> &ColumnMoments {
         &self.moments
     }
 
     /// Replaces the statistics (a restored checkpoint) and takes them into use.
-    pub fn set_moments(&mut self, moments: Vec<Moments>) {
+    pub fn set_moments(&mut self, moments: ColumnMoments) {
         self.moments = moments;
         self.freeze();
     }
@@ -85,16 +69,15 @@ mod tests {
     #[test]
     fn statistics_are_frozen_until_told() {
         let mut normalizer = Normalizer::new(1, 10.0);
-        let mut seen = Normalizer::gather(1);
-        for value in [1.0, 3.0] {
-            seen[0].push(value);
-        }
+        let mut seen = ColumnMoments::new(1);
+        seen.push_row(&[1.0]);
+        seen.push_row(&[3.0]);
         normalizer.merge(&seen);
         let mut row = [3.0];
         normalizer.apply(&mut row);
         assert_eq!(row, [3.0]);
         normalizer.freeze();
         normalizer.apply(&mut row);
-        assert!((row[0] - 1.0).abs() < 0.5, "{row:?}");
+        assert!((row[0] - 1.0).abs() < 1e-6, "{row:?}");
     }
 }

@@ -4,7 +4,7 @@
 
 use skirl_env::{Column, ColumnMut, ColumnRef, EnvError, Space};
 
-use skirl_math::stats::Moments;
+use skirl_math::stats::ColumnMoments;
 
 use super::normalizer::Normalizer;
 
@@ -22,7 +22,7 @@ impl ObservationConnector {
     pub fn new(space: Space, rows: usize) -> Self {
         let leaves = space.leaves();
         let direct = matches!(&space, Space::Box(_)) && leaves.iter().all(|leaf| leaf.dtype == skirl_env::DType::F32);
-        let raw = leaves.iter().map(|leaf| Column::zeros(leaf.dtype, rows * leaf.len())).collect();
+        let raw = leaves.iter().map(|leaf| Column::zeros(leaf.dtype, rows * leaf.size())).collect();
         let width = space.flat_width();
         Self { space, width, raw, direct }
     }
@@ -77,7 +77,8 @@ impl ObservationConnector {
 
 fn row_of(column: &Column, row: usize, rows: usize) -> ColumnRef<'_> {
     let len = column.len() / rows.max(1);
-    column.as_ref().slice(row * len..(row + 1) * len)
+    let whole = column.as_ref();
+    whole.slice(row * len..(row + 1) * len).unwrap_or(whole)
 }
 
 /// First non-finite element of `[rows, width]`, as (row, element, value).
@@ -93,28 +94,28 @@ pub fn find_non_finite(rows: &[f32], width: usize) -> Option<(usize, usize, f32)
 /// Statistics that a rollout gathers for the normaliser: `[rows]` environments or agents, each with its own.
 #[derive(Debug, Default)]
 pub struct SeenObservations {
-    rows: Vec<Vec<Moments>>,
+    rows: Vec<ColumnMoments>,
+    width: usize,
 }
 
 impl SeenObservations {
     /// For `rows` environments and inputs of this width; empty (and free) where there is no normaliser.
     pub fn new(rows: usize, width: usize, used: bool) -> Self {
-        Self { rows: if used { vec![Normalizer::gather(width); rows] } else { Vec::new() } }
+        Self { rows: if used { vec![ColumnMoments::new(width); rows] } else { Vec::new() }, width }
     }
 
     /// Adds the row's raw input to its statistics, then normalises it in place.
     pub fn observe(&mut self, normalizer: Option<&Normalizer>, row: usize, input: &mut [f32]) {
         let Some(normalizer) = normalizer else { return };
         if let Some(seen) = self.rows.get_mut(row) {
-            seen.iter_mut().zip(input.iter()).for_each(|(moments, &value)| moments.push(f64::from(value)));
+            seen.push_row(input);
         }
         normalizer.apply(input);
     }
 
     /// Hands out what was seen, in row order, and starts anew.
-    pub fn take(&mut self) -> Vec<Vec<Moments>> {
-        let width = self.rows.first().map_or(0, Vec::len);
-        self.rows.iter_mut().map(|row| std::mem::replace(row, Normalizer::gather(width))).collect()
+    pub fn take(&mut self) -> Vec<ColumnMoments> {
+        self.rows.iter_mut().map(|row| std::mem::replace(row, ColumnMoments::new(self.width))).collect()
     }
 }
 

@@ -3,11 +3,12 @@
 //! Observations are written by the environment straight into the table's next block where the space allows it, so a
 //! step is: forward, draw, convert, step, and a look at the flags.
 
+use serde::{Deserialize, Serialize};
 use skirl_env::{Column, EnvState, Outcomes, VectorEnv};
 use skirl_math::rng::StreamKey;
 use skirl_nn::distributions::DistScratch;
-use skirl_nn::matrix::Mat;
-use skirl_nn::tape::Tape;
+use skirl_nn::Mat;
+use skirl_nn::Tape;
 
 use super::action_codec::ActionCodec;
 use super::episodes::{EpisodeRecord, RunningEpisode};
@@ -40,22 +41,13 @@ pub struct VectorRunner {
     finished: Vec<EpisodeRecord>,
     tape: Option<Tape>,
     scratch: DistScratch,
-    logp: Vec<f32>,
     table: ModuleRollout,
     /// The first block of the next rollout, `[num_envs, obs_width]`.
     current: Vec<f32>,
 }
 
-/// Where the streams of a runner's environments start.
-#[derive(Debug, Clone, Copy)]
-pub struct RunnerSeeds {
-    /// Root of the environments' own generators.
-    pub env: StreamKey,
-    /// Root of the exploration streams.
-    pub explore: StreamKey,
-}
-
 /// What does not change from step to step.
+#[derive(Debug)]
 pub struct StepRules<'a> {
     /// The policy that acts.
     pub policy: &'a Policy,
@@ -73,7 +65,7 @@ impl VectorRunner {
         policy: &Policy,
         codec: ActionCodec,
         rewards: RewardConnector,
-        seeds: RunnerSeeds,
+        explore: StreamKey,
         normalized: bool,
     ) -> Self {
         let num_envs = env.num_envs();
@@ -81,15 +73,14 @@ impl VectorRunner {
         let width = observations.width();
         let links = Links::Rectangular { num_envs };
         Self {
-            keys: (0..num_envs).map(|index| seeds.explore.index((first_env + index) as u64)).collect(),
+            keys: (0..num_envs).map(|index| explore.index((first_env + index) as u64)).collect(),
             env_actions: vec![codec.column(num_envs)],
             outcomes: Outcomes::new(num_envs),
             episodes: vec![RunningEpisode::default(); num_envs],
             finished: Vec::new(),
             seen: SeenObservations::new(num_envs, width, normalized),
             tape: None,
-            scratch: policy.dist.scratch(num_envs.min(FORWARD_ROWS)),
-            logp: vec![0.0; num_envs],
+            scratch: policy.dist.scratch(),
             table: ModuleRollout::new(width, policy.dist.num_inputs(), policy.empty_actions(), links),
             current: vec![0.0; num_envs * width],
             steps: 0,
@@ -111,12 +102,12 @@ impl VectorRunner {
     pub fn reset(&mut self, seeds: Option<StreamKey>, normalizer: Option<&Normalizer>) -> Result<(), Error> {
         for index in 0..self.num_envs {
             let global = self.first_env + index;
-            let seed = seeds.map(|key| key.index(global as u64).raw() >> 1);
+            let seed = seeds.map(|key| key.index(global as u64).0 >> 1);
             let env = &mut self.env;
             self.observations
                 .fill_row(index, &mut self.current, |columns| env.reset(index, seed, columns))
                 .map_err(|source| Error::env(global, 0, source))?;
-            self.episodes[index] = RunningEpisode { index: self.episodes[index].index, ..RunningEpisode::default() };
+            self.episodes[index].restart();
         }
         self.check_observations(0, None)?;
         let width = self.table.obs_width;
@@ -154,9 +145,9 @@ impl VectorRunner {
             let actions = table.actions.view_mut(start, end);
             if rules.explore {
                 let keys = &keys[first..first + rows];
-                rules.policy.dist.sample(inputs, keys, self.steps, actions, &mut table.logp[start..end], scratch);
+                rules.policy.dist.sample(inputs, keys, self.steps, actions, &mut table.logp[start..end], scratch)?;
             } else {
-                rules.policy.dist.mode(inputs, actions);
+                rules.policy.dist.mode(inputs, actions, scratch)?;
             }
             copy_rows(inputs, &mut table.dist_inputs[start * dist_width..end * dist_width]);
             copy_rows(tape.output(VALUE), &mut table.values[start..end]);
@@ -226,6 +217,7 @@ impl VectorRunner {
                 self.table.ends.push(row as u32, &self.current[index * width..][..width]);
             }
         }
+        self.table.ends.sort(width);
         for (row, env) in self.table.env.iter_mut().enumerate() {
             *env = (self.first_env + row % self.num_envs) as u32;
         }
@@ -263,7 +255,7 @@ impl VectorRunner {
     }
 
     fn locate(&self, source: skirl_env::EnvError) -> Error {
-        Error::env(self.first_env + source.env_index().unwrap_or(0), self.steps, source)
+        Error::env(self.first_env + source.place().and_then(|place| place.env).unwrap_or(0), self.steps, source)
     }
 
     /// The rows of the last [`sample`](Self::sample).
@@ -285,14 +277,16 @@ impl VectorRunner {
     }
 
     /// Observation statistics since the last call, by environment.
-    pub fn take_seen(&mut self) -> Vec<Vec<skirl_math::stats::Moments>> {
+    pub fn take_seen(&mut self) -> Vec<skirl_math::stats::ColumnMoments> {
         self.seen.take()
     }
 
     /// State for exact resume.
     pub fn save_state(&self) -> RunnerState {
+        let env = self.env.save_state();
         RunnerState {
-            env: self.env.save_state(),
+            env_saved: env.is_some(),
+            env,
             steps: self.steps,
             current: self.current.clone(),
             episodes: self.episodes.clone(),
@@ -318,13 +312,17 @@ impl VectorRunner {
 }
 
 /// What a runner needs to go on as if it had never stopped.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct RunnerState {
-    /// State of the environments, where they can save it.
+    /// State of the environments, where they can save it. Stored beside, as tensors.
+    #[serde(skip)]
     pub env: Option<EnvState>,
+    /// Whether the environments could save their state.
+    pub env_saved: bool,
     /// Counter of the exploration streams.
     pub steps: u64,
-    /// Inputs that wait for an action, `[num_envs, obs_width]`.
+    /// Inputs that wait for an action, `[num_envs, obs_width]`. Stored beside, as a tensor.
+    #[serde(skip)]
     pub current: Vec<f32>,
     /// Running episode of each environment.
     pub episodes: Vec<RunningEpisode>,
@@ -332,7 +330,7 @@ pub struct RunnerState {
 
 /// Copies a strided matrix into a dense one.
 pub fn copy_rows(from: Mat<'_>, to: &mut [f32]) {
-    let cols = from.cols();
+    let cols = from.num_cols();
     if cols == 1 {
         to.iter_mut().enumerate().for_each(|(row, to)| *to = from.row(row)[0]);
         return;

@@ -1,9 +1,10 @@
 //! The action column of a table: integers for discrete distributions, floats for continuous ones.
 
+use serde::{Deserialize, Serialize};
 use skirl_nn::distributions::{ActionsMut, ActionsRef};
 
 /// Actions of many rows, row-major `[rows, width]`, as the distribution draws them (before unsquashing).
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Actions {
     /// Categorical, multi-categorical and Bernoulli actions, counted from zero.
     Discrete {

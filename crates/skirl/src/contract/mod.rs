@@ -3,10 +3,14 @@
 //! Flows in: nothing. Flows out: types only. Every room may use this module; it uses none of them.
 
 pub mod actions;
+pub mod learner_group;
 pub mod policy;
 pub mod rollout;
+pub mod shared;
+pub mod slots;
 
 pub use actions::Actions;
+pub use learner_group::{LearnerGroup, ModuleState};
 pub use policy::{ModuleId, Policies, Policy};
 pub use rollout::{EndRows, Links, ModuleRollout, Rollout};
 

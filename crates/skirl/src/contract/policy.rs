@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use skirl_env::Space;
 use skirl_nn::distributions::Distribution;
-use skirl_nn::module::Module;
+use skirl_nn::Module;
 
 use super::Actions;
 

@@ -6,18 +6,20 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::actions::gather;
 use super::{Actions, ModuleId};
 
 /// How each row finds the same agent's next row.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Links {
     /// Row `t * num_envs + b` is followed by row `(t + 1) * num_envs + b`.
     Rectangular {
         /// Environments `B`.
         num_envs: usize,
     },
-    /// `next[row]`, or [`skirl_math::gae::END`] where the successor is an end row.
+    /// `next[row]`, or [`skirl_math::chain::END`] where the successor is an end row.
     Chained {
         /// Successor of each row; always larger than the row itself.
         next: Vec<u32>,
@@ -25,7 +27,7 @@ pub enum Links {
 }
 
 /// Observations that close a chain: final observations of episodes, and the ones at which a rollout was cut.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct EndRows {
     /// The row that each end row follows, ascending within one environment.
     pub row: Vec<u32>,
@@ -53,6 +55,19 @@ impl EndRows {
         self.values.clear();
     }
 
+    /// Brings the end rows into ascending order of the rows that they follow.
+    pub fn sort(&mut self, obs_width: usize) {
+        if self.row.is_sorted() {
+            return;
+        }
+        let mut order: Vec<usize> = (0..self.row.len()).collect();
+        order.sort_by_key(|&index| self.row[index]);
+        let obs = order.iter().flat_map(|&index| &self.obs[index * obs_width..][..obs_width]).copied().collect();
+        self.row = order.iter().map(|&index| self.row[index]).collect();
+        self.values = order.iter().map(|&index| self.values[index]).collect();
+        self.obs = obs;
+    }
+
     /// Adds the end row after `row`; its value is filled in later.
     pub fn push(&mut self, row: u32, obs: &[f32]) {
         self.row.push(row);
@@ -62,7 +77,7 @@ impl EndRows {
 }
 
 /// The rows of one module: columns of equal length, row-major.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModuleRollout {
     /// Width of the module's input.
     pub obs_width: usize,
@@ -145,7 +160,7 @@ impl ModuleRollout {
         self.env.resize(rows, 0);
         self.agent.resize(rows, 0);
         if let Links::Chained { next } = &mut self.links {
-            next.resize(rows, skirl_math::gae::END);
+            next.resize(rows, skirl_math::chain::END);
         }
     }
 
@@ -164,12 +179,12 @@ impl ModuleRollout {
     /// A kept row must not be followed by a dropped one: close it with an end row first.
     pub fn retain(&mut self, keep: &[bool]) {
         let Links::Chained { next } = &self.links else { return };
-        let mut new_index = vec![skirl_math::gae::END; self.rows];
+        let mut new_index = vec![skirl_math::chain::END; self.rows];
         let kept: Vec<u32> = (0..self.rows as u32).filter(|&row| keep[row as usize]).collect();
         for (index, &row) in kept.iter().enumerate() {
             new_index[row as usize] = index as u32;
         }
-        let renumber = |row: u32| new_index.get(row as usize).copied().unwrap_or(skirl_math::gae::END);
+        let renumber = |row: u32| new_index.get(row as usize).copied().unwrap_or(skirl_math::chain::END);
         let next = kept.iter().map(|&row| renumber(next[row as usize])).collect();
         let mut compact = Self::new(self.obs_width, self.dist_width, self.actions.empty(), Links::Chained { next });
         compact.resize(kept.len(), kept.len());
@@ -206,23 +221,18 @@ impl ModuleRollout {
         let links = Links::Rectangular { num_envs };
         let mut whole = Self::new(first.obs_width, first.dist_width, first.actions.empty(), links);
         whole.resize(steps * num_envs, steps * num_envs);
-        let mut ends = Vec::new();
         let mut first_env = 0;
         for (part, &width) in parts.iter().zip(&widths) {
             let place = |row: usize| row / width * num_envs + first_env + row % width;
             (0..part.rows).for_each(|row| whole.copy_row(place(row), part, row));
             for (index, &row) in part.ends.row.iter().enumerate() {
-                ends.push((place(row as usize) as u32, &part.ends.obs[index * part.obs_width..][..part.obs_width], part.ends.values[index]));
+                whole.ends.row.push(place(row as usize) as u32);
+                whole.ends.obs.extend_from_slice(&part.ends.obs[index * part.obs_width..][..part.obs_width]);
             }
+            whole.ends.values.extend_from_slice(&part.ends.values);
             first_env += width;
         }
-        ends.sort_by_key(|&(row, _, _)| row);
-        for (row, obs, value) in ends {
-            whole.ends.push(row, obs);
-            if let Some(last) = whole.ends.values.last_mut() {
-                *last = value;
-            }
-        }
+        whole.ends.sort(whole.obs_width);
         Some(whole)
     }
 
@@ -248,7 +258,7 @@ mod tests {
 
     #[test]
     fn retaining_rows_renumbers_links_and_ends() {
-        let links = Links::Chained { next: vec![2, 3, skirl_math::gae::END, skirl_math::gae::END] };
+        let links = Links::Chained { next: vec![2, 3, skirl_math::chain::END, skirl_math::chain::END] };
         let mut table = ModuleRollout::new(1, 1, Actions::zeros(true, 1, 0), Links::Chained { next: Vec::new() });
         table.resize(4, 4);
         table.links = links;
@@ -257,7 +267,7 @@ mod tests {
         table.ends.push(1, &[21.0]);
         table.retain(&[true, false, true, false]);
         assert_eq!(table.obs, [10.0, 12.0]);
-        assert_eq!(table.links, Links::Chained { next: vec![1, skirl_math::gae::END] });
+        assert_eq!(table.links, Links::Chained { next: vec![1, skirl_math::chain::END] });
         assert_eq!((table.ends.row, table.ends.obs), (vec![1], vec![20.0]));
     }
 }

@@ -1,0 +1,173 @@
+//! What may be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done
+  1    the run failed (environment, divergence, disk)
+  2    wrong usage or configuration; nothing was started
+  3    a checkpoint could not be read or written
+  130  interrupted (Ctrl-C or SIGTERM); the state was saved";
+
+/// Reinforcement learning from one command.
+#[derive(Debug, Parser)]
+#[command(name = "skirl", version, about, after_help = EXIT_CODES, propagate_version = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Train until a stop criterion is met; write results and checkpoints into a directory
+    Train(TrainArgs),
+    /// Play episodes with a trained policy and report its returns
+    Evaluate(EvaluateArgs),
+    /// Show what would run: spaces, networks, batch arithmetic, memory, stages
+    Explain(ExplainArgs),
+    /// List the environments
+    Envs(EnvsArgs),
+    /// List the algorithms
+    Algos(ListArgs),
+    /// Print the JSON schema or the reference of configuration files
+    Config(ConfigArgs),
+}
+
+/// What to run: a file, flags, or both; flags win, later ones over earlier ones.
+#[derive(Debug, Default, Args)]
+pub struct Source {
+    /// Configuration file (.toml, .yaml, .json), or the name of one that ships, for example `cartpole`
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Algorithm, for example PPO; `skirl algos` lists them
+    #[arg(long, value_name = "NAME")]
+    pub run: Option<String>,
+    /// Environment, for example CartPole-v1; `skirl envs` lists them
+    #[arg(long, value_name = "NAME")]
+    pub env: Option<String>,
+    /// Start from the tuned configuration that ships for the environment, not from RLlib's defaults
+    #[arg(long, requires = "env", conflicts_with = "file")]
+    pub tuned: bool,
+    /// Options as a JSON map, flat or by section: '{"train_batch_size": 4000}'
+    #[arg(long, value_name = "JSON")]
+    pub config: Vec<String>,
+    /// One option: training.lr=1e-3; may be repeated
+    #[arg(long, value_name = "PATH=VALUE")]
+    pub set: Vec<String>,
+    /// Stop criteria as a JSON map from metric to minimum: '{"env_runners/episode_return_mean": 475}'
+    #[arg(long, value_name = "JSON")]
+    pub stop: Option<String>,
+    /// Seed of the run
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Threads; the result is the same for every number
+    #[arg(long, value_name = "N")]
+    pub num_threads: Option<usize>,
+}
+
+/// Flags of `skirl train`.
+#[derive(Debug, Args)]
+pub struct TrainArgs {
+    /// What to run.
+    #[command(flatten)]
+    pub source: Source,
+    /// Go on with the run in this directory, from its newest good checkpoint
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["file", "run", "env", "tuned", "seed", "output"])]
+    pub resume: Option<PathBuf>,
+    /// Directory for results and checkpoints [default: a new one under runs/]
+    #[arg(long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    /// Save a checkpoint every N iterations (0: never)
+    #[arg(long, value_name = "N")]
+    pub checkpoint_freq: Option<usize>,
+    /// Save a checkpoint at the end
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub checkpoint_at_end: Option<bool>,
+    /// Print one JSON object per line: start, results, end
+    #[arg(long)]
+    pub json: bool,
+    /// List the options of a section, or of all, and exit
+    #[arg(long, value_name = "SECTION", num_args = 0..=1, default_missing_value = "")]
+    pub help_options: Option<String>,
+}
+
+/// Flags of `skirl evaluate`.
+#[derive(Debug, Args)]
+pub struct EvaluateArgs {
+    /// A checkpoint, or the directory of a run (its newest good checkpoint)
+    #[arg(value_name = "CKPT")]
+    pub checkpoint: PathBuf,
+    /// Episodes to play [default: evaluation.evaluation_duration of the run]
+    #[arg(long, value_name = "N")]
+    pub episodes: Option<usize>,
+    /// Seed of the environments [default: follows from the run's seed]
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Draw actions from the policy's distribution instead of taking the most likely ones
+    #[arg(long)]
+    pub explore: bool,
+    /// One option of evaluation: evaluation.evaluation_num_envs=8; may be repeated
+    #[arg(long, value_name = "PATH=VALUE")]
+    pub set: Vec<String>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Flags of `skirl explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// What would run.
+    #[command(flatten)]
+    pub source: Source,
+    /// Print the plan as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// List the options of a section, or of all, instead of a plan
+    #[arg(long, value_name = "SECTION", num_args = 0..=1, default_missing_value = "")]
+    pub options: Option<String>,
+}
+
+/// Flags of `skirl envs`.
+#[derive(Debug, Args)]
+pub struct EnvsArgs {
+    /// Show the probe environments, too
+    #[arg(long)]
+    pub all: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Flags of a listing.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Flags of `skirl config`.
+#[derive(Debug, Args)]
+pub struct ConfigArgs {
+    /// What to print
+    #[arg(value_enum)]
+    pub what: ConfigText,
+    /// The algorithm
+    #[arg(long, value_name = "NAME", default_value = "PPO")]
+    pub run: String,
+}
+
+/// What `skirl config` prints.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum ConfigText {
+    /// JSON schema of configuration files
+    Schema,
+    /// Reference of all options, in Markdown
+    Docs,
+}

@@ -1,0 +1,128 @@
+//! `skirl train`: a run from start or checkpoint to its stop criterion.
+
+use std::path::Path;
+
+use serde_json::json;
+use skirl::config::{AlgorithmConfig, ConfigError, ConfigErrors};
+use skirl::run::{Flow, Run, RunSummary};
+
+use super::evaluate::Summary;
+use super::explain;
+use crate::args::TrainArgs;
+use crate::config_source::{self, apply_flags};
+use crate::exit::{ExitStatus, Failure};
+use crate::interrupt::Interrupt;
+use crate::number::{duration, grouped};
+use crate::output::Output;
+use crate::progress::{JsonLines, LiveTable, PlainLines, Progress};
+
+pub(crate) fn run(args: &TrainArgs, output: &mut Output) -> Result<ExitStatus, Failure> {
+    if let Some(section) = &args.help_options {
+        return explain::options(args.source.run.as_deref(), section, output);
+    }
+    let interrupt = Interrupt::listen();
+    let mut run = match &args.resume {
+        Some(directory) => resume(args, directory)?,
+        None => create(args, output)?,
+    };
+    announce(args, &run, output);
+    let mut progress = choose_progress(args, &run, output);
+    let outcome = run.train_until_stop(&mut |result| {
+        progress.result(result);
+        if interrupt.is_raised() { Flow::Stop } else { Flow::Continue }
+    });
+    progress.finish();
+    let summary = outcome.map_err(|error| Failure::while_running(&error))?;
+    report_end(args, &run, &summary, interrupt.is_raised(), output);
+    let interrupted = interrupt.is_raised() && !summary.criterion_met;
+    Ok(if interrupted { ExitStatus::Interrupted } else { ExitStatus::Success })
+}
+
+fn create(args: &TrainArgs, output: &Output) -> Result<Run, Failure> {
+    let mut configured = config_source::read(&args.source)?;
+    let wrong = checkpoint_flags(args, &mut *configured.config);
+    ConfigErrors(wrong).into_result()?;
+    if !args.json {
+        configured.remarks.iter().for_each(|remark| output.remark(remark));
+    }
+    Run::create(configured.config, args.output.as_deref()).map_err(|error| Failure::at_start(&error))
+}
+
+fn resume(args: &TrainArgs, directory: &Path) -> Result<Run, Failure> {
+    let edit = |config: &mut dyn AlgorithmConfig| {
+        let mut errors = apply_flags(&args.source, config);
+        errors.extend(checkpoint_flags(args, config));
+        ConfigErrors(errors).into_result().map_err(skirl::Error::from)
+    };
+    Run::resume(directory, edit).map_err(|error| Failure::on_restore(&error))
+}
+
+fn checkpoint_flags(args: &TrainArgs, config: &mut dyn AlgorithmConfig) -> Vec<ConfigError> {
+    let flags = [
+        ("checkpointing.checkpoint_frequency", args.checkpoint_freq.map(|every| json!(every))),
+        ("checkpointing.checkpoint_at_end", args.checkpoint_at_end.map(|save| json!(save))),
+    ];
+    let given = flags.into_iter().filter_map(|(path, value)| Some((path, value?)));
+    given.filter_map(|(path, value)| config.apply(path, &value).err()).flat_map(|errors| errors.0).collect()
+}
+
+/// What runs, where it writes, and with which seed.
+fn announce(args: &TrainArgs, run: &Run, output: &Output) {
+    let config = run.algorithm().config();
+    let env = config.common().environment.env.clone().unwrap_or_default();
+    if args.json {
+        let start = json!({
+            "event": "start",
+            "run_dir": run.path(),
+            "seed": run.algorithm().seed(),
+            "config": config.to_value(),
+        });
+        return output.line(&start.to_string());
+    }
+    let threads = config.common().resources.num_threads;
+    let seed = run.algorithm().seed();
+    output.line(&format!(
+        "{} on {env}, seed {seed}, {threads} thread{}, writing to {}",
+        config.algorithm(),
+        if threads == 1 { "" } else { "s" },
+        run.path().display()
+    ));
+    if config.stop().0.is_empty() {
+        output.remark("no stop criterion: runs until Ctrl-C, which saves a checkpoint");
+    }
+}
+
+fn choose_progress(args: &TrainArgs, run: &Run, output: &Output) -> Box<dyn Progress> {
+    let stop = run.algorithm().config().stop().clone();
+    match (args.json, output.interactive) {
+        (true, _) => Box::new(JsonLines::new()),
+        (false, true) => Box::new(LiveTable::new(stop)),
+        (false, false) => Box::new(PlainLines::new(stop)),
+    }
+}
+
+fn report_end(args: &TrainArgs, run: &Run, summary: &RunSummary, interrupted: bool, output: &Output) {
+    let evaluation = summary.evaluation.as_ref().map(|evaluation| (Summary::of(evaluation), evaluation));
+    if args.json {
+        let end = json!({
+            "event": "end",
+            "reason": summary.reason,
+            "criterion_met": summary.criterion_met,
+            "interrupted": interrupted,
+            "run_dir": run.path(),
+            "checkpoint": summary.checkpoint,
+            "evaluation": evaluation.map(|(summary, evaluation)| summary.to_value(evaluation)),
+        });
+        return output.line(&end.to_string());
+    }
+    let steps = summary.result.get_count("num_env_steps_sampled_lifetime").unwrap_or_default();
+    let time = summary.result.get("time_total_s").unwrap_or_default();
+    output.line(&format!("{} after {} steps in {}", summary.reason, grouped(steps), duration(time)));
+    if let Some((summary, evaluation)) = evaluation {
+        output.line(&format!("evaluation: {}", summary.to_text(evaluation)));
+    }
+    match &summary.checkpoint {
+        Some(checkpoint) => output.line(&format!("checkpoint: {}", checkpoint.display())),
+        None => output.line(&format!("results: {} (no checkpoint was asked for)", run.path().display())),
+    }
+}

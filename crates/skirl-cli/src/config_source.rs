@@ -1,0 +1,172 @@
+//! From file and flags to one configuration, with everything that is wrong said at once.
+
+use std::path::Path;
+
+use serde_json::Value;
+use skirl::config::{
+    AlgorithmConfig, ConfigError, ConfigErrors, FileFormat, Origin, for_algorithm, load_file, load_text,
+};
+use skirl::plan::tuned_configs;
+
+use crate::args::Source;
+
+/// A configuration, and what to tell about where it came from.
+#[derive(Debug)]
+pub(crate) struct Configured {
+    pub(crate) config: Box<dyn AlgorithmConfig>,
+    pub(crate) remarks: Vec<String>,
+}
+
+/// Reads the whole source and checks it.
+pub(crate) fn read(source: &Source) -> Result<Configured, ConfigErrors> {
+    let mut base = base(source)?;
+    let mut errors = Vec::new();
+    if source.run.is_some() && source.file.is_some() {
+        errors.extend(other_algorithm(source, &*base.config));
+    }
+    if let Some(env) = &source.env {
+        base.config.common_mut().environment.env = Some(env.clone());
+    }
+    errors.extend(apply_flags(source, &mut *base.config));
+    if let Err(invalid) = base.config.validate() {
+        errors.extend(invalid.0);
+    }
+    ConfigErrors(errors).into_result().map(|()| base)
+}
+
+/// Puts the flags that change single options into a configuration, also of a resumed run.
+pub(crate) fn apply_flags(source: &Source, config: &mut dyn AlgorithmConfig) -> Vec<ConfigError> {
+    let mut errors = Vec::new();
+    let mut keep =
+        |outcome: Result<(), ConfigErrors>| errors.extend(outcome.err().into_iter().flat_map(|e| e.0));
+    for text in &source.config {
+        keep(json_flag(text, "--config").and_then(|options| config.apply_json(&options, "--config")));
+    }
+    for assignment in &source.set {
+        keep(config.apply_set(assignment));
+    }
+    if let Some(text) = &source.stop {
+        let stop = json_flag(text, "--stop");
+        keep(stop.and_then(|stop| {
+            config.apply_json(&Value::Object([("stop".to_owned(), stop)].into_iter().collect()), "--stop")
+        }));
+    }
+    if let Some(seed) = source.seed {
+        config.common_mut().debugging.seed = Some(seed);
+    }
+    if let Some(num_threads) = source.num_threads {
+        config.common_mut().resources.num_threads = num_threads;
+    }
+    errors
+}
+
+/// Parses the JSON of a flag.
+fn json_flag(text: &str, flag: &str) -> Result<Value, ConfigErrors> {
+    serde_json::from_str(text).map_err(|error| {
+        let problem = ConfigError::new("", format!("{flag} is not JSON: {error}"));
+        let example = if flag == "--stop" {
+            r#"--stop='{"training_iteration": 10}'"#
+        } else {
+            r#"--config='{"lr": 0.001}'"#
+        };
+        problem.suggest(format!("write for example {example}")).from(Some(Origin::Flag(flag.into()))).into()
+    })
+}
+
+/// The file, the tuned file, or the algorithm's defaults.
+fn base(source: &Source) -> Result<Configured, ConfigErrors> {
+    match (&source.file, &source.run) {
+        (Some(file), _) => from_file(file),
+        (None, run) if source.tuned => {
+            tuned(source.env.as_deref().unwrap_or_default(), run.as_deref().unwrap_or("PPO"))
+        }
+        (None, Some(run)) => {
+            let config = for_algorithm(run).map_err(|errors| from_flag(errors, "--run"))?;
+            let shipped = source.env.as_deref().and_then(|env| tuned_for(config.algorithm(), env));
+            let remark = shipped.map(|(name, _)| {
+                format!(
+                    "RLlib's defaults; a tuned configuration ships for this environment: add --tuned ({name})"
+                )
+            });
+            Ok(Configured { config, remarks: remark.into_iter().collect() })
+        }
+        (None, None) => {
+            let error = ConfigError::new("run", "the algorithm is missing");
+            Err(error.suggest("write --run=PPO, or name a configuration file").into())
+        }
+    }
+}
+
+fn from_flag(mut errors: ConfigErrors, flag: &str) -> ConfigErrors {
+    for error in &mut errors.0 {
+        error.origin = Some(Origin::Flag(flag.into()));
+    }
+    errors
+}
+
+/// A file on disk, or the name of one that ships: `cartpole`, `cartpole.toml`, `configs/ppo/cartpole.toml`.
+fn from_file(file: &Path) -> Result<Configured, ConfigErrors> {
+    let shipped = || {
+        let wanted = file.to_str()?;
+        tuned_configs().find(|(name, _)| {
+            *name == wanted || stem(name) == wanted || name.ends_with(&format!("/{wanted}"))
+        })
+    };
+    match (file.exists(), shipped()) {
+        (true, _) => Ok(Configured { config: load_file(file)?, remarks: Vec::new() }),
+        (false, Some((name, text))) => {
+            let remarks = vec![format!("configuration that ships with skirl: {name}")];
+            Ok(Configured { config: load_text(text, FileFormat::Toml, Path::new(name))?, remarks })
+        }
+        (false, None) => {
+            let names: Vec<&str> = tuned_configs().map(|(name, _)| stem(name)).collect();
+            let error = ConfigError::new("", format!("there is no file {}", file.display()));
+            Err(error.suggest(format!("configurations that ship: {}", names.join(", "))).into())
+        }
+    }
+}
+
+/// `cartpole` of `configs/ppo/cartpole.toml`.
+fn stem(name: &str) -> &str {
+    Path::new(name).file_stem().and_then(|stem| stem.to_str()).unwrap_or(name)
+}
+
+fn tuned(env: &str, algorithm: &str) -> Result<Configured, ConfigErrors> {
+    let (name, config) = match tuned_for(algorithm, env) {
+        Some((name, text)) => (name, load_text(text, FileFormat::Toml, Path::new(name))?),
+        None => {
+            let envs: Vec<String> = tuned_configs().filter_map(|(_, text)| env_of(text)).collect();
+            let error =
+                ConfigError::new("", format!("no tuned configuration ships for {algorithm} on {env}"));
+            return Err(error
+                .suggest(format!("leave --tuned out, or take one of {}", envs.join(", ")))
+                .into());
+        }
+    };
+    Ok(Configured { config, remarks: vec![format!("tuned configuration: {name}")] })
+}
+
+/// The shipped configuration of an algorithm for an environment.
+fn tuned_for(algorithm: &str, env: &str) -> Option<(&'static str, &'static str)> {
+    let folder = format!("/{}/", algorithm.to_lowercase());
+    tuned_configs().find(|(name, text)| name.contains(&folder) && env_of(text).as_deref() == Some(env))
+}
+
+/// The environment that a shipped configuration names.
+fn env_of(text: &str) -> Option<String> {
+    let config = load_text(text, FileFormat::Toml, Path::new("")).ok()?;
+    config.common().environment.env.clone()
+}
+
+/// `--run` beside a file must agree with the file.
+fn other_algorithm(source: &Source, config: &dyn AlgorithmConfig) -> Option<ConfigError> {
+    let run = source.run.as_deref()?;
+    let agrees = run.eq_ignore_ascii_case(config.algorithm());
+    (!agrees).then(|| {
+        let problem = format!("the file configures {}", config.algorithm());
+        ConfigError::new("run", problem)
+            .found(run)
+            .suggest("leave --run out")
+            .from(Some(Origin::Flag("--run".into())))
+    })
+}

@@ -1,0 +1,69 @@
+//! The `skirl` command as a library: flags to a configuration, results to the terminal.
+//!
+//! A program that registers an environment of its own becomes the same command with one call:
+//!
+//! ```no_run
+//! # fn register_my_environments() {}
+//! fn main() -> std::process::ExitCode {
+//!     register_my_environments();
+//!     skirl_cli::main_from_args()
+//! }
+//! ```
+//!
+//! The way of a command: [`args`] (what was typed) → `config_source` (one configuration, all errors at once) → the library →
+//! `progress` (what is shown). Exit codes are a contract: see [`exit::ExitStatus`].
+
+pub mod args;
+mod commands;
+mod config_source;
+pub mod exit;
+mod interrupt;
+mod number;
+mod output;
+mod progress;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+use exit::{ExitStatus, Failure};
+use output::Output;
+
+/// Runs the command given by the process's arguments.
+pub fn main_from_args() -> ExitCode {
+    main_from(std::env::args_os())
+}
+
+/// Runs the command given by `args`, the program's name first.
+pub fn main_from(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are asked for, so they go to stdout and are no failure.
+            let status = if error.use_stderr() { ExitStatus::Usage } else { ExitStatus::Success };
+            let _ = error.print();
+            return status.into();
+        }
+    };
+    let mut output = Output::for_process();
+    match run(cli.command, &mut output) {
+        Ok(status) => status.into(),
+        Err(failure) => {
+            output.error(&failure);
+            failure.status.into()
+        }
+    }
+}
+
+fn run(command: Command, output: &mut Output) -> Result<ExitStatus, Failure> {
+    match command {
+        Command::Train(args) => commands::train::run(&args, output),
+        Command::Evaluate(args) => commands::evaluate::run(&args, output),
+        Command::Explain(args) => commands::explain::run(&args, output),
+        Command::Envs(args) => commands::listings::envs(&args, output),
+        Command::Algos(args) => commands::listings::algos(&args, output),
+        Command::Config(args) => commands::config::run(&args, output),
+    }
+}

@@ -1,0 +1,65 @@
+//! Plain lines for pipes and log files.
+
+use std::time::{Duration, Instant};
+
+use skirl::config::StopCriteria;
+use skirl::report::TrainResult;
+
+use super::Progress;
+use super::row::{Start, cells};
+use super::table::remember;
+use crate::output::Output;
+
+/// The first result is shown at once, later ones at most this often: a fast run makes hundreds of results a second.
+const INTERVAL: Duration = Duration::from_millis(500);
+
+#[derive(Debug)]
+pub(crate) struct PlainLines {
+    output: Output,
+    stop: StopCriteria,
+    start: Start,
+    shown: Option<Instant>,
+    pending: Option<TrainResult>,
+    widths: Vec<(&'static str, usize)>,
+}
+
+impl PlainLines {
+    pub(crate) fn new(stop: StopCriteria) -> Self {
+        Self {
+            output: Output::for_process(),
+            stop,
+            start: Start::default(),
+            shown: None,
+            pending: None,
+            widths: Vec::new(),
+        }
+    }
+
+    fn show(&mut self, result: &TrainResult) {
+        let cells = cells(result, &self.stop, &self.start).into_iter().map(|(name, value)| {
+            let width = remember(&mut self.widths, name, value.chars().count());
+            format!("{name} {value:>width$}")
+        });
+        let line = cells.collect::<Vec<_>>().join("  ");
+        self.output.line(&line);
+        self.shown = Some(Instant::now());
+    }
+}
+
+impl Progress for PlainLines {
+    fn result(&mut self, result: &TrainResult) {
+        self.start.see(result);
+        if self.shown.is_none_or(|shown| shown.elapsed() >= INTERVAL) {
+            self.pending = None;
+            self.show(result);
+        } else {
+            self.pending = Some(result.clone());
+        }
+    }
+
+    fn finish(&mut self) {
+        if let Some(last) = self.pending.take() {
+            self.show(&last);
+        }
+    }
+}

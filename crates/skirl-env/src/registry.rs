@@ -1,0 +1,333 @@
+//! Environments by name.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use serde_json::{Map, Value};
+
+use crate::builtin::builtin_envs;
+use crate::env::Env;
+use crate::error::EnvError;
+use crate::multi_agent::{MultiAgentEnv, SingleAsMulti};
+use crate::space::Space;
+use crate::vector::{VectorEnv, Vectorized};
+use crate::wrappers::{MultiTimeLimit, OrderEnforcing, TimeLimit};
+
+/// What a constructor of environments is told.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct EnvContext {
+    /// The user's `env_config`: keyword arguments of the environment, and `max_episode_steps`.
+    pub env_config: Map<String, Value>,
+    /// How many environments are built together.
+    pub num_envs: usize,
+    /// Index of the first of them among all environments of the run.
+    pub first_env_index: usize,
+}
+
+impl EnvContext {
+    /// One environment without configuration.
+    pub fn single() -> EnvContext {
+        EnvContext { num_envs: 1, ..EnvContext::default() }
+    }
+
+    /// One environment with this configuration.
+    pub fn with_config(env_config: Map<String, Value>) -> EnvContext {
+        EnvContext { env_config, ..EnvContext::single() }
+    }
+}
+
+/// Environments in the form that fits them.
+#[derive(Debug)]
+pub enum AnyEnv {
+    /// One agent each.
+    Single(Box<dyn VectorEnv>),
+    /// Several agents each.
+    Multi(Vec<Box<dyn MultiAgentEnv>>),
+}
+
+type SingleConstructor = Arc<dyn Fn(&EnvContext) -> Result<Box<dyn Env>, EnvError> + Send + Sync>;
+type VectorConstructor =
+    Arc<dyn Fn(&EnvContext, usize, Option<u32>) -> Result<Box<dyn VectorEnv>, EnvError> + Send + Sync>;
+type MultiConstructor = Arc<dyn Fn(&EnvContext) -> Result<Box<dyn MultiAgentEnv>, EnvError> + Send + Sync>;
+
+#[derive(Clone)]
+enum Constructor {
+    Single { one: SingleConstructor, many: Option<VectorConstructor> },
+    Multi(MultiConstructor),
+}
+
+/// Everything the registry knows about an environment.
+#[derive(Clone)]
+pub struct EnvSpec {
+    /// One sentence.
+    pub description: String,
+    /// Steps after which an episode is truncated.
+    pub max_episode_steps: Option<u32>,
+    /// Mean return at which the environment counts as solved.
+    pub reward_threshold: Option<f64>,
+    /// Keys that `env_config` may hold; `None`: the constructor looks at them itself.
+    pub config_keys: Option<Vec<String>>,
+    /// Left out of listings unless asked for (probes).
+    pub hidden: bool,
+    constructor: Constructor,
+}
+
+impl std::fmt::Debug for EnvSpec {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("EnvSpec").field("description", &self.description).finish_non_exhaustive()
+    }
+}
+
+impl EnvSpec {
+    /// A single-agent environment.
+    pub fn single<E: Env + 'static>(
+        build: impl Fn(&EnvContext) -> Result<E, EnvError> + Send + Sync + 'static,
+    ) -> EnvSpec {
+        let one: SingleConstructor = Arc::new(move |context| Ok(Box::new(build(context)?)));
+        EnvSpec::new(Constructor::Single { one, many: None })
+    }
+
+    /// A multi-agent environment.
+    pub fn multi<E: MultiAgentEnv + 'static>(
+        build: impl Fn(&EnvContext) -> Result<E, EnvError> + Send + Sync + 'static,
+    ) -> EnvSpec {
+        EnvSpec::new(Constructor::Multi(Arc::new(move |context| Ok(Box::new(build(context)?)))))
+    }
+
+    fn new(constructor: Constructor) -> EnvSpec {
+        EnvSpec {
+            description: String::new(),
+            max_episode_steps: None,
+            reward_threshold: None,
+            config_keys: None,
+            hidden: false,
+            constructor,
+        }
+    }
+
+    /// Adds a faster form of many environments: `build(context, num_envs, max_episode_steps)`.
+    pub fn with_vector<V: VectorEnv + 'static>(
+        mut self,
+        build: impl Fn(&EnvContext, usize, Option<u32>) -> Result<V, EnvError> + Send + Sync + 'static,
+    ) -> EnvSpec {
+        if let Constructor::Single { many, .. } = &mut self.constructor {
+            *many = Some(Arc::new(move |context, num_envs, limit| {
+                Ok(Box::new(build(context, num_envs, limit)?))
+            }));
+        }
+        self
+    }
+
+    /// One sentence on what it is.
+    pub fn description(mut self, description: &str) -> EnvSpec {
+        description.clone_into(&mut self.description);
+        self
+    }
+
+    /// Truncates episodes after so many steps.
+    pub fn max_episode_steps(mut self, steps: u32) -> EnvSpec {
+        self.max_episode_steps = Some(steps);
+        self
+    }
+
+    /// Mean return at which the environment counts as solved.
+    pub fn reward_threshold(mut self, threshold: f64) -> EnvSpec {
+        self.reward_threshold = Some(threshold);
+        self
+    }
+
+    /// The keys that `env_config` may hold; others become errors with suggestions.
+    pub fn config_keys(mut self, keys: &[&str]) -> EnvSpec {
+        self.config_keys = Some(keys.iter().map(|&key| key.to_owned()).collect());
+        self
+    }
+
+    /// Leaves it out of listings.
+    pub fn hidden(mut self) -> EnvSpec {
+        self.hidden = true;
+        self
+    }
+
+    /// Whether it has several agents.
+    pub fn is_multi_agent(&self) -> bool {
+        matches!(self.constructor, Constructor::Multi(_))
+    }
+}
+
+/// An environment in a listing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EnvInfo {
+    /// Its name.
+    pub name: String,
+    /// One sentence.
+    pub description: String,
+    /// Agents with their observation and action spaces; one agent, `default_agent`, for single-agent environments.
+    pub agents: Vec<(String, Space, Space)>,
+    /// Whether it is a multi-agent environment.
+    pub multi_agent: bool,
+    /// Steps after which an episode is truncated.
+    pub max_episode_steps: Option<u32>,
+    /// Mean return at which the environment counts as solved.
+    pub reward_threshold: Option<f64>,
+}
+
+static REGISTRY: RwLock<Option<BTreeMap<String, EnvSpec>>> = RwLock::new(None);
+
+fn with_registry<T>(use_it: impl FnOnce(&mut BTreeMap<String, EnvSpec>) -> T) -> T {
+    // A panic elsewhere cannot leave the map half changed: every change is one insertion.
+    let mut registry = REGISTRY.write().unwrap_or_else(PoisonError::into_inner);
+    use_it(registry.get_or_insert_with(builtin_envs))
+}
+
+/// Registers an environment, replacing one of the same name.
+pub fn register(name: &str, spec: EnvSpec) -> Result<(), EnvError> {
+    let problem = if name.is_empty() {
+        "it is empty"
+    } else if name.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        "it holds white space"
+    } else {
+        with_registry(|registry| registry.insert(name.to_owned(), spec));
+        return Ok(());
+    };
+    Err(EnvError::BadName { name: name.to_owned(), problem: problem.to_owned() })
+}
+
+/// Registers a single-agent environment: `register_env("Corridor-v0", || Corridor::default())`.
+pub fn register_env<E: Env + 'static>(
+    name: &str,
+    build: impl Fn() -> E + Send + Sync + 'static,
+) -> Result<(), EnvError> {
+    register(name, EnvSpec::single(move |_| Ok(build())).config_keys(&[]))
+}
+
+/// Registers a single-agent environment that reads its `env_config`.
+pub fn register_env_with<E: Env + 'static>(
+    name: &str,
+    build: impl Fn(&EnvContext) -> Result<E, EnvError> + Send + Sync + 'static,
+) -> Result<(), EnvError> {
+    register(name, EnvSpec::single(build))
+}
+
+/// Registers a multi-agent environment.
+pub fn register_multi_agent_env<E: MultiAgentEnv + 'static>(
+    name: &str,
+    build: impl Fn(&EnvContext) -> Result<E, EnvError> + Send + Sync + 'static,
+) -> Result<(), EnvError> {
+    register(name, EnvSpec::multi(build))
+}
+
+/// What is registered under `name`; unknown names get suggestions.
+pub fn spec(name: &str) -> Result<EnvSpec, EnvError> {
+    with_registry(|registry| match registry.get(name) {
+        Some(spec) => Ok(spec.clone()),
+        None => Err(EnvError::UnknownEnv {
+            name: name.to_owned(),
+            suggestions: crate::suggest::similar_env_names(name, registry.keys().map(String::as_str)),
+        }),
+    })
+}
+
+/// All registered names, sorted; hidden ones (probes) only if asked for.
+pub fn names(with_hidden: bool) -> Vec<String> {
+    with_registry(|registry| {
+        registry
+            .iter()
+            .filter(|(_, spec)| with_hidden || !spec.hidden)
+            .map(|(name, _)| name.clone())
+            .collect()
+    })
+}
+
+/// Name, spaces and limits of an environment (built once to learn its spaces).
+pub fn info(name: &str) -> Result<EnvInfo, EnvError> {
+    let spec = spec(name)?;
+    let env = make_multi_one(name, &EnvContext::single())?;
+    let agents = env.agents().iter().enumerate();
+    Ok(EnvInfo {
+        name: name.to_owned(),
+        agents: agents
+            .map(|(agent, name)| {
+                (name.clone(), env.observation_space(agent).clone(), env.action_space(agent).clone())
+            })
+            .collect(),
+        multi_agent: spec.is_multi_agent(),
+        description: spec.description,
+        max_episode_steps: spec.max_episode_steps,
+        reward_threshold: spec.reward_threshold,
+    })
+}
+
+/// One single-agent environment with its time limit: `make("CartPole-v1")`.
+pub fn make(name: &str) -> Result<Box<dyn Env>, EnvError> {
+    make_with(name, &EnvContext::single())
+}
+
+/// One single-agent environment with its time limit and configuration.
+pub fn make_with(name: &str, context: &EnvContext) -> Result<Box<dyn Env>, EnvError> {
+    let spec = spec(name)?;
+    let limit = crate::env_config::check(name, &spec, context)?;
+    let Constructor::Single { one, .. } = &spec.constructor else {
+        return Err(wrong_kind(name, "a multi-agent environment", "a single-agent environment"));
+    };
+    let env = one(context)?;
+    Ok(match limit {
+        Some(limit) => Box::new(OrderEnforcing::new(TimeLimit::new(env, limit))),
+        None => Box::new(OrderEnforcing::new(env)),
+    })
+}
+
+/// `num_envs` single-agent environments that step together, with their time limit.
+pub fn make_vec(name: &str, num_envs: usize, context: &EnvContext) -> Result<Box<dyn VectorEnv>, EnvError> {
+    let spec = spec(name)?;
+    let limit = crate::env_config::check(name, &spec, context)?;
+    let Constructor::Single { one, many } = &spec.constructor else {
+        return Err(wrong_kind(name, "a multi-agent environment", "a single-agent environment"));
+    };
+    if let Some(many) = many {
+        return many(context, num_envs, limit);
+    }
+    let envs: Result<Vec<_>, _> = contexts(context, num_envs).map(|context| one(&context)).collect();
+    Ok(Box::new(Vectorized::with_time_limit(envs?, limit)?))
+}
+
+/// `num_envs` multi-agent environments; a single-agent environment becomes one with one agent.
+pub fn make_multi(
+    name: &str,
+    num_envs: usize,
+    context: &EnvContext,
+) -> Result<Vec<Box<dyn MultiAgentEnv>>, EnvError> {
+    contexts(context, num_envs).map(|context| make_multi_one(name, &context)).collect()
+}
+
+/// `num_envs` environments in the form that fits them.
+pub fn make_any(name: &str, num_envs: usize, context: &EnvContext) -> Result<AnyEnv, EnvError> {
+    if spec(name)?.is_multi_agent() {
+        return make_multi(name, num_envs, context).map(AnyEnv::Multi);
+    }
+    make_vec(name, num_envs, context).map(AnyEnv::Single)
+}
+
+fn make_multi_one(name: &str, context: &EnvContext) -> Result<Box<dyn MultiAgentEnv>, EnvError> {
+    let spec = spec(name)?;
+    let limit = crate::env_config::check(name, &spec, context)?;
+    let Constructor::Multi(build) = &spec.constructor else {
+        return Ok(Box::new(SingleAsMulti::new(make_with(name, context)?)));
+    };
+    let env = build(context)?;
+    Ok(match limit {
+        Some(limit) => Box::new(MultiTimeLimit::new(env, limit)),
+        None => env,
+    })
+}
+
+fn contexts(context: &EnvContext, num_envs: usize) -> impl Iterator<Item = EnvContext> + '_ {
+    (0..num_envs).map(|index| EnvContext {
+        num_envs: 1,
+        first_env_index: context.first_env_index + index,
+        ..context.clone()
+    })
+}
+
+fn wrong_kind(name: &str, found: &'static str, expected: &'static str) -> EnvError {
+    EnvError::WrongKind { name: name.to_owned(), found, expected }
+}

@@ -1,0 +1,9 @@
+//! Environments around environments.
+
+mod order;
+mod time_limit;
+mod transform;
+
+pub use order::OrderEnforcing;
+pub use time_limit::{MultiTimeLimit, TimeLimit};
+pub use transform::{TransformObservation, TransformReward};

@@ -1,0 +1,199 @@
+//! Sixteen rows as columns, and the checks that all distributions share.
+
+use super::{ActionsMut, ActionsRef, Evaluated, EvaluatedGrad};
+use crate::NnError;
+use crate::matrix::{Mat, MatMut};
+use crate::simd::{LANES, Simd};
+
+/// One number of each of 16 rows.
+pub(super) type Column = [f32; LANES];
+
+/// The rows `first..first + lanes`, at most 16.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Block {
+    pub(super) first: usize,
+    pub(super) lanes: usize,
+}
+
+impl Block {
+    /// The blocks of `rows` rows, in order.
+    pub(super) fn all(rows: usize) -> impl Iterator<Item = Self> {
+        (0..rows).step_by(LANES).map(move |first| Self { first, lanes: LANES.min(rows - first) })
+    }
+
+    /// `columns[j][lane] = m[first + lane][j]`. Lanes past the last row keep what they held: no lane reads
+    /// another.
+    #[inline(always)]
+    pub(super) fn gather(self, m: Mat<'_>, columns: &mut [Column]) {
+        for lane in 0..self.lanes {
+            let row = m.row(self.first + lane);
+            for (column, &x) in columns.iter_mut().zip(row) {
+                column[lane] = x;
+            }
+        }
+    }
+
+    /// The reverse of [`gather`](Self::gather).
+    #[inline(always)]
+    pub(super) fn scatter(self, columns: &[Column], m: &mut MatMut<'_>) {
+        for lane in 0..self.lanes {
+            let row = m.row_mut(self.first + lane);
+            for (column, x) in columns.iter().zip(row) {
+                *x = column[lane];
+            }
+        }
+    }
+
+    /// Number `j` of every row of a row-major slice.
+    #[inline(always)]
+    pub(super) fn get<T: Copy + Default>(self, from: &[T], width: usize, j: usize) -> [T; LANES] {
+        let mut column = [T::default(); LANES];
+        for (lane, x) in column[..self.lanes].iter_mut().enumerate() {
+            *x = from[(self.first + lane) * width + j];
+        }
+        column
+    }
+
+    /// Writes number `j` of every row of a row-major slice.
+    #[inline(always)]
+    pub(super) fn put<T: Copy>(self, column: [T; LANES], to: &mut [T], width: usize, j: usize) {
+        for (lane, &x) in column[..self.lanes].iter().enumerate() {
+            to[(self.first + lane) * width + j] = x;
+        }
+    }
+
+    /// This block's part of a slice with one element per row.
+    #[inline(always)]
+    pub(super) fn load<S: Simd>(self, s: S, from: &[f32]) -> S::V {
+        match from[self.first..].first_chunk::<LANES>() {
+            Some(whole) => s.load(whole),
+            None => s.load_partial(&from[self.first..]),
+        }
+    }
+
+    /// Writes this block's part of a slice with one element per row.
+    #[inline(always)]
+    pub(super) fn store<S: Simd>(self, s: S, v: S::V, to: &mut [f32]) {
+        match to[self.first..].first_chunk_mut::<LANES>() {
+            Some(whole) => s.store(v, whole),
+            None => s.store_partial(v, &mut to[self.first..]),
+        }
+    }
+}
+
+/// `expected == found`, or an error that says which argument it is about.
+pub(super) fn expect(what: &str, expected: usize, found: usize) -> Result<(), NnError> {
+    if expected == found { Ok(()) } else { Err(NnError::shape(what, expected, found)) }
+}
+
+/// The matrix has this many columns and rows.
+pub(super) fn expect_mat(what: &str, rows: usize, cols: usize, m: Mat<'_>) -> Result<(), NnError> {
+    if m.num_rows() == rows && m.num_cols() == cols {
+        return Ok(());
+    }
+    Err(NnError::shape(what, format!("[{rows}, {cols}]"), format!("[{}, {}]", m.num_rows(), m.num_cols())))
+}
+
+/// What `evaluate` and `backward` read.
+#[derive(Clone, Copy)]
+pub(super) struct Query<'a, A> {
+    pub(super) inputs: Mat<'a>,
+    /// Row-major.
+    pub(super) actions: &'a [A],
+    pub(super) old_inputs: Option<Mat<'a>>,
+}
+
+impl<'a, A> Query<'a, A> {
+    pub(super) fn new(
+        num_inputs: usize,
+        inputs: Mat<'a>,
+        actions: &'a [A],
+        old_inputs: Option<Mat<'a>>,
+    ) -> Result<Self, NnError> {
+        expect_mat("inputs", inputs.num_rows(), num_inputs, inputs)?;
+        if let Some(old) = old_inputs {
+            expect_mat("old_inputs", inputs.num_rows(), num_inputs, old)?;
+        }
+        Ok(Self { inputs, actions, old_inputs })
+    }
+
+    pub(super) fn num_rows(&self) -> usize {
+        self.inputs.num_rows()
+    }
+}
+
+impl<'a> ActionsRef<'a> {
+    /// The elements, if they are integers and fit.
+    pub(super) fn discrete(self, rows: usize, width: usize) -> Result<&'a [i64], NnError> {
+        match self {
+            Self::Discrete { data, width: found } => {
+                expect("width of actions", width, found)?;
+                expect("actions", rows * width, data.len())?;
+                Ok(data)
+            }
+            Self::Continuous { .. } => Err(NnError::shape("actions", "Discrete", "Continuous")),
+        }
+    }
+
+    /// The elements, if they are real numbers and fit.
+    pub(super) fn continuous(self, rows: usize, width: usize) -> Result<&'a [f32], NnError> {
+        match self {
+            Self::Continuous { data, width: found } => {
+                expect("width of actions", width, found)?;
+                expect("actions", rows * width, data.len())?;
+                Ok(data)
+            }
+            Self::Discrete { .. } => Err(NnError::shape("actions", "Continuous", "Discrete")),
+        }
+    }
+}
+
+impl<'a> ActionsMut<'a> {
+    /// The elements, if they are integers and fit.
+    pub(super) fn discrete(self, rows: usize, width: usize) -> Result<&'a mut [i64], NnError> {
+        match self {
+            Self::Discrete { data, width: found } => {
+                expect("width of actions", width, found)?;
+                expect("actions", rows * width, data.len())?;
+                Ok(data)
+            }
+            Self::Continuous { .. } => Err(NnError::shape("actions", "Discrete", "Continuous")),
+        }
+    }
+
+    /// The elements, if they are real numbers and fit.
+    pub(super) fn continuous(self, rows: usize, width: usize) -> Result<&'a mut [f32], NnError> {
+        match self {
+            Self::Continuous { data, width: found } => {
+                expect("width of actions", width, found)?;
+                expect("actions", rows * width, data.len())?;
+                Ok(data)
+            }
+            Self::Discrete { .. } => Err(NnError::shape("actions", "Continuous", "Discrete")),
+        }
+    }
+}
+
+impl Evaluated<'_> {
+    pub(super) fn check(&self, rows: usize) -> Result<(), NnError> {
+        expect("logp", rows, self.logp.len())?;
+        expect("entropy", rows, self.entropy.len())?;
+        expect("kl", rows, self.kl.len())
+    }
+}
+
+impl EvaluatedGrad<'_> {
+    pub(super) fn check(&self, query: &Query<'_, impl Copy>, d_inputs: &MatMut<'_>) -> Result<(), NnError> {
+        let rows = query.num_rows();
+        expect("d_logp", rows, self.logp.len())?;
+        expect("d_entropy", rows, self.entropy.len())?;
+        if query.old_inputs.is_some() {
+            expect("d_kl", rows, self.kl.len())?;
+        }
+        let (expected, found) = ((rows, query.inputs.num_cols()), (d_inputs.num_rows(), d_inputs.num_cols()));
+        if expected == found {
+            return Ok(());
+        }
+        Err(NnError::shape("d_inputs", format!("{expected:?}"), format!("{found:?}")))
+    }
+}

@@ -1,0 +1,12 @@
+//! Safe functions on slices and matrices, each compiled for every instruction set.
+//!
+//! All `unsafe` of the crate is here, in [`crate::simd`] and in [`crate::flush`]; every function checks its sizes, in
+//! release builds too.
+
+pub mod activation;
+pub mod layer_norm;
+pub mod linear;
+pub mod narrow;
+pub mod peak;
+mod tile;
+pub mod vmath;

@@ -1,0 +1,359 @@
+//! A stack of dense layers: what all native modules are made of.
+
+use std::ops::Range;
+
+use super::CHUNK;
+use crate::kernels::activation::{self, Activation};
+use crate::kernels::linear::{NARROW, Panels, panels_len};
+use crate::kernels::{layer_norm, linear, narrow};
+use crate::matrix::{AlignedVec, Block, Mat, padded};
+use crate::params::ParamLayout;
+
+/// One dense layer: linear map, optional layer normalisation, activation. Offsets point into the flat parameters.
+#[derive(Debug, Clone)]
+struct Layer {
+    inputs: usize,
+    outputs: usize,
+    activation: Activation,
+    weight: usize,
+    bias: usize,
+    norm: Option<Norm>,
+    /// Where the transposed weight lies in [`Transposed`]; narrow layers need none.
+    transposed: usize,
+}
+
+#[derive(Debug, Clone)]
+struct Norm {
+    gain: usize,
+    shift: usize,
+}
+
+/// Transposed weights of the wide layers of a module, for the reverse with respect to inputs.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Transposed {
+    values: AlignedVec,
+    version: u64,
+}
+
+impl Transposed {
+    pub(super) fn new(stacks: &[&Stack]) -> Self {
+        let len = stacks.iter().map(|s| s.transposed_end).max().unwrap_or(0);
+        Self { values: AlignedVec::zeros(len), version: 0 }
+    }
+
+    pub(super) fn refresh(&mut self, stacks: &[&Stack], params: &crate::ParamStore) {
+        for layer in stacks.iter().flat_map(|s| &s.layers).filter(|l| !l.is_narrow()) {
+            let place = layer.transposed..layer.transposed + panels_len(layer.outputs, layer.inputs);
+            linear::transpose(layer.panels(params.values()), &mut self.values[place]);
+        }
+        self.version = params.version();
+    }
+
+    /// An error unless refreshed since the parameters changed.
+    pub(super) fn check(&self, params: &crate::ParamStore) -> Result<(), crate::NnError> {
+        if self.version == params.version() { Ok(()) } else { Err(crate::NnError::StaleParams) }
+    }
+}
+
+/// What one layer leaves for its reverse.
+#[derive(Debug, Clone, Default)]
+struct LayerTape {
+    /// Output of the layer; empty for the last one, whose output is elsewhere.
+    y: Block,
+    /// Input of the activation, where the derivative needs it.
+    x: Option<Block>,
+    norm: Option<NormTape>,
+    /// Gradient of the output, then of the linear map, of one chunk.
+    d: Block,
+}
+
+#[derive(Debug, Clone, Default)]
+struct NormTape {
+    /// Output of the linear map, of one chunk.
+    z: Block,
+    normalised: Block,
+    inverse_std: Vec<f32>,
+}
+
+/// What one forward pass through a stack leaves for its reverse.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct StackTape {
+    layers: Vec<LayerTape>,
+}
+
+impl StackTape {
+    /// Where the gradient of the output of a chunk is put before [`Stack::backward`].
+    pub(super) fn d_output(&mut self) -> Option<&mut Block> {
+        self.layers.last_mut().map(|l| &mut l.d)
+    }
+}
+
+/// Layers one after the other.
+#[derive(Debug, Clone)]
+pub(super) struct Stack {
+    layers: Vec<Layer>,
+    transposed_end: usize,
+}
+
+/// What a stack is built from.
+pub(super) struct StackSpec<'a> {
+    /// Prefix of the parameter names.
+    pub(super) name: &'a str,
+    pub(super) inputs: usize,
+    pub(super) hidden: &'a [usize],
+    /// Width of a final linear layer, if there is one.
+    pub(super) output: Option<usize>,
+    pub(super) activation: Activation,
+    pub(super) layer_norm: bool,
+}
+
+/// Buffers that one reverse reads and writes.
+pub(super) struct Reverse<'a> {
+    pub(super) params: &'a [f32],
+    pub(super) transposed: &'a Transposed,
+    pub(super) grads: Option<&'a mut [f32]>,
+}
+
+impl Stack {
+    /// Adds the parameters to `layout`; `transposed_start` is where its transposed weights begin.
+    pub(super) fn new(spec: &StackSpec<'_>, layout: &mut ParamLayout, transposed_start: usize) -> Self {
+        let hidden = spec.hidden.iter().map(|&width| (width, spec.activation, spec.layer_norm));
+        let widths = hidden.chain(spec.output.map(|width| (width, Activation::Linear, false)));
+        let mut stack = Self { layers: Vec::new(), transposed_end: transposed_start };
+        let mut inputs = spec.inputs;
+        for (i, (outputs, activation, has_norm)) in widths.enumerate() {
+            let name = format!("{}.{i}", spec.name);
+            let weight = layout.add_weight(format!("{name}.weight"), outputs, inputs);
+            let bias = layout.add_vector(format!("{name}.bias"), outputs);
+            let norm = has_norm.then(|| Norm {
+                gain: layout.add_vector(format!("{name}.norm.weight"), outputs),
+                shift: layout.add_vector(format!("{name}.norm.bias"), outputs),
+            });
+            let transposed = stack.transposed_end;
+            let layer = Layer { inputs, outputs, activation, weight, bias, norm, transposed };
+            if !layer.is_narrow() {
+                stack.transposed_end += panels_len(outputs, inputs);
+            }
+            stack.layers.push(layer);
+            inputs = outputs;
+        }
+        stack
+    }
+
+    /// Where the transposed weights of the next stack begin.
+    pub(super) fn transposed_end(&self) -> usize {
+        self.transposed_end
+    }
+
+    pub(super) fn output_width(&self, inputs: usize) -> usize {
+        self.layers.last().map_or(inputs, |l| l.outputs)
+    }
+
+    /// Whether the first layer reads its input in whole vectors.
+    pub(super) fn needs_padded_input(&self) -> bool {
+        self.layers.first().is_some_and(Layer::is_narrow)
+    }
+
+    pub(super) fn tape(&self, max_rows: usize) -> StackTape {
+        let last = self.layers.len().saturating_sub(1);
+        let layers = self.layers.iter().enumerate();
+        StackTape { layers: layers.map(|(i, layer)| layer.tape(max_rows, i == last)).collect() }
+    }
+
+    /// Sets the gains of the normalisations to one.
+    pub(super) fn init_norms(&self, params: &mut [f32]) {
+        for layer in &self.layers {
+            if let Some(norm) = &layer.norm {
+                params[norm.gain..][..layer.outputs].fill(1.0);
+            }
+        }
+    }
+
+    /// Computes `rows` of the output of the stack from the same rows of `x`.
+    pub(super) fn forward(
+        &self,
+        params: &[f32],
+        x: Mat<'_>,
+        rows: Range<usize>,
+        tape: &mut StackTape,
+        output: &mut Block,
+    ) {
+        let last = self.layers.len().saturating_sub(1);
+        for (i, layer) in self.layers.iter().enumerate() {
+            let (before, after) = tape.layers.split_at_mut(i);
+            let own = &mut after[0];
+            let x = before.last().map_or(x, |l| l.y.mat(rows.end)).rows(rows.clone());
+            if i == last {
+                layer.forward(params, x, &rows, own, Some(&mut *output));
+            } else {
+                layer.forward(params, x, &rows, own, None);
+            }
+        }
+    }
+
+    /// The reverse of one chunk, from the gradient in [`StackTape::d_output`]: adds parameter gradients if wanted, and
+    /// writes that of the input into `d_x` (its first rows) if wanted. `output` is what `forward` wrote.
+    pub(super) fn backward(
+        &self,
+        reverse: &mut Reverse<'_>,
+        x: Mat<'_>,
+        rows: Range<usize>,
+        tape: &mut StackTape,
+        output: &Block,
+        mut d_x: Option<crate::MatMut<'_>>,
+    ) {
+        let last = self.layers.len().saturating_sub(1);
+        for (i, layer) in self.layers.iter().enumerate().rev() {
+            let (before, after) = tape.layers.split_at_mut(i);
+            let own = &mut after[0];
+            let y = if i == last { Some(output) } else { None };
+            layer.backward_to_linear(reverse, &rows, own, y);
+            let dz = own.d.mat(rows.len());
+            let Some(previous) = before.last_mut() else {
+                layer.add_gradients(reverse, x.rows(rows.clone()), dz);
+                if let Some(d_x) = d_x.take() {
+                    layer.input_gradient(reverse, dz, d_x);
+                }
+                continue;
+            };
+            layer.add_gradients(reverse, previous.y.mat(rows.end).rows(rows.clone()), dz);
+            layer.input_gradient(reverse, dz, previous.d.mat_mut(rows.len()));
+        }
+    }
+}
+
+impl Layer {
+    fn is_narrow(&self) -> bool {
+        self.outputs <= NARROW
+    }
+
+    fn weight_range(&self) -> Range<usize> {
+        let len = if self.is_narrow() {
+            self.outputs * padded(self.inputs)
+        } else {
+            panels_len(self.inputs, self.outputs)
+        };
+        self.weight..self.weight + len
+    }
+
+    fn vector(&self, offset: usize) -> Range<usize> {
+        offset..offset + padded(self.outputs)
+    }
+
+    fn panels<'a>(&self, params: &'a [f32]) -> Panels<'a> {
+        Panels::new(&params[self.weight_range()], self.inputs, self.outputs)
+    }
+
+    fn tape(&self, max_rows: usize, is_last: bool) -> LayerTape {
+        let chunk = max_rows.min(CHUNK);
+        LayerTape {
+            y: if is_last { Block::default() } else { Block::zeros(max_rows, self.outputs) },
+            x: self.activation.needs_input().then(|| Block::zeros(max_rows, self.outputs)),
+            norm: self.norm.as_ref().map(|_| NormTape {
+                z: Block::zeros(chunk, self.outputs),
+                normalised: Block::zeros(max_rows, self.outputs),
+                inverse_std: vec![0.0; max_rows],
+            }),
+            d: Block::zeros(chunk, self.outputs),
+        }
+    }
+
+    fn forward(
+        &self,
+        params: &[f32],
+        x: Mat<'_>,
+        rows: &Range<usize>,
+        tape: &mut LayerTape,
+        output: Option<&mut Block>,
+    ) {
+        let LayerTape { y, x: kept, norm, .. } = tape;
+        let y = output.unwrap_or(y);
+        // The linear map writes straight to where the next step reads.
+        let target = match kept {
+            Some(kept) => kept,
+            None => &mut *y,
+        };
+        match norm {
+            None => self.linear(params, x, target.mat_mut(rows.end).rows(rows.clone())),
+            Some(norm) => {
+                self.linear(params, x, norm.z.mat_mut(rows.len()));
+                self.normalise(params, rows, norm, target);
+            }
+        }
+        match kept {
+            Some(kept) => {
+                let from = kept.mat(rows.end).rows(rows.clone());
+                activation::forward(self.activation, from, y.mat_mut(rows.end).rows(rows.clone()));
+            }
+            None => {
+                activation::forward_in_place(self.activation, y.mat_mut(rows.end).rows(rows.clone()));
+            }
+        }
+    }
+
+    fn linear(&self, params: &[f32], x: Mat<'_>, out: crate::MatMut<'_>) {
+        let bias = &params[self.vector(self.bias)];
+        if self.is_narrow() {
+            narrow::forward(x, &params[self.weight_range()], bias, out.cols(0..self.outputs));
+        } else {
+            linear::forward(x, self.panels(params), Some(bias), out);
+        }
+    }
+
+    fn normalise(&self, params: &[f32], rows: &Range<usize>, tape: &mut NormTape, y: &mut Block) {
+        let Some(norm) = &self.norm else { return };
+        layer_norm::forward(
+            tape.z.mat(rows.len()),
+            &params[self.vector(norm.gain)],
+            &params[self.vector(norm.shift)],
+            tape.normalised.mat_mut(rows.end).rows(rows.clone()),
+            &mut tape.inverse_std[rows.clone()],
+            y.mat_mut(rows.end).rows(rows.clone()),
+        );
+    }
+
+    /// Turns the gradient of the layer's output in `tape.d` into that of its linear map.
+    fn backward_to_linear(
+        &self,
+        reverse: &mut Reverse<'_>,
+        rows: &Range<usize>,
+        tape: &mut LayerTape,
+        output: Option<&Block>,
+    ) {
+        let LayerTape { y, x, norm, d } = tape;
+        if self.activation != Activation::Linear {
+            let y = output.unwrap_or(y).mat(rows.end).rows(rows.clone()).cols(0..self.outputs);
+            let x = x.as_ref().map_or(y, |x| x.mat(rows.end).rows(rows.clone()));
+            activation::backward(self.activation, x, y, d.mat_mut(rows.len()));
+        }
+        let (Some(tape), Some(norm)) = (norm, &self.norm) else { return };
+        let normalised = tape.normalised.mat(rows.end).rows(rows.clone());
+        if let Some(grads) = reverse.grads.as_deref_mut() {
+            layer_norm::gain_gradient(normalised, d.mat(rows.len()), &mut grads[self.vector(norm.gain)]);
+            linear::bias_gradient(d.mat(rows.len()), &mut grads[self.vector(norm.shift)]);
+        }
+        let gain = &reverse.params[self.vector(norm.gain)];
+        layer_norm::input_gradient(normalised, &tape.inverse_std[rows.clone()], gain, d.mat_mut(rows.len()));
+    }
+
+    fn add_gradients(&self, reverse: &mut Reverse<'_>, x: Mat<'_>, dz: Mat<'_>) {
+        let Some(grads) = reverse.grads.as_deref_mut() else { return };
+        if self.is_narrow() {
+            narrow::weight_gradient(x, dz, &mut grads[self.weight_range()]);
+            narrow::bias_gradient(dz, &mut grads[self.vector(self.bias)]);
+        } else {
+            linear::weight_gradient(x, dz, &mut grads[self.weight_range()]);
+            linear::bias_gradient(dz, &mut grads[self.vector(self.bias)]);
+        }
+    }
+
+    fn input_gradient(&self, reverse: &Reverse<'_>, dz: Mat<'_>, dx: crate::MatMut<'_>) {
+        if self.is_narrow() {
+            narrow::input_gradient(dz, &reverse.params[self.weight_range()], dx);
+        } else {
+            let len = panels_len(self.outputs, self.inputs);
+            let wt = &reverse.transposed.values[self.transposed..][..len];
+            linear::forward(dz, Panels::new(wt, self.outputs, self.inputs), None, dx);
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Evaluation's own environments and runner.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use skirl_math::rng::StreamKey;
+
+use crate::collect::normalizer::Normalizer;
+use crate::collect::{EnvRunner, EnvironmentSpec, Environments, RunnerOptions};
+use crate::config::AlgorithmConfig;
+use crate::contract::{ModuleId, Policies};
+use crate::error::Error;
+use crate::evaluate::{Duration, Evaluation, evaluate};
+use crate::plan::{Plan, environment_spec};
+use crate::workers::Workers;
+
+/// Most environments that evaluation makes by itself.
+const MAX_ENVS: usize = 64;
+/// Steps of one environment after which an evaluation that waits for episodes gives up.
+const MAX_ENV_STEPS: u64 = 10_000_000;
+
+/// What one evaluation does differently from the configuration.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct EvaluateRequest {
+    /// Episodes to play.
+    pub episodes: Option<usize>,
+    /// Seed of the environments; without one it follows from the run's seed and iteration.
+    pub seed: Option<u64>,
+    /// Draw actions instead of taking the most likely ones.
+    pub explore: Option<bool>,
+}
+
+/// Environments and runner of evaluation, kept from call to call.
+#[derive(Debug)]
+pub struct Evaluator {
+    runner: EnvRunner,
+    explore: bool,
+    /// `None`: as many as the configuration says, whatever the duration.
+    made_for: Option<Duration>,
+}
+
+impl Evaluator {
+    /// Builds the environments; their spaces must be those of training.
+    pub fn new(
+        config: &dyn AlgorithmConfig,
+        plan: &Plan,
+        policies: Policies,
+        duration: Duration,
+        workers: &Arc<Workers>,
+    ) -> Result<Self, Error> {
+        let options = &config.common().evaluation;
+        let environments = Environments::make(&spec(config, duration)?)?;
+        check_spaces(plan, &environments)?;
+        let mut runner_options = RunnerOptions::from_config(config.common(), StreamKey::root(0).child("evaluation"));
+        runner_options.explore = options.evaluation_config.explore;
+        let explore = runner_options.explore;
+        let mut runner = EnvRunner::new(environments, policies, runner_options, Arc::clone(workers))?;
+        runner.freeze_statistics();
+        let made_for = options.evaluation_num_envs.is_none().then_some(duration);
+        Ok(Self { runner, explore, made_for })
+    }
+
+    /// Whether the number of environments suits an evaluation of this length.
+    pub fn fits(&self, duration: Duration) -> bool {
+        self.made_for.is_none_or(|made_for| made_for == duration)
+    }
+
+    /// One evaluation with these weights.
+    pub fn run(
+        &mut self,
+        policies: Policies,
+        normalizers: &BTreeMap<ModuleId, Normalizer>,
+        root: StreamKey,
+        duration: Duration,
+        explore: Option<bool>,
+    ) -> Result<Evaluation, Error> {
+        self.runner.set_policies(policies);
+        self.runner.set_normalizers(normalizers);
+        self.runner.set_explore(explore.unwrap_or(self.explore));
+        evaluate(&mut self.runner, root, duration, MAX_ENV_STEPS)
+    }
+}
+
+fn spec(config: &dyn AlgorithmConfig, duration: Duration) -> Result<EnvironmentSpec, Error> {
+    let options = &config.common().evaluation;
+    let mut spec = environment_spec(config.common())?;
+    if let Some(env) = &options.evaluation_config.env {
+        spec.env.clone_from(env);
+    }
+    for (key, value) in options.evaluation_config.env_config.iter().flatten() {
+        spec.env_config.insert(key.clone(), value.clone());
+    }
+    let wanted = match duration {
+        Duration::Episodes(episodes) => episodes.clamp(1, MAX_ENVS),
+        Duration::EnvSteps(_) => spec.num_envs.clamp(1, MAX_ENVS),
+    };
+    spec.num_envs = options.evaluation_num_envs.unwrap_or(wanted);
+    Ok(spec)
+}
+
+fn check_spaces(plan: &Plan, environments: &Environments) -> Result<(), Error> {
+    let found = environments.spaces();
+    if found == plan.agents {
+        return Ok(());
+    }
+    Err(Error::Mismatch {
+        what: "the spaces of the evaluation environment".to_owned(),
+        expected: format!("{:?}", plan.agents),
+        found: format!("{found:?}"),
+        remedy: "Evaluate in an environment with the same observation and action spaces".to_owned(),
+    })
+}

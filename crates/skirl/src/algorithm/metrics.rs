@@ -1,0 +1,153 @@
+//! From what happened in an iteration to its result, under RLlib's keys.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+use crate::algo::Parts;
+use crate::collect::episodes::EpisodeRecord as Collected;
+use crate::contract::slots::LearnerResults;
+use crate::evaluate::Evaluation;
+use crate::plan::Plan;
+use crate::report::TrainResult;
+use crate::report::metrics::{EpisodeMetrics, EpisodeRecord, EpisodeWindow, Throughput};
+
+/// Everything that results are made of. The serialised part is what exact resume needs.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RunMetrics {
+    /// Results so far.
+    pub training_iteration: u64,
+    episodes: EpisodeMetrics,
+    time_total_s: f64,
+    module_steps_lifetime: BTreeMap<String, u64>,
+    agent_steps_lifetime: u64,
+    #[serde(skip)]
+    learners: LearnerResults,
+    #[serde(skip)]
+    env_steps: u64,
+    #[serde(skip)]
+    agent_steps: u64,
+    #[serde(skip)]
+    throughput: Throughput,
+}
+
+/// Stages of the pipeline and the timers that RLlib's users know them by.
+const TIMERS: [(&str, &str); 4] = [
+    ("collect", "env_runner_sampling_timer"),
+    ("gae", "advantage_estimation_timer"),
+    ("ppo_update", "learner_update_timer"),
+    ("publish", "synch_weights"),
+];
+
+impl RunMetrics {
+    /// Nothing yet; means go over the last `window` episodes.
+    pub fn new(window: usize) -> Self {
+        Self {
+            training_iteration: 0,
+            episodes: EpisodeMetrics::new(window),
+            time_total_s: 0.0,
+            module_steps_lifetime: BTreeMap::new(),
+            agent_steps_lifetime: 0,
+            learners: LearnerResults::new(),
+            env_steps: 0,
+            agent_steps: 0,
+            throughput: Throughput::new(),
+        }
+    }
+
+    /// Counts of the iteration start at zero.
+    pub fn begin_iteration(&mut self) {
+        self.episodes.begin_iteration();
+        self.throughput.begin_iteration();
+    }
+
+    /// Adds one pass of the pipeline.
+    pub fn take(&mut self, plan: &Plan, episodes: &[Collected], learners: LearnerResults, agent_steps: u64) {
+        for episode in episodes {
+            let whole = EpisodeRecord { episode_return: episode.episode_return, len: episode.len, duration_sec: None };
+            self.episodes.push_episode(whole);
+            for ((agent, module), &episode_return) in plan.mapping.iter().zip(&episode.agent_returns) {
+                self.episodes.push_agent(agent, module, EpisodeRecord { episode_return, ..whole });
+            }
+            if let (true, [(agent, module)]) = (episode.agent_returns.is_empty(), plan.mapping.as_slice()) {
+                self.episodes.push_agent(agent, module, whole);
+            }
+        }
+        self.learners = learners;
+        self.agent_steps = agent_steps - self.agent_steps_lifetime;
+        self.agent_steps_lifetime = agent_steps;
+    }
+
+    /// Closes the iteration.
+    pub fn end_iteration(&mut self, env_steps: u64, elapsed: Duration) {
+        self.training_iteration += 1;
+        self.env_steps = env_steps;
+        self.time_total_s += elapsed.as_secs_f64();
+        self.throughput.add(env_steps, elapsed);
+    }
+
+    /// The result of the iteration that was just closed.
+    pub fn report(&self, plan: &Plan, parts: &Parts, env_steps: u64, calls: u64, elapsed: Duration) -> TrainResult {
+        let mut result = TrainResult::new();
+        self.report_timers(&mut result, parts, elapsed);
+        self.report_sampling(&mut result, plan, env_steps);
+        self.report_learners(&mut result);
+        result.set("num_training_step_calls_per_iteration", calls);
+        result.set("num_env_steps_sampled_lifetime", env_steps);
+        result.set("training_iteration", self.training_iteration);
+        result.set("time_this_iter_s", elapsed.as_secs_f64());
+        result.set("time_total_s", self.time_total_s);
+        let timestamp = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        result.set("timestamp", timestamp);
+        result.set("pid", u64::from(std::process::id()));
+        result
+    }
+
+    fn report_timers(&self, result: &mut TrainResult, parts: &Parts, elapsed: Duration) {
+        result.set("timers/training_iteration", elapsed.as_secs_f64());
+        for stage in parts.timing.stages() {
+            let timer = TIMERS.iter().find(|(name, _)| *name == stage.stage);
+            result.set(&format!("timers/{}", timer.map_or(stage.stage.as_str(), |(_, timer)| timer)), stage.total_s());
+        }
+    }
+
+    fn report_sampling(&self, result: &mut TrainResult, plan: &Plan, env_steps: u64) {
+        self.episodes.report_into(result, "env_runners");
+        result.set("env_runners/num_env_steps_sampled", self.env_steps);
+        result.set("env_runners/num_env_steps_sampled_lifetime", env_steps);
+        self.throughput.report_into(result, "env_runners/num_env_steps_sampled_lifetime_throughput");
+        if let [(agent, module)] = plan.mapping.as_slice() {
+            result.set_at(&["env_runners", "num_agent_steps_sampled", agent], self.agent_steps);
+            result.set_at(&["env_runners", "num_module_steps_sampled", module], self.agent_steps);
+        }
+        result.set("env_runners/num_agent_steps_sampled_lifetime", self.agent_steps_lifetime);
+    }
+
+    fn report_learners(&self, result: &mut TrainResult) {
+        let mut trained = 0.0;
+        for (module, metrics) in &self.learners {
+            for &(name, value) in metrics {
+                let count = name.starts_with("num_");
+                match count {
+                    true => result.set_at(&["learners", module, name], value as u64),
+                    false => result.set_at(&["learners", module, name], value),
+                };
+                trained += if name == "num_module_steps_trained" { value } else { 0.0 };
+            }
+        }
+        if !self.learners.is_empty() {
+            result.set("learners/__all_modules__/num_module_steps_trained", trained as u64);
+        }
+    }
+}
+
+/// Puts an evaluation's episodes under `evaluation/env_runners`.
+pub fn report_evaluation(evaluation: &Evaluation, result: &mut TrainResult) {
+    let mut window = EpisodeWindow::new(evaluation.episodes.len());
+    for episode in &evaluation.episodes {
+        window.push(EpisodeRecord { episode_return: episode.episode_return, len: episode.len, duration_sec: None });
+    }
+    window.report_into(result, "evaluation/env_runners");
+    result.set("evaluation/env_runners/num_env_steps_sampled", evaluation.env_steps);
+}

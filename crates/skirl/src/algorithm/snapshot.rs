@@ -1,0 +1,297 @@
+//! The whole state of an algorithm as the files of a checkpoint, and back.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+use skirl_math::stats::ColumnMoments;
+use skirl_nn::Mat;
+
+use super::Algorithm;
+use super::tensors::{env_state_under, named_under, put_env_state, put_named};
+use crate::checkpoint::{
+    ALGORITHM_STATE, CONFIG, ENV_RUNNER_STATE, ENV_RUNNER_TENSORS, ENV_TO_MODULE_TENSORS, LEARNER_STATE,
+    MODULE_EXAMPLE, MODULE_SPEC, MODULE_STATE, ModuleSpaces, OPTIMIZER_TENSORS, Snapshot, Tensor, Tensors, module_file,
+};
+use crate::collect::agent_runner::AgentRunnerState;
+use crate::collect::runner_state::EnvRunnerState;
+use crate::collect::vector_runner::RunnerState;
+use crate::config::{self, AlgorithmConfig};
+use crate::contract::policy::{DIST_INPUTS, Policy, VALUE};
+use crate::contract::{ModuleState, Policies};
+use crate::error::Error;
+use crate::publish::Weights;
+
+/// Rows of the stored example that proves a loaded module.
+const EXAMPLE_ROWS: usize = 4;
+
+/// The configuration that a checkpoint was made with.
+pub fn config_of(snapshot: &Snapshot) -> Result<Box<dyn AlgorithmConfig>, Error> {
+    Ok(config::from_value(snapshot.json(CONFIG)?)?)
+}
+
+impl Algorithm {
+    /// The whole state in memory.
+    ///
+    /// # Errors
+    /// A state that cannot be expressed (a bug).
+    pub fn snapshot(&self) -> Result<Snapshot, Error> {
+        let mut snapshot = Snapshot::new(self.config.algorithm());
+        snapshot.manifest.spaces = self.spaces();
+        snapshot.manifest.isa = skirl_nn::isa().to_string();
+        snapshot.manifest.counters = BTreeMap::from([
+            ("num_env_steps_sampled_lifetime".to_owned(), self.env_steps()),
+            ("training_iteration".to_owned(), self.training_iteration()),
+        ]);
+        snapshot.put_json(CONFIG, self.config.to_value());
+        let state = json!({
+            "seed": self.seed.to_string(),
+            "pipeline": self.parts.task.save_state()?,
+            "metrics": to_json(&self.metrics)?,
+        });
+        snapshot.put_json(ALGORITHM_STATE, state);
+        self.snapshot_runner(&mut snapshot)?;
+        self.snapshot_learners(&mut snapshot)?;
+        Ok(snapshot)
+    }
+
+    fn spaces(&self) -> BTreeMap<String, ModuleSpaces> {
+        let spaces = |policy: &crate::plan::ModulePlan| ModuleSpaces {
+            observation: policy.observation_space.to_json(),
+            action: policy.action_space.to_json(),
+        };
+        self.plan.modules.iter().map(|(id, module)| (id.clone(), spaces(module))).collect()
+    }
+
+    fn snapshot_runner(&self, snapshot: &mut Snapshot) -> Result<(), Error> {
+        let runner = self.parts.runner.lock();
+        let (mut tensors, mut filter) = (Tensors::new(), Tensors::new());
+        let (state, saved_envs) = match runner.save_state() {
+            EnvRunnerState::Vector(state) => vector_state(&state, &mut tensors)?,
+            EnvRunnerState::Agents(state) => agents_state(&state, &mut tensors)?,
+        };
+        if !saved_envs {
+            snapshot.manifest.not_saved.push(format!(
+                "the state of environment {}, which has no save_state: resumed episodes start anew",
+                self.plan.environment.env
+            ));
+        }
+        for (module, normalizer) in runner.normalizers() {
+            let moments = normalizer.moments();
+            filter.insert(format!("{module}/count"), Tensor::vector(vec![moments.count]));
+            filter.insert(format!("{module}/mean"), Tensor::vector(moments.mean.clone()));
+            filter.insert(format!("{module}/m2"), Tensor::vector(moments.m2.clone()));
+        }
+        snapshot.put_json(ENV_RUNNER_STATE, state);
+        snapshot.put_tensors(ENV_RUNNER_TENSORS, tensors);
+        snapshot.put_tensors(ENV_TO_MODULE_TENSORS, filter);
+        Ok(())
+    }
+
+    fn snapshot_learners(&self, snapshot: &mut Snapshot) -> Result<(), Error> {
+        let (mut optimizer, mut extra) = (Tensors::new(), Map::new());
+        let version = self.parts.board.newest().version;
+        for (id, policy) in &self.parts.learners.policies() {
+            let mut weights = Tensors::new();
+            put_named(&mut weights, "", &policy.net.params().export())?;
+            snapshot.put_tensors(module_file(id, MODULE_STATE), weights);
+            snapshot.put_json(module_file(id, MODULE_SPEC), self.module_spec(id));
+            snapshot.put_tensors(module_file(id, MODULE_EXAMPLE), example(policy)?);
+            let Some(state) = self.parts.learners.save_state(id) else { continue };
+            let state = state?;
+            for (buffer, named) in &state.optimizer {
+                put_named(&mut optimizer, &format!("{id}/{buffer}/"), named)?;
+            }
+            let buffers: Vec<&str> = state.optimizer.iter().map(|(name, _)| name.as_str()).collect();
+            extra.insert(id.clone(), json!({ "state": state.extra, "optimizer_buffers": buffers }));
+        }
+        snapshot.put_tensors(OPTIMIZER_TENSORS, optimizer);
+        snapshot.put_json(LEARNER_STATE, json!({ "modules": extra, "weights_version": version.to_string() }));
+        Ok(())
+    }
+
+    fn module_spec(&self, id: &str) -> Value {
+        let Some(module) = self.plan.modules.get(id) else { return json!({}) };
+        json!({
+            "module_id": id,
+            "observation_space": module.observation_space.to_json(),
+            "action_space": module.action_space.to_json(),
+            "distribution": module.distribution,
+            "rl_module": config::Section::to_map(&module.options),
+            "trained": module.trained,
+        })
+    }
+
+    /// Puts a whole state back.
+    ///
+    /// # Errors
+    /// A state of another algorithm, other spaces, another network or another number of environments.
+    pub fn restore(&mut self, snapshot: &Snapshot) -> Result<(), Error> {
+        snapshot.manifest.check_algorithm(self.config.algorithm())?;
+        snapshot.manifest.check_spaces(&self.spaces())?;
+        let isa = skirl_nn::isa().to_string();
+        if snapshot.manifest.isa != isa {
+            self.warnings.push(format!(
+                "the checkpoint was written with the instruction set {}, this run uses {isa}: results go on, but not \
+                 byte for byte; set SKIRL_ISA to the former for that",
+                snapshot.manifest.isa
+            ));
+        }
+        self.restore_learners(snapshot)?;
+        self.restore_runner(snapshot)?;
+        let state = snapshot.json(ALGORITHM_STATE)?;
+        self.parts.task.restore_state(state.get("pipeline").unwrap_or(&Value::Null))?;
+        self.metrics = from_json(state.get("metrics"), "metrics")?;
+        self.evaluator = None;
+        Ok(())
+    }
+
+    fn restore_learners(&mut self, snapshot: &Snapshot) -> Result<(), Error> {
+        let learner_state = snapshot.json(LEARNER_STATE)?;
+        let optimizer = snapshot.tensors(OPTIMIZER_TENSORS)?.all();
+        let mut published = Weights { version: u64_in(learner_state, "weights_version")?, ..Weights::default() };
+        for id in self.plan.modules.keys() {
+            let weights = named_under(snapshot.tensors(&module_file(id, MODULE_STATE))?.all(), "");
+            if let Some(saved) = learner_state.get("modules").and_then(|modules| modules.get(id)) {
+                let state = module_state(id, weights, saved, optimizer);
+                self.parts.learners.restore_state(id, &state)?;
+            }
+            if let Some(policy) = self.parts.learners.policy(id) {
+                check_example(id, &policy, snapshot)?;
+                published.modules.insert(id.clone(), policy.net.params().values().to_vec());
+            }
+        }
+        let mut policies: Policies = self.parts.learners.policies();
+        policies.values_mut().for_each(|policy| policy.version = published.version);
+        self.parts.runner.lock().set_policies(policies);
+        self.parts.board.publish(published);
+        Ok(())
+    }
+
+    fn restore_runner(&mut self, snapshot: &Snapshot) -> Result<(), Error> {
+        let state = snapshot.json(ENV_RUNNER_STATE)?;
+        let tensors = snapshot.tensors(ENV_RUNNER_TENSORS)?;
+        let mut runner = self.parts.runner.lock();
+        let mut normalizers = runner.normalizers().clone();
+        let filter = snapshot.tensors(ENV_TO_MODULE_TENSORS)?;
+        for (module, normalizer) in &mut normalizers {
+            let width = normalizer.moments().mean.len();
+            normalizer.set_moments(ColumnMoments {
+                count: filter.u64(&format!("{module}/count"), &[1])?[0],
+                mean: filter.f64(&format!("{module}/mean"), &[width])?.to_vec(),
+                m2: filter.f64(&format!("{module}/m2"), &[width])?.to_vec(),
+            });
+        }
+        runner.set_normalizers(&normalizers);
+        let restored = match state.get("kind").and_then(Value::as_str) {
+            Some("agents") => {
+                let mut agents: AgentRunnerState = from_json(state.get("agents"), "environment runner")?;
+                for (index, slot) in agents.envs.iter_mut().enumerate() {
+                    let env = env_state_under(tensors, &format!("env/{index}/"))?;
+                    slot.env = slot.env_saved.then_some(env);
+                }
+                EnvRunnerState::Agents(agents)
+            }
+            _ => {
+                let mut vector: RunnerState = from_json(state.get("vector"), "environment runner")?;
+                let current = tensors.get("current")?;
+                vector.current = tensors.f32("current", current.shape())?.to_vec();
+                vector.env = vector.env_saved.then(|| env_state_under(tensors, "env/")).transpose()?;
+                EnvRunnerState::Vector(vector)
+            }
+        };
+        runner.restore_state(restored)
+    }
+}
+
+fn vector_state(state: &RunnerState, tensors: &mut Tensors) -> Result<(Value, bool), Error> {
+    tensors.insert("current".to_owned(), Tensor::vector(state.current.clone()));
+    if let Some(env) = &state.env {
+        put_env_state(tensors, "env/", env);
+    }
+    Ok((json!({ "kind": "vector", "vector": to_json(state)? }), state.env_saved))
+}
+
+fn agents_state(state: &AgentRunnerState, tensors: &mut Tensors) -> Result<(Value, bool), Error> {
+    for (index, slot) in state.envs.iter().enumerate() {
+        if let Some(env) = &slot.env {
+            put_env_state(tensors, &format!("env/{index}/"), env);
+        }
+    }
+    let saved = state.envs.iter().all(|slot| slot.env_saved);
+    Ok((json!({ "kind": "agents", "agents": to_json(state)? }), saved))
+}
+
+fn module_state(id: &str, weights: Vec<skirl_nn::NamedTensor>, saved: &Value, optimizer: &Tensors) -> ModuleState {
+    let buffers = saved.get("optimizer_buffers").and_then(Value::as_array).map_or(&[] as &[Value], Vec::as_slice);
+    let buffer = |name: &str| (name.to_owned(), named_under(optimizer, &format!("{id}/{name}/")));
+    ModuleState {
+        weights,
+        optimizer: buffers.iter().filter_map(Value::as_str).map(buffer).collect(),
+        extra: saved.get("state").cloned().unwrap_or_default(),
+    }
+}
+
+/// An input and what the network makes of it: whoever loads the module can prove that it computes the same.
+fn example(policy: &Policy) -> Result<Tensors, Error> {
+    let width = policy.obs_width();
+    let obs: Vec<f32> = (0..EXAMPLE_ROWS * width).map(|index| ((index % 7) as f32 - 3.0) * 0.25).collect();
+    let mut tape = policy.net.tape(EXAMPLE_ROWS);
+    policy.net.forward(&[Mat::new(&obs, EXAMPLE_ROWS, width)], None, &mut tape)?;
+    let mut tensors = Tensors::from([("obs".to_owned(), Tensor::new(vec![EXAMPLE_ROWS, width], obs)?)]);
+    for (name, output) in [("action_dist_inputs", DIST_INPUTS), ("vf_preds", VALUE)] {
+        let output = tape.output(output);
+        let rows: Vec<f32> = (0..EXAMPLE_ROWS).flat_map(|row| output.row(row).to_vec()).collect();
+        tensors.insert(name.to_owned(), Tensor::new(vec![EXAMPLE_ROWS, output.num_cols()], rows)?);
+    }
+    Ok(tensors)
+}
+
+/// The restored network must give the stored outputs, up to what another instruction set changes.
+fn check_example(id: &str, policy: &Policy, snapshot: &Snapshot) -> Result<(), Error> {
+    const TOLERANCE: f32 = 1e-4;
+    let path = module_file(id, MODULE_EXAMPLE);
+    let (stored, computed) = (snapshot.tensors(&path)?, example(policy)?);
+    for name in ["action_dist_inputs", "vf_preds"] {
+        let (expected, found) = (stored.get(name)?, &computed[name]);
+        let expected_values = stored.f32(name, found.shape())?;
+        let crate::checkpoint::TensorData::F32(found_values) = found.data() else { continue };
+        let worst = expected_values
+            .iter()
+            .zip(found_values)
+            .map(|(a, b)| (a - b).abs() / a.abs().max(1.0))
+            .fold(0.0, f32::max);
+        if worst > TOLERANCE {
+            return Err(Error::Mismatch {
+                what: format!("module '{id}': output '{name}' of the stored example"),
+                expected: format!("the stored values ({:?})", expected.shape()),
+                found: format!("values that differ by up to {worst}"),
+                remedy: "The weights are not the ones that were saved; take an older checkpoint".to_owned(),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn to_json<T: serde::Serialize>(value: &T) -> Result<Value, Error> {
+    serde_json::to_value(value).map_err(|source| Error::Internal(format!("state cannot be written: {source}")))
+}
+
+fn from_json<T: serde::de::DeserializeOwned>(value: Option<&Value>, what: &str) -> Result<T, Error> {
+    let value = value.cloned().unwrap_or_default();
+    serde_json::from_value(value).map_err(|source| Error::Mismatch {
+        what: format!("the saved state of the {what}"),
+        expected: "the fields of this version".to_owned(),
+        found: source.to_string(),
+        remedy: "Restore with the version of skirl that wrote the checkpoint (its manifest names it)".to_owned(),
+    })
+}
+
+fn u64_in(value: &Value, name: &str) -> Result<u64, Error> {
+    let text = value.get(name).and_then(Value::as_str);
+    text.and_then(|text| text.parse().ok()).ok_or_else(|| Error::Mismatch {
+        what: format!("'{name}' in the learner's state"),
+        expected: "a number".to_owned(),
+        found: "nothing readable".to_owned(),
+        remedy: "The checkpoint is damaged; take an older one".to_owned(),
+    })
+}

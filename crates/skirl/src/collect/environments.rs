@@ -1,0 +1,108 @@
+//! Making the environments of a run: environment 0 tells the spaces and is kept, so there is never one copy too many.
+
+use serde_json::{Map, Value};
+use skirl_env::registry::{self, AnyEnv, EnvContext};
+use skirl_env::{MultiAgentEnv, Space, VectorEnv};
+
+use crate::contract::DEFAULT_AGENT_ID;
+use crate::error::Error;
+
+/// Which environments, and how many.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EnvironmentSpec {
+    /// Registered name.
+    pub env: String,
+    /// Arguments of its constructor.
+    pub env_config: Map<String, Value>,
+    /// Environments in all.
+    pub num_envs: usize,
+    /// Ranges that may be stepped at the same time.
+    pub num_shards: usize,
+}
+
+/// Environments that are built, not yet reset.
+pub enum Environments {
+    /// One agent decides at every step; contiguous ranges with the index of their first environment.
+    Single(Vec<(usize, Box<dyn VectorEnv>)>),
+    /// Any number of agents.
+    Multi(Vec<Box<dyn MultiAgentEnv>>),
+}
+
+/// Spaces of one agent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AgentSpaces {
+    /// Agent id; `default_agent` in single-agent environments.
+    pub agent: String,
+    /// What it sees.
+    pub observation: Space,
+    /// What it can do.
+    pub action: Space,
+}
+
+impl Environments {
+    /// Builds all environments of `spec`.
+    pub fn make(spec: &EnvironmentSpec) -> Result<Self, Error> {
+        let shards = spec.num_shards.clamp(1, spec.num_envs.max(1));
+        let mut single = Vec::new();
+        for shard in 0..shards {
+            let bound = |index: usize| index * spec.num_envs / shards;
+            let (first, end) = (bound(shard), bound(shard + 1));
+            let context = EnvContext {
+                env_config: spec.env_config.clone(),
+                num_envs: end - first,
+                first_env_index: first,
+            };
+            match registry::make_any(&spec.env, end - first, &context)? {
+                AnyEnv::Single(env) => single.push((first, env)),
+                AnyEnv::Multi(_) => return Self::make_multi(spec),
+            }
+        }
+        Ok(Self::Single(single))
+    }
+
+    fn make_multi(spec: &EnvironmentSpec) -> Result<Self, Error> {
+        let context =
+            EnvContext { env_config: spec.env_config.clone(), num_envs: spec.num_envs, first_env_index: 0 };
+        match registry::make_any(&spec.env, spec.num_envs, &context)? {
+            AnyEnv::Multi(envs) => Ok(Self::Multi(envs)),
+            AnyEnv::Single(env) => Ok(Self::Single(vec![(0, env)])),
+        }
+    }
+
+    /// Spaces of every agent, in the environment's order.
+    pub fn spaces(&self) -> Vec<AgentSpaces> {
+        match self {
+            Self::Single(shards) => shards
+                .first()
+                .map(|(_, env)| AgentSpaces {
+                    agent: DEFAULT_AGENT_ID.to_owned(),
+                    observation: env.observation_space().clone(),
+                    action: env.action_space().clone(),
+                })
+                .into_iter()
+                .collect(),
+            Self::Multi(envs) => envs.first().map_or_else(Vec::new, |env| {
+                let spaces = |(index, agent): (usize, &String)| AgentSpaces {
+                    agent: agent.clone(),
+                    observation: env.observation_space(index).clone(),
+                    action: env.action_space(index).clone(),
+                };
+                env.agents().iter().enumerate().map(spaces).collect()
+            }),
+        }
+    }
+
+    /// Whether several agents may act.
+    pub fn is_multi_agent(&self) -> bool {
+        matches!(self, Self::Multi(_))
+    }
+}
+
+impl std::fmt::Debug for Environments {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Single(shards) => f.debug_struct("Single").field("shards", &shards.len()).finish(),
+            Self::Multi(envs) => f.debug_struct("Multi").field("envs", &envs.len()).finish(),
+        }
+    }
+}

@@ -1,0 +1,327 @@
+//! The environment runner: one face for both ways of collecting, usable alone (`EnvRunner::sample`).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use skirl_env::Space;
+use skirl_math::rng::StreamKey;
+use skirl_math::stats::ColumnMoments;
+
+use super::action_codec::{ActionCodec, ActionRules};
+use super::agent_runner::{AgentRules, AgentRunner};
+use super::environments::Environments;
+use super::episodes::EpisodeRecord;
+use super::normalizer::Normalizer;
+use super::rewards::{RewardClip, RewardConnector};
+use super::runner_state::EnvRunnerState;
+use super::vector_runner::{StepRules, VectorRunner};
+use crate::config::{ClipRewards, CommonConfig, ObservationFilter};
+use crate::contract::{DEFAULT_MODULE_ID, ModuleId, ModuleRollout, Policies, Rollout};
+use crate::error::Error;
+use crate::publish::WeightBoard;
+use crate::workers::Workers;
+
+/// Which module acts for an agent.
+pub type PolicyMapping = Arc<dyn Fn(&str) -> ModuleId + Send + Sync>;
+
+/// How a runner collects.
+#[derive(Clone)]
+pub struct RunnerOptions {
+    /// Reward connector.
+    pub rewards: RewardConnector,
+    /// Module-to-env connector.
+    pub actions: ActionRules,
+    /// Draw actions, or take the most likely ones.
+    pub explore: bool,
+    /// Normalise observations, clipped to ± this.
+    pub observation_clip: Option<f32>,
+    /// Root of the runner's random streams.
+    pub seed: StreamKey,
+    /// Which module acts for an agent.
+    pub mapping: PolicyMapping,
+}
+
+impl RunnerOptions {
+    /// What the configuration says, with streams under `seed`.
+    pub fn from_config(common: &CommonConfig, seed: StreamKey) -> Self {
+        let (environment, runners) = (&common.environment, &common.env_runners);
+        let clip = match environment.clip_rewards {
+            ClipRewards::Off => RewardClip::Off,
+            ClipRewards::Sign => RewardClip::Sign,
+            ClipRewards::At(bound) => RewardClip::Bound(bound),
+        };
+        let filter = runners.observation_filter == ObservationFilter::MeanStdFilter;
+        let multi_agent = common.multi_agent.clone();
+        Self {
+            rewards: RewardConnector { scale: environment.reward_scale, clip },
+            actions: ActionRules { normalize: environment.normalize_actions, clip: environment.clip_actions },
+            explore: runners.explore,
+            observation_clip: filter.then_some(runners.observation_filter_clip as f32),
+            seed,
+            // Agents without a policy were refused when the plan was made.
+            mapping: Arc::new(move |agent| multi_agent.policy_for(agent).unwrap_or(DEFAULT_MODULE_ID).to_owned()),
+        }
+    }
+}
+
+/// Steps environments with the newest published policy.
+pub struct EnvRunner {
+    kind: Kind,
+    policies: Policies,
+    normalizers: BTreeMap<ModuleId, Normalizer>,
+    options: RunnerOptions,
+    workers: Arc<Workers>,
+    /// Statistics go on being gathered; off in evaluation, where they are copied from training.
+    update_statistics: bool,
+}
+
+enum Kind {
+    Vector(Vec<Shard>),
+    Agents(Box<AgentRunner>),
+}
+
+struct Shard {
+    runner: VectorRunner,
+    outcome: Result<(), Error>,
+}
+
+impl EnvRunner {
+    /// Takes over the environments and resets them.
+    pub fn new(
+        environments: Environments,
+        policies: Policies,
+        options: RunnerOptions,
+        workers: Arc<Workers>,
+    ) -> Result<Self, Error> {
+        let explore = options.seed.child("explore");
+        let normalizers = normalizers(&policies, options.observation_clip);
+        let kind = match environments {
+            Environments::Single(shards) => Kind::Vector(vector_shards(shards, &policies, &options, explore)?),
+            Environments::Multi(envs) => {
+                let module_of = |_: usize, agent: &str| Ok((options.mapping)(agent));
+                let codec_of = |space: &Space| ActionCodec::new(space, options.actions);
+                let normalized = options.observation_clip.is_some();
+                Kind::Agents(Box::new(AgentRunner::new(
+                    envs, &policies, &module_of, &codec_of, options.rewards, explore, normalized,
+                )?))
+            }
+        };
+        let mut runner = Self { kind, policies, normalizers, options, workers, update_statistics: true };
+        runner.reset()?;
+        Ok(runner)
+    }
+
+    /// Environments in all.
+    pub fn num_envs(&self) -> usize {
+        match &self.kind {
+            Kind::Vector(shards) => shards.iter().map(|shard| shard.runner.num_envs()).sum(),
+            Kind::Agents(runner) => runner.num_envs(),
+        }
+    }
+
+    /// The policies that act here.
+    pub fn policies(&self) -> &Policies {
+        &self.policies
+    }
+
+    /// Acts with these policies from now on.
+    pub fn set_policies(&mut self, policies: Policies) {
+        self.policies = policies;
+    }
+
+    /// Draw actions (`true`) or take the most likely ones from the next call of [`sample`](Self::sample) on.
+    pub fn set_explore(&mut self, explore: bool) {
+        self.options.explore = explore;
+    }
+
+    /// Keeps the observation statistics as they are from now on.
+    pub fn freeze_statistics(&mut self) {
+        self.update_statistics = false;
+    }
+
+    /// Resets every environment with its seed under the runner's own root.
+    pub fn reset(&mut self) -> Result<(), Error> {
+        self.reset_with(self.options.seed)
+    }
+
+    /// Resets every environment with its seed under another root.
+    pub fn reset_with(&mut self, root: StreamKey) -> Result<(), Error> {
+        let (key, normalizer) = (root.child("env"), self.normalizers.get(DEFAULT_MODULE_ID));
+        match &mut self.kind {
+            Kind::Vector(shards) => {
+                shards.iter_mut().try_for_each(|shard| shard.runner.reset(Some(key), normalizer))
+            }
+            Kind::Agents(runner) => {
+                let rules = AgentRules {
+                    policies: &self.policies,
+                    normalizers: &self.normalizers,
+                    explore: self.options.explore,
+                };
+                runner.reset(key, &rules)
+            }
+        }
+    }
+
+    /// Takes the newest weights, if they are newer than the ones here.
+    pub fn sync(&mut self, board: &WeightBoard) -> Result<(), Error> {
+        board.update(&mut self.policies)
+    }
+
+    /// Steps every environment `steps` times (at least 1).
+    pub fn sample(&mut self, steps: usize) -> Result<Rollout, Error> {
+        let steps = steps.max(1);
+        let rollout = match &mut self.kind {
+            Kind::Vector(shards) => {
+                let rules = StepRules {
+                    policy: single_policy(&self.policies)?,
+                    normalizer: self.normalizers.get(DEFAULT_MODULE_ID),
+                    explore: self.options.explore,
+                };
+                self.workers.for_each(shards, |_, shard| shard.outcome = shard.runner.sample(&rules, steps));
+                join_shards(shards, &self.policies, steps)?
+            }
+            Kind::Agents(runner) => {
+                let _flush = skirl_nn::FlushDenormals::enable();
+                let rules = AgentRules {
+                    policies: &self.policies,
+                    normalizers: &self.normalizers,
+                    explore: self.options.explore,
+                };
+                runner.sample(&rules, steps)?
+            }
+        };
+        self.merge_statistics();
+        Ok(rollout)
+    }
+
+    /// What was observed goes into the normalisers, which take it into use for the next rollout.
+    fn merge_statistics(&mut self) {
+        let seen: Vec<(ModuleId, Vec<ColumnMoments>)> = match &mut self.kind {
+            Kind::Vector(shards) => {
+                let seen = shards.iter_mut().flat_map(|shard| shard.runner.take_seen()).collect();
+                vec![(DEFAULT_MODULE_ID.to_owned(), seen)]
+            }
+            Kind::Agents(runner) => runner.take_seen(),
+        };
+        if !self.update_statistics {
+            return;
+        }
+        for (module, rows) in seen {
+            if let Some(normalizer) = self.normalizers.get_mut(&module) {
+                rows.iter().for_each(|moments| normalizer.merge(moments));
+                normalizer.freeze();
+            }
+        }
+    }
+
+    /// Episodes that ended since the last call, in the order of step and environment.
+    pub fn take_finished(&mut self) -> Vec<EpisodeRecord> {
+        match &mut self.kind {
+            Kind::Vector(shards) => {
+                let mut finished: Vec<EpisodeRecord> =
+                    shards.iter_mut().flat_map(|shard| shard.runner.take_finished()).collect();
+                finished.sort_by_key(|record| (record.ended_at, record.env));
+                finished
+            }
+            Kind::Agents(runner) => runner.take_finished(),
+        }
+    }
+
+    /// Observation statistics by module.
+    pub fn normalizers(&self) -> &BTreeMap<ModuleId, Normalizer> {
+        &self.normalizers
+    }
+
+    /// Replaces observation statistics (evaluation, restored checkpoints); unknown modules are ignored.
+    pub fn set_normalizers(&mut self, from: &BTreeMap<ModuleId, Normalizer>) {
+        for (module, normalizer) in &mut self.normalizers {
+            if let Some(from) = from.get(module) {
+                normalizer.set_moments(from.moments().clone());
+            }
+        }
+    }
+
+    /// Everything that the environments and running episodes need to go on exactly.
+    pub fn save_state(&self) -> EnvRunnerState {
+        match &self.kind {
+            Kind::Vector(shards) => {
+                EnvRunnerState::from_shards(shards.iter().map(|shard| shard.runner.save_state()).collect())
+            }
+            Kind::Agents(runner) => EnvRunnerState::Agents(runner.save_state()),
+        }
+    }
+
+    /// Puts a saved state back; the number of environments must be the same, the number of threads need not.
+    pub fn restore_state(&mut self, state: EnvRunnerState) -> Result<(), Error> {
+        match (&mut self.kind, state) {
+            (Kind::Vector(shards), state @ EnvRunnerState::Vector(_)) => {
+                let sizes: Vec<usize> = shards.iter().map(|shard| shard.runner.num_envs()).collect();
+                for (shard, part) in shards.iter_mut().zip(state.split(&sizes)?) {
+                    shard.runner.restore_state(part)?;
+                }
+                Ok(())
+            }
+            (Kind::Agents(runner), EnvRunnerState::Agents(state)) => runner.restore_state(state),
+            _ => Err(Error::RunnerState {
+                expected: "the same kind of environment (one agent or several)".to_owned(),
+                found: "the other".to_owned(),
+            }),
+        }
+    }
+}
+
+fn normalizers(policies: &Policies, clip: Option<f32>) -> BTreeMap<ModuleId, Normalizer> {
+    let Some(clip) = clip else { return BTreeMap::new() };
+    policies.iter().map(|(id, policy)| (id.clone(), Normalizer::new(policy.obs_width(), clip))).collect()
+}
+
+fn single_policy(policies: &Policies) -> Result<&crate::contract::Policy, Error> {
+    policies.get(DEFAULT_MODULE_ID).ok_or_else(|| Error::Mismatch {
+        what: "the policies of a single-agent environment".to_owned(),
+        expected: DEFAULT_MODULE_ID.to_owned(),
+        found: policies.keys().cloned().collect::<Vec<_>>().join(", "),
+        remedy: "Leave multi_agent.policies out, or choose an environment with several agents".to_owned(),
+    })
+}
+
+fn vector_shards(
+    environments: Vec<(usize, Box<dyn skirl_env::VectorEnv>)>,
+    policies: &Policies,
+    options: &RunnerOptions,
+    explore: StreamKey,
+) -> Result<Vec<Shard>, Error> {
+    let policy = single_policy(policies)?;
+    let codec = ActionCodec::new(&policy.action_space, options.actions)?;
+    let normalized = options.observation_clip.is_some();
+    let shard = |(first, env)| Shard {
+        runner: VectorRunner::new(env, first, policy, codec.clone(), options.rewards, explore, normalized),
+        outcome: Ok(()),
+    };
+    Ok(environments.into_iter().map(shard).collect())
+}
+
+/// One table out of the shards' tables; the error of the first shard that failed.
+fn join_shards(shards: &mut [Shard], policies: &Policies, steps: usize) -> Result<Rollout, Error> {
+    for shard in shards.iter_mut() {
+        std::mem::replace(&mut shard.outcome, Ok(()))?;
+    }
+    let mut tables: Vec<ModuleRollout> = shards.iter_mut().map(|shard| shard.runner.take_table()).collect();
+    let table = if tables.len() == 1 { tables.pop() } else { ModuleRollout::join(&tables, steps) };
+    let table = table.ok_or_else(|| Error::Internal("a runner without environments".to_owned()))?;
+    let rows = table.rows as u64;
+    let weights_version = policies.values().map(|policy| policy.version).max().unwrap_or(0);
+    let modules = BTreeMap::from([(DEFAULT_MODULE_ID.to_owned(), table)]);
+    Ok(Rollout { modules, env_steps: rows, agent_steps: rows, weights_version })
+}
+
+impl std::fmt::Debug for EnvRunner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EnvRunner").field("num_envs", &self.num_envs()).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for RunnerOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RunnerOptions").field("explore", &self.explore).finish_non_exhaustive()
+    }
+}

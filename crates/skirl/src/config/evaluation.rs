@@ -1,0 +1,38 @@
+//! Section `evaluation`: measuring the policy aside from training.
+
+use serde_json::{Map, Value};
+
+use super::choices::DurationUnit;
+use super::declare::options;
+
+options! {
+    /// What evaluation does differently from training.
+    pub struct EvaluationOverrides in "evaluation.evaluation_config" {
+        /// Sample actions from the policy's distribution. `false` takes the most likely action.
+        explore: bool = false => called(&[("SB3 (negated)", "deterministic")]);
+        /// Arguments for the constructor of evaluation's environments, laid over the training ones key by key.
+        env_config: Option<Map<String, Value>> = None;
+        /// Environment for evaluation, when it is another one with the same spaces.
+        env: Option<String> = None;
+    }
+}
+
+options! {
+    /// When and how the policy is evaluated, in environments of its own.
+    pub struct EvaluationOptions in "evaluation" {
+        /// Evaluate after every this many training iterations. `none` never does.
+        evaluation_interval: Option<usize> = None => min(1.0), unit("iterations"), called(&[("SB3 (steps, not iterations)", "eval_freq")]);
+        /// How long one evaluation lasts, in the unit of `evaluation_duration_unit`.
+        evaluation_duration: usize = 10 => min(1.0), synonyms(&["evaluation_num_episodes"]), called(&[("SB3", "n_eval_episodes"), ("Tianshou", "episode_per_test")]);
+        /// Unit of `evaluation_duration`.
+        evaluation_duration_unit: DurationUnit = DurationUnit::Episodes;
+        /// Number of environments for evaluation. `none` takes one per episode asked for, at most 64.
+        evaluation_num_envs: Option<usize> = None => between(1.0, 65_536.0), called(&[("Tianshou", "test_num"), ("Tianshou", "num_test_envs")]);
+        /// Evaluate once more after the last training iteration. Works without `evaluation_interval`, too.
+        evaluation_at_end: bool = false;
+        groups {
+            /// What evaluation does differently from training.
+            evaluation_config: EvaluationOverrides;
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! Rules between options of PPO, one function each. Ranges of single options are checked by their definitions.
+
+use serde_json::{Value, json};
+
+use super::algorithm::AlgorithmConfig;
+use super::choices::OptimizerType;
+use super::error::{ConfigError, ConfigErrors};
+use super::mixed::RolloutFragmentLength;
+use super::ppo::PpoConfig;
+use super::training::OptimizerOptions;
+
+type Rule = fn(&PpoConfig) -> Vec<ConfigError>;
+
+const RULES: &[Rule] = &[
+    environment_is_named,
+    minibatch_fits_batch,
+    every_environment_has_a_step,
+    fragments_make_the_batch,
+    gae_needs_critic,
+    shared_layers_have_one_shape,
+    optimizer_options_have_effect,
+    mapped_policies_exist,
+    trained_policies_exist,
+    policy_overrides_are_valid,
+];
+
+/// Everything that is wrong: first the ranges, then, once single values are sound, the rules between them.
+pub(super) fn check(config: &PpoConfig) -> Result<(), ConfigErrors> {
+    let mut errors = config.stop.errors();
+    for section in config.sections() {
+        errors.extend(
+            section
+                .check()
+                .into_iter()
+                .map(|(name, problem)| problem.at(format!("{}.{name}", section.path()), section.get(name))),
+        );
+    }
+    let refused: Vec<String> = errors.iter().map(|error| error.path.clone()).collect();
+    let broken = RULES.iter().flat_map(|rule| rule(config));
+    errors.extend(broken.filter(|error| !refused.contains(&error.path)));
+    ConfigErrors(errors).into_result()
+}
+
+fn error(config: &PpoConfig, path: &str, problem: String) -> ConfigError {
+    ConfigError {
+        value: config.get(path).filter(|value| !value.is_null()),
+        ..ConfigError::new(path, problem)
+    }
+}
+
+fn environment_is_named(config: &PpoConfig) -> Vec<ConfigError> {
+    let missing = config.common.environment.env.is_none();
+    let error = || {
+        ConfigError::new("environment.env", "the environment is missing")
+            .suggest("name one, for example env = \"CartPole-v1\"; `skirl envs` lists them")
+    };
+    missing.then(error).into_iter().collect()
+}
+
+fn minibatch_fits_batch(config: &PpoConfig) -> Vec<ConfigError> {
+    let training = &config.training;
+    if training.minibatch_size <= training.train_batch_size {
+        return Vec::new();
+    }
+    let problem = format!("larger than training.train_batch_size = {}", training.train_batch_size);
+    vec![
+        error(config, "training.minibatch_size", problem)
+            .suggest(format!("at most {}", training.train_batch_size)),
+    ]
+}
+
+fn every_environment_has_a_step(config: &PpoConfig) -> Vec<ConfigError> {
+    let (envs, batch) = (config.common.env_runners.total_envs(), config.training.train_batch_size);
+    if envs <= batch {
+        return Vec::new();
+    }
+    let problem = format!("fewer than one step for each of the {envs} environments");
+    vec![
+        error(config, "training.train_batch_size", problem)
+            .suggest(format!("at least {envs}, or fewer environments")),
+    ]
+}
+
+fn fragments_make_the_batch(config: &PpoConfig) -> Vec<ConfigError> {
+    let RolloutFragmentLength::Steps(steps) = config.common.env_runners.rollout_fragment_length else {
+        return Vec::new();
+    };
+    let (envs, batch) = (config.common.env_runners.total_envs(), config.training.train_batch_size);
+    let collected = steps.saturating_mul(envs);
+    if collected == batch {
+        return Vec::new();
+    }
+    let problem = format!(
+        "{steps} steps × {envs} environments = {collected} steps per iteration, \
+         but training.train_batch_size = {batch}"
+    );
+    let suggestion =
+        format!("set training.train_batch_size = {collected}, or rollout_fragment_length = \"auto\"");
+    vec![error(config, "env_runners.rollout_fragment_length", problem).suggest(suggestion)]
+}
+
+fn gae_needs_critic(config: &PpoConfig) -> Vec<ConfigError> {
+    let training = &config.training;
+    if training.use_critic || !training.use_gae {
+        return Vec::new();
+    }
+    let problem = "GAE needs the value function, but training.use_critic = false".to_owned();
+    vec![error(config, "training.use_gae", problem).suggest("set training.use_gae = false as well")]
+}
+
+fn shared_layers_have_one_shape(config: &PpoConfig) -> Vec<ConfigError> {
+    let module = &config.common.rl_module;
+    if !module.vf_share_layers || module.value_hiddens() == module.fcnet_hiddens {
+        return Vec::new();
+    }
+    let problem = "differs from rl_module.fcnet_hiddens, but rl_module.vf_share_layers = true".to_owned();
+    vec![
+        error(config, "rl_module.vf_hiddens", problem)
+            .suggest("leave vf_hiddens out, or vf_share_layers = false"),
+    ]
+}
+
+fn optimizer_options_have_effect(config: &PpoConfig) -> Vec<ConfigError> {
+    use OptimizerType::{Adam, AdamW, RmsProp, Sgd};
+    let (own, default) = (&config.training.optimizer, OptimizerOptions::default());
+    let uses: [(&str, bool, &[OptimizerType]); 4] = [
+        ("betas", own.betas == default.betas, &[Adam, AdamW]),
+        ("eps", own.eps == default.eps, &[Adam, AdamW, RmsProp]),
+        ("momentum", own.momentum == default.momentum, &[RmsProp, Sgd]),
+        ("alpha", own.alpha == default.alpha, &[RmsProp]),
+    ];
+    let idle = uses.into_iter().filter(|(_, unchanged, used_by)| !unchanged && !used_by.contains(&own.kind));
+    let refuse = |(name, _, used_by): (&str, bool, &[OptimizerType])| {
+        let names: Vec<&str> = used_by.iter().map(|kind| kind.as_str()).collect();
+        let problem = format!("has no effect with the optimizer {}; used by {}", own.kind, names.join(", "));
+        error(config, &format!("training.optimizer.{name}"), problem).suggest("remove it")
+    };
+    idle.map(refuse).collect()
+}
+
+fn mapped_policies_exist(config: &PpoConfig) -> Vec<ConfigError> {
+    let names = config.common.multi_agent.policy_names();
+    let rules = config.common.multi_agent.policy_mapping.0.iter();
+    let missing = rules.filter(|(_, policy)| !names.contains(&policy.as_str()));
+    let refuse = |(agent, policy): (&String, &String)| {
+        ConfigError::new(format!("multi_agent.policy_mapping.{agent}"), "there is no such policy")
+            .found(policy.as_str())
+            .suggest(format!("multi_agent.policies has {}", names.join(", ")))
+    };
+    missing.map(refuse).collect()
+}
+
+fn trained_policies_exist(config: &PpoConfig) -> Vec<ConfigError> {
+    let names = config.common.multi_agent.policy_names();
+    let trained = config.common.multi_agent.policies_to_train.iter().flatten();
+    let missing = trained.filter(|policy| !names.contains(&policy.as_str()));
+    let refuse = |policy: &String| {
+        ConfigError::new("multi_agent.policies_to_train", "there is no such policy")
+            .found(policy.as_str())
+            .suggest(format!("multi_agent.policies has {}", names.join(", ")))
+    };
+    missing.map(refuse).collect()
+}
+
+/// Sections of which policies may differ, and options in them that concern the whole batch.
+const PER_POLICY_SECTIONS: [&str; 3] = ["training", "training.optimizer", "rl_module"];
+const SHARED_BY_POLICIES: [&str; 4] =
+    ["train_batch_size", "minibatch_size", "num_epochs", "shuffle_batch_per_epoch"];
+
+fn policy_overrides_are_valid(config: &PpoConfig) -> Vec<ConfigError> {
+    config
+        .common
+        .multi_agent
+        .policy_names()
+        .into_iter()
+        .flat_map(|policy| policy_errors(config, policy))
+        .collect()
+}
+
+fn policy_errors(config: &PpoConfig, policy: &str) -> Vec<ConfigError> {
+    let prefix = format!("multi_agent.policies.{policy}");
+    let own = match config.for_policy(policy) {
+        Ok(own) => own,
+        Err(errors) => {
+            let moved =
+                |error: ConfigError| ConfigError { path: format!("{prefix}.{}", error.path), ..error };
+            return errors.0.into_iter().map(moved).collect();
+        }
+    };
+    let specs = own.specs();
+    let changed = specs.iter().filter(|spec| own.get(&spec.path()) != config.get(&spec.path()));
+    let differs = |section: &str, name: &str| {
+        PER_POLICY_SECTIONS.contains(&section) && !SHARED_BY_POLICIES.contains(&name)
+    };
+    let refused = changed.filter(|spec| !differs(spec.section, spec.name));
+    let mut errors: Vec<ConfigError> = refused
+        .map(|spec| {
+            ConfigError::new(format!("{prefix}.{}", spec.name), "may not differ between policies")
+                .found(own.get(&spec.path()).unwrap_or(Value::Null))
+                .suggest(format!("write it once, as {}", spec.path()))
+        })
+        .collect();
+    if own.stop.to_value() != config.stop.to_value() {
+        errors.push(
+            ConfigError::new(format!("{prefix}.stop"), "may not differ between policies").found(json!({})),
+        );
+    }
+    errors
+}

@@ -1,0 +1,58 @@
+//! Sections about the run itself: learners, reporting, checkpointing, debugging, resources.
+
+use super::choices::LogLevel;
+use super::declare::options;
+
+options! {
+    /// Who learns.
+    pub struct LearnersOptions in "learners" {
+        /// Number of learner processes; 0 learns in the process.
+        num_learners: usize = 0 => between(0.0, 0.0), hint("learning runs in the process on resources.num_threads threads; leave it at 0");
+    }
+}
+
+options! {
+    /// What one result covers.
+    pub struct ReportingOptions in "reporting" {
+        /// Episode metrics are means over this many last episodes.
+        metrics_num_episodes_for_smoothing: usize = 100 => between(1.0, 1_000_000.0), unit("episodes"), synonyms(&["metrics_smoothing_episodes"]), called(&[("SB3", "stats_window_size")]);
+        /// An iteration goes on at least this long before a result is made. `none` makes one after every batch.
+        min_time_s_per_iteration: Option<f64> = None => min(0.0), unit("seconds"), synonyms(&["min_time_s_per_reporting"]);
+        /// An iteration samples at least this many environment steps before a result is made.
+        min_sample_timesteps_per_iteration: usize = 0 => min(0.0), unit("environment steps"), synonyms(&["min_sample_timesteps_per_reporting"]);
+        /// Report the gradients' global norm.
+        log_gradients: bool = false;
+    }
+}
+
+options! {
+    /// When the whole state is saved, and where the run writes.
+    pub struct CheckpointingOptions in "checkpointing" {
+        /// Save a checkpoint after every this many iterations; 0 never does.
+        checkpoint_frequency: usize = 0 => min(0.0), unit("iterations"), synonyms(&["checkpoint_freq"]), called(&[("SB3 (steps, not iterations)", "save_freq")]);
+        /// Save a checkpoint when the run ends.
+        checkpoint_at_end: bool = true;
+        /// Keep only this many newest checkpoints. `none` keeps all.
+        num_to_keep: Option<usize> = None => min(1.0), synonyms(&["keep_checkpoints_num"]);
+        /// Directory of the run. `none` makes a new one under `runs/`, named after algorithm, environment, seed and time.
+        output_dir: Option<String> = None => synonyms(&["storage_path", "local_dir"]), called(&[("SB3", "tensorboard_log"), ("Tianshou", "logdir")]);
+    }
+}
+
+options! {
+    /// Reproducibility and logging.
+    pub struct DebuggingOptions in "debugging" {
+        /// Seed of the run, from which all random streams derive. `none` draws one, prints it and stores it with the run.
+        seed: Option<u64> = None => between(0.0, 18_446_744_073_709_551_615.0);
+        /// How much is logged.
+        log_level: LogLevel = LogLevel::Warn => called(&[("SB3", "verbose")]);
+    }
+}
+
+options! {
+    /// What the run may use of the machine.
+    pub struct ResourcesOptions in "resources" {
+        /// Threads of the process. The result is the same for every number; one is fastest for small networks.
+        num_threads: usize = 1 => between(1.0, 1024.0), unit("threads"), called(&[("Tianshou and PyTorch", "torch_num_threads")]);
+    }
+}

@@ -1,0 +1,83 @@
+//! Evaluating: the newest policy plays in environments of its own; nothing is learned.
+//!
+//! Every environment plays the same number of episodes (up to one), and only its first ones count: otherwise short
+//! episodes would be over-represented.
+
+use skirl_math::rng::StreamKey;
+
+use crate::collect::EnvRunner;
+use crate::collect::episodes::EpisodeRecord;
+use crate::error::Error;
+
+/// Steps of every environment between two looks at what ended.
+const FRAGMENT: usize = 32;
+
+/// How long an evaluation lasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Duration {
+    /// Finished episodes.
+    Episodes(usize),
+    /// Environment steps, rounded up to whole steps of all environments.
+    EnvSteps(u64),
+}
+
+/// What an evaluation found.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Evaluation {
+    /// Episodes that count, by environment and then in order.
+    pub episodes: Vec<EpisodeRecord>,
+    /// Environment steps taken.
+    pub env_steps: u64,
+}
+
+/// Plays from fresh resets under `root` until `duration` is over.
+///
+/// `max_env_steps` bounds the steps of one environment: an environment whose episodes never end is an error then.
+pub fn evaluate(
+    runner: &mut EnvRunner,
+    root: StreamKey,
+    duration: Duration,
+    max_env_steps: u64,
+) -> Result<Evaluation, Error> {
+    runner.reset_with(root)?;
+    runner.take_finished();
+    match duration {
+        Duration::EnvSteps(steps) => {
+            let each = steps.div_ceil(runner.num_envs() as u64).max(1);
+            let env_steps = runner.sample(each as usize)?.env_steps;
+            Ok(Evaluation { episodes: runner.take_finished(), env_steps })
+        }
+        Duration::Episodes(episodes) => play_episodes(runner, episodes, max_env_steps),
+    }
+}
+
+fn play_episodes(runner: &mut EnvRunner, episodes: usize, max_env_steps: u64) -> Result<Evaluation, Error> {
+    let num_envs = runner.num_envs();
+    let quota = |env: usize| episodes / num_envs + usize::from(env < episodes % num_envs);
+    let mut played: Vec<Vec<EpisodeRecord>> = vec![Vec::new(); num_envs];
+    let (mut env_steps, mut missing) = (0, episodes);
+    let mut each = 0;
+    while missing > 0 {
+        if each >= max_env_steps {
+            return Err(Error::EndlessEpisode { steps: each, missing });
+        }
+        env_steps += runner.sample(FRAGMENT)?.env_steps;
+        each += FRAGMENT as u64;
+        for record in runner.take_finished() {
+            let env = record.env;
+            if played[env].len() < quota(env) {
+                played[env].push(record);
+                missing -= 1;
+            }
+        }
+    }
+    Ok(Evaluation { episodes: played.into_iter().flatten().collect(), env_steps })
+}
+
+impl Evaluation {
+    /// Mean raw return; `None` without episodes.
+    pub fn return_mean(&self) -> Option<f64> {
+        let sum: f64 = self.episodes.iter().map(|episode| episode.episode_return).sum();
+        (!self.episodes.is_empty()).then(|| sum / self.episodes.len() as f64)
+    }
+}

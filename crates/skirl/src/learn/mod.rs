@@ -1,0 +1,15 @@
+//! Learning: `gradients → combine → apply`.
+//!
+//! Flows in: a [`Batch`] (rows with estimates) and a [`Loss`]. Flows out: better weights and the statistics of the update.
+//! A minibatch is cut into chunks of 64 rows and at most [`SEGMENTS`] runs of chunks; each run's gradient is summed by
+//! itself and the runs are added in order, so the bytes do not depend on the number of threads.
+
+pub mod batch;
+pub mod gradient;
+pub mod learner;
+pub mod loss;
+
+pub use batch::Batch;
+pub use gradient::{CHUNK_ROWS, SEGMENTS};
+pub use learner::{Learner, LearnerOptions};
+pub use loss::{Loss, LossContext};

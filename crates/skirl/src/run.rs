@@ -1,0 +1,168 @@
+//! A run: an algorithm with a directory, its result files, checkpoints and stop criteria.
+
+use std::path::{Path, PathBuf};
+
+use crate::algorithm::{Algorithm, EvaluateRequest};
+use crate::checkpoint;
+use crate::config::AlgorithmConfig;
+use crate::error::Error;
+use crate::evaluate::Evaluation;
+use crate::report::{ResumePoint, RunDirectory, Sink, TrainResult};
+
+/// What the caller wants after a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flow {
+    /// Go on until a stop criterion holds.
+    Continue,
+    /// Save and end the run.
+    Stop,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone)]
+pub struct RunSummary {
+    /// Why it stopped, in words.
+    pub reason: String,
+    /// Whether a stop criterion was met (not the caller's wish).
+    pub criterion_met: bool,
+    /// The last result.
+    pub result: TrainResult,
+    /// The last evaluation, if one was made at the end.
+    pub evaluation: Option<Evaluation>,
+    /// The last checkpoint.
+    pub checkpoint: Option<PathBuf>,
+}
+
+/// An algorithm that writes what it does.
+#[derive(Debug)]
+pub struct Run {
+    directory: RunDirectory,
+    algorithm: Algorithm,
+    sinks: Vec<Box<dyn Sink>>,
+    last_checkpoint: Option<(u64, PathBuf)>,
+}
+
+impl Run {
+    /// Starts a run in `output` (or `checkpointing.output_dir`, or a new directory under `runs/`), which must be
+    /// writable: that is found out before anything is built.
+    ///
+    /// # Errors
+    /// A directory that cannot be written or holds a run already; whatever [`Algorithm::build`] finds.
+    pub fn create(mut config: Box<dyn AlgorithmConfig>, output: Option<&Path>) -> Result<Self, Error> {
+        config.validate()?;
+        crate::algorithm::fix_seed(&mut *config);
+        let configured = config.common().checkpointing.output_dir.clone().map(PathBuf::from);
+        let directory = match output.map(Path::to_path_buf).or(configured) {
+            Some(path) => RunDirectory::create(&path)?,
+            None => {
+                let env = config.common().environment.env.clone().unwrap_or_default();
+                let seed = config.common().debugging.seed.unwrap_or_default();
+                RunDirectory::create_in(Path::new(RunDirectory::DEFAULT_PARENT), config.algorithm(), &env, seed)?
+            }
+        };
+        let algorithm = Algorithm::build(config)?;
+        directory.write_config(&algorithm.config().to_value())?;
+        let sinks = directory.open_sinks(ResumePoint::START)?;
+        Ok(Self { directory, algorithm, sinks, last_checkpoint: None })
+    }
+
+    /// Goes on with the run in `path` from its newest good checkpoint; `edit` may change options that do not change what
+    /// is learned from (stop criteria, threads).
+    ///
+    /// # Errors
+    /// A directory without a run or without a loadable checkpoint.
+    pub fn resume(
+        path: &Path,
+        edit: impl FnOnce(&mut dyn AlgorithmConfig) -> Result<(), Error>,
+    ) -> Result<Self, Error> {
+        let directory = RunDirectory::resume(path)?;
+        let algorithm = Algorithm::from_checkpoint_with(&directory.checkpoints(), edit)?;
+        let resume =
+            ResumePoint { training_iteration: algorithm.training_iteration(), env_steps: algorithm.env_steps() };
+        let sinks = directory.open_sinks(resume)?;
+        Ok(Self { directory, algorithm, sinks, last_checkpoint: None })
+    }
+
+    /// The run's directory.
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// The algorithm.
+    pub fn algorithm(&self) -> &Algorithm {
+        &self.algorithm
+    }
+
+    /// The algorithm, to change.
+    pub fn algorithm_mut(&mut self) -> &mut Algorithm {
+        &mut self.algorithm
+    }
+
+    /// Trains until a stop criterion holds or `after_result` wants to stop; saves, evaluates and reports as configured.
+    ///
+    /// # Errors
+    /// Whatever training, saving or writing results meets. What was saved before stays loadable.
+    pub fn train_until_stop(
+        &mut self,
+        after_result: &mut dyn FnMut(&TrainResult) -> Flow,
+    ) -> Result<RunSummary, Error> {
+        loop {
+            let result = self.algorithm.train()?;
+            for sink in &mut self.sinks {
+                sink.write(&result)?;
+            }
+            let met = self.algorithm.config().stop().reached(|metric| result.get(metric));
+            let wish = after_result(&result);
+            if let Some(reason) = met {
+                return self.finish(reason.to_string(), true, result);
+            }
+            if wish == Flow::Stop {
+                return self.finish("asked to stop".to_owned(), false, result);
+            }
+            self.checkpoint_if_due()?;
+        }
+    }
+
+    fn finish(&mut self, reason: String, criterion_met: bool, result: TrainResult) -> Result<RunSummary, Error> {
+        let evaluation = match self.algorithm.config().common().evaluation.evaluation_at_end {
+            true => Some(self.algorithm.evaluate(&EvaluateRequest::default())?),
+            false => None,
+        };
+        if self.algorithm.config().common().checkpointing.checkpoint_at_end {
+            self.checkpoint()?;
+        }
+        for sink in &mut self.sinks {
+            sink.flush()?;
+        }
+        let checkpoint = self.last_checkpoint.as_ref().map(|(_, path)| path.clone());
+        Ok(RunSummary { reason, criterion_met, result, evaluation, checkpoint })
+    }
+
+    fn checkpoint_if_due(&mut self) -> Result<(), Error> {
+        let frequency = self.algorithm.config().common().checkpointing.checkpoint_frequency as u64;
+        match frequency > 0 && self.algorithm.training_iteration().is_multiple_of(frequency) {
+            true => self.checkpoint().map(|_| ()),
+            false => Ok(()),
+        }
+    }
+
+    /// Saves the whole state now and prunes older checkpoints as configured.
+    ///
+    /// # Errors
+    /// Whatever keeps the files from being written completely; older checkpoints stay.
+    pub fn checkpoint(&mut self) -> Result<PathBuf, Error> {
+        let env_steps = self.algorithm.env_steps();
+        if let Some((saved_at, path)) = &self.last_checkpoint
+            && *saved_at == env_steps
+        {
+            return Ok(path.clone());
+        }
+        let parent = self.directory.checkpoints();
+        let path = checkpoint::save(&parent, &format!("step-{env_steps:012}"), &self.algorithm.snapshot()?)?;
+        if let Some(keep) = self.algorithm.config().common().checkpointing.num_to_keep {
+            checkpoint::prune(&parent, keep)?;
+        }
+        self.last_checkpoint = Some((env_steps, path.clone()));
+        Ok(path)
+    }
+}
