@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use skirl::config::{
     AlgorithmConfig, ConfigError, ConfigErrors, FileFormat, Origin, for_algorithm, load_file, load_text,
 };
@@ -47,17 +47,25 @@ pub(crate) fn apply_flags(source: &Source, config: &mut dyn AlgorithmConfig) -> 
     }
     if let Some(text) = &source.stop {
         let stop = json_flag(text, "--stop");
-        keep(stop.and_then(|stop| {
-            config.apply_json(&Value::Object([("stop".to_owned(), stop)].into_iter().collect()), "--stop")
-        }));
+        keep(stop.and_then(|stop| config.apply_json(&json!({ "stop": stop }), "--stop")));
     }
-    if let Some(seed) = source.seed {
-        config.common_mut().debugging.seed = Some(seed);
-    }
-    if let Some(num_threads) = source.num_threads {
-        config.common_mut().resources.num_threads = num_threads;
-    }
+    let plain = [
+        ("--seed", "seed", source.seed.map(Value::from)),
+        ("--num-threads", "num_threads", source.num_threads.map(Value::from)),
+    ];
+    errors.extend(set_each(config, plain));
     errors
+}
+
+/// Sets the options of flags that have one of their own: (flag, option, value if given).
+pub(crate) fn set_each<const N: usize>(
+    config: &mut dyn AlgorithmConfig,
+    flags: [(&str, &str, Option<Value>); N],
+) -> Vec<ConfigError> {
+    let given = flags.into_iter().filter_map(|(flag, name, value)| Some((flag, name, value?)));
+    let refused =
+        given.filter_map(|(flag, name, value)| config.apply_json(&json!({ name: value }), flag).err());
+    refused.flat_map(|errors| errors.0).collect()
 }
 
 /// Parses the JSON of a flag.
