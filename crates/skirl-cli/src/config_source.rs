@@ -28,10 +28,30 @@ pub(crate) fn read(source: &Source) -> Result<Configured, ConfigErrors> {
         base.config.common_mut().environment.env = Some(env.clone());
     }
     errors.extend(apply_flags(source, &mut *base.config));
+    errors.extend(unknown_environments(&*base.config));
     if let Err(invalid) = base.config.validate() {
         errors.extend(invalid.0);
     }
     ConfigErrors(errors).into_result().map(|()| base)
+}
+
+/// Environments that are not registered; the library finds them too, but only one error at a time.
+fn unknown_environments(config: &dyn AlgorithmConfig) -> Vec<ConfigError> {
+    let common = config.common();
+    let named = [
+        ("environment.env", &common.environment.env),
+        ("evaluation.evaluation_config.env", &common.evaluation.evaluation_config.env),
+    ];
+    let unknown = named.into_iter().filter_map(|(path, env)| {
+        let env = env.as_deref()?;
+        let problem = skirl_env::registry::spec(env).err()?;
+        Some(
+            ConfigError::new(path, problem.to_string())
+                .found(env)
+                .suggest("`skirl envs` lists what there is"),
+        )
+    });
+    unknown.collect()
 }
 
 /// Puts the flags that change single options into a configuration, also of a resumed run.

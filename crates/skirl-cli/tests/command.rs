@@ -178,7 +178,7 @@ fn bad_input_is_a_usage_error_with_the_fix_and_leaves_nothing_behind() {
         (ppo(&["--set", "training.lr=fast"]), "expected a number, found the string \"fast\""),
         (ppo(&["--set", "gamma=7"]), "must be at least 0 and at most 1"),
         (ppo(&["--num-threads", "0"]), "at: --num-threads"),
-        (ppo(&["--seed", "-1"]), "invalid value"),
+        (ppo(&["--seed=-1"]), "invalid value"),
         (ppo(&["--config", r#"{"minibatch_size": 5000}"#]), "larger than training.train_batch_size = 4000"),
         (ppo(&["--bogus"]), "unexpected argument '--bogus'"),
         (train(&["--resume", "nowhere"]), "not a run directory"),
