@@ -42,9 +42,9 @@ def read_lines(paths: list[Path]) -> list[dict]:
 def run_seeds(args: argparse.Namespace) -> None:
     task = SETTINGS[args.peer]
     train = trainer(args.peer)
-    finished = {line["seed"] for line in read_lines([args.out]) if line["peer"] == args.peer}
     for seed in range(args.first_seed, args.first_seed + args.seeds):
-        if seed in finished:
+        # Read again for every seed: several processes may share the file.
+        if any(line["peer"] == args.peer and line["seed"] == seed for line in read_lines([args.out])):
             continue
         env_steps, clock, watch = train(task, seed, task.solve_budget, True)
         line = measure.record(args.peer, TASK_NAME, argparse.Namespace(threads=1, seed=seed), env_steps, clock, watch,
@@ -63,7 +63,7 @@ def interquartile_mean(values: list[float]) -> float:
 
 
 def summarise(paths: list[Path]) -> None:
-    lines = read_lines(paths)
+    lines = list({(line["peer"], line["seed"]): line for line in read_lines(paths)}.values())
     for peer in sorted({line["peer"] for line in lines}):
         of_peer = [line for line in lines if line["peer"] == peer]
         steps = [line["solved_at_steps"] or line.get("budget") or line["env_steps"] for line in of_peer]

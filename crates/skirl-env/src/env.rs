@@ -42,6 +42,62 @@ impl Step {
 ///
 /// `reset` and `step` write the observation into the row that they are given; its leaves are zero or hold an older
 /// observation before. After an end, `reset` comes before the next `step`.
+///
+/// A whole environment, registered and checked:
+///
+/// ```
+/// use skirl_env::check::{CheckOptions, check_env};
+/// use skirl_env::state::entry;
+/// use skirl_env::{Column, DType, Env, EnvError, EnvState, Row, RowRef, Space, Step, make, register_env};
+///
+/// /// Walk to the right end of a corridor. Each step costs 0.1, the end pays 1.
+/// #[derive(Default)]
+/// struct Corridor {
+///     position: i64,
+/// }
+///
+/// const LENGTH: i64 = 5;
+///
+/// impl Env for Corridor {
+///     fn observation_space(&self) -> Space {
+///         Space::boxed(0.0, LENGTH as f64, &[1], DType::F32)
+///     }
+///
+///     fn action_space(&self) -> Space {
+///         Space::discrete(2)
+///     }
+///
+///     fn reset(&mut self, _seed: Option<u64>, observation: &mut Row<'_>) -> Result<(), EnvError> {
+///         self.position = 0;
+///         observation.set(&[0.0])
+///     }
+///
+///     fn step(&mut self, action: &RowRef<'_>, observation: &mut Row<'_>) -> Result<Step, EnvError> {
+///         let direction = if action.discrete_below(2)? == 1 { 1 } else { -1 };
+///         self.position = (self.position + direction).max(0);
+///         observation.set(&[self.position as f32])?;
+///         Ok(if self.position == LENGTH { Step::terminal(1.0) } else { Step::running(-0.1) })
+///     }
+///
+///     fn save_state(&self) -> Option<EnvState> {
+///         Some(EnvState::from([("position".to_owned(), Column::I64(vec![self.position]))]))
+///     }
+///
+///     fn restore_state(&mut self, state: &EnvState) -> Result<(), EnvError> {
+///         self.position = entry::<i64>(state, "position", 1)?[0];
+///         Ok(())
+///     }
+/// }
+///
+/// # fn main() -> Result<(), EnvError> {
+/// register_env("Corridor-v0", Corridor::default)?;
+/// let findings = check_env(&mut make("Corridor-v0")?, CheckOptions::default());
+/// // The corridor has no randomness, which is worth a warning and nothing else.
+/// assert_eq!(findings.len(), 1);
+/// assert!(findings[0].message.contains("fine for an environment without randomness"));
+/// # Ok(())
+/// # }
+/// ```
 pub trait Env: Send {
     /// The set of observations.
     fn observation_space(&self) -> Space;

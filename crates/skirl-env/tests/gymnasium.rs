@@ -18,6 +18,7 @@ struct Recording {
     num_actions: Option<u64>,
     feature: Vec<usize>,
     second_episodes: u64,
+    terminated_episodes: u64,
     hashes: Vec<String>,
     shown: Vec<Value>,
 }
@@ -43,6 +44,7 @@ fn read_recording(file: &Path) -> Recording {
         num_actions: json["num_actions"].as_u64(),
         feature: json["feature"].as_array().unwrap().iter().map(|i| i.as_u64().unwrap() as usize).collect(),
         second_episodes: json["second_episodes"].as_u64().unwrap(),
+        terminated_episodes: json["terminated_episodes"].as_u64().unwrap(),
         hashes: strings("hashes"),
         shown: json["shown"].as_array().unwrap().clone(),
     }
@@ -112,6 +114,17 @@ fn check(recording: &Recording, play: &Play, way: &str) {
     let expected = &recording.hashes[play.seed as usize];
     let found = format!("{:016x}", play.hash);
     assert_eq!(*expected, found, "{} seed {} differs from Gymnasium ({way})", recording.name, play.seed);
+}
+
+#[test]
+fn recordings_reach_the_goals_and_the_time_limits() {
+    for recording in recordings() {
+        let (all, terminated) = (recording.hashes.len() as u64, recording.terminated_episodes);
+        match recording.env.as_str() {
+            "Pendulum-v1" => assert_eq!(terminated, 0),
+            _ => assert!(terminated > all / 10, "{}: only {terminated} of {all} terminate", recording.name),
+        }
+    }
 }
 
 #[test]

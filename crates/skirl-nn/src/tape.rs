@@ -15,6 +15,8 @@ pub struct TapeSpec {
     pub output_widths: Vec<usize>,
     /// Columns of the state; 0 for a stateless module.
     pub state_width: usize,
+    /// Whether the rows of the inputs are padded with zeros to whole vectors, for kernels that read them so.
+    pub padded_inputs: bool,
     /// Columns of every private matrix of the module.
     pub scratch_widths: Vec<usize>,
 }
@@ -79,7 +81,11 @@ impl Tape {
             filled: false,
             max_rows: spec.max_rows,
             input_widths: spec.input_widths.clone(),
-            inputs: Block::compact(spec.max_rows, input_width),
+            inputs: if spec.padded_inputs {
+                block(input_width)
+            } else {
+                Block::compact(spec.max_rows, input_width)
+            },
             d_inputs: block(input_width),
             outputs: blocks(&spec.output_widths),
             d_outputs: blocks(&spec.output_widths),

@@ -90,7 +90,7 @@ def observation_words(observation):
 def record(name):
     env_name, kwargs, seeds, half_range, num_actions, feature = CASES[name]
     env = gymnasium.make(env_name, **kwargs)
-    hashes, shown = [], []
+    hashes, shown, terminals = [], [], 0
     for seed in range(seeds):
         rng = SplitMix64(seed)
         state = 0xCBF29CE484222325
@@ -107,6 +107,7 @@ def record(name):
                 flags = int(terminated) | int(truncated) << 1
                 state = fnv(state, observation_words(observation) + [float_bits(reward), flags])
                 ended = terminated or truncated
+                terminals += terminated
                 if len(steps) <= SHOWN_STEPS:
                     steps.append({
                         "action": float(action if num_actions is not None else action[0]),
@@ -125,6 +126,7 @@ def record(name):
         "second_episodes": SECOND_EPISODES,
         "gymnasium": gymnasium.__version__,
         "numpy": np.__version__,
+        "terminated_episodes": int(terminals),
         "shown": shown,
         "hashes": hashes,
     }

@@ -6,7 +6,7 @@ use skirl_math::rng::{StreamKey, kth_word, open_unit_f32};
 
 use super::normal::quantile;
 use super::rows::{Block, Column, Query, expect, expect_mat};
-use super::{ActionsMut, ActionsRef, DistScratch, Distribution, Evaluated, EvaluatedGrad};
+use super::{ActionsMut, ActionsRef, DistScratch, Distribution, Evaluated, EvaluatedGrad, Reparameterized};
 use crate::NnError;
 use crate::kernels::vmath;
 use crate::matrix::{Mat, MatMut};
@@ -81,7 +81,7 @@ impl SquashedGaussian {
 
 /// `ln(1 − tanh² u)`: exact to rounding for any u.
 #[inline(always)]
-fn ln_slope<S: Simd>(s: S, u: S::V) -> S::V {
+pub(super) fn ln_slope<S: Simd>(s: S, u: S::V) -> S::V {
     let v = s.abs(u);
     let tail = simd::softplus(s, s.mul(s.splat(-2.0), v));
     s.mul(s.splat(2.0), s.sub(s.sub(s.splat(LN_2), v), tail))
@@ -293,6 +293,10 @@ macro_rules! gaussian {
             }
 
             $($squash)?
+
+            fn reparameterized(&self) -> Option<&dyn Reparameterized> {
+                Some(self)
+            }
 
             fn sample(
                 &self,

@@ -18,11 +18,13 @@ mod bernoulli;
 mod categorical;
 mod gaussian;
 mod normal;
+mod reparameterized;
 mod rows;
 
 pub use bernoulli::Bernoulli;
 pub use categorical::{Categorical, MultiCategorical};
 pub use gaussian::{DiagGaussian, SquashedGaussian};
+pub use reparameterized::Reparameterized;
 
 use skirl_math::rng::StreamKey;
 
@@ -112,7 +114,7 @@ impl DistScratch {
 
 /// A family of distributions over actions; one member per row of inputs.
 ///
-/// Every method but the first five returns [`NnError::Shape`] if the arguments' sizes or kinds do not fit
+/// The methods that return a `Result` return [`NnError::Shape`] if the arguments' sizes or kinds do not fit
 /// together.
 pub trait Distribution: std::fmt::Debug + Send + Sync {
     /// Width of the network's output that parameterises one row.
@@ -126,6 +128,11 @@ pub trait Distribution: std::fmt::Debug + Send + Sync {
     /// Turns stored actions into those handed to the environment, in place. The identity, except for
     /// [`SquashedGaussian`], which stores actions before squashing.
     fn squash(&self, _actions: &mut [f32]) {}
+
+    /// The same distribution, if its draws are a differentiable function of its inputs.
+    fn reparameterized(&self) -> Option<&dyn Reparameterized> {
+        None
+    }
 
     /// Draws one action per row and its log-probability. Row `i` draws from stream `keys[i]` at `counter` and
     /// from nowhere else; use one counter per environment step. A row that needs several uniforms takes the

@@ -110,13 +110,20 @@ impl Function for Elu {
     }
 }
 
+/// Rows and their padded width; one long row where there are no gaps.
+#[inline(always)]
+fn extent(mats: &[Mat<'_>]) -> (usize, usize) {
+    let (rows, width) = (mats[0].num_rows(), padded(mats[0].num_cols()));
+    if mats.iter().all(|m| m.stride() == width) { (rows.min(1), rows * width) } else { (rows, width) }
+}
+
 struct InPlace<'a, F>(MatMut<'a>, F);
 impl<F: Function> Kernel for InPlace<'_, F> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(mut self, s: S) {
-        let width = padded(self.0.num_cols());
-        for i in 0..self.0.num_rows() {
+        let (rows, width) = extent(&[self.0.as_ref()]);
+        for i in 0..rows {
             for block in self.0.wide_row_mut(i, width).as_chunks_mut::<LANES>().0 {
                 s.store(F::value(s, s.load(block)), block);
             }
@@ -129,8 +136,8 @@ impl<F: Function> Kernel for Between<'_, F> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(mut self, s: S) {
-        let width = padded(self.0.num_cols());
-        for i in 0..self.0.num_rows() {
+        let (rows, width) = extent(&[self.0, self.1.as_ref()]);
+        for i in 0..rows {
             let from = self.0.wide_row(i, width).as_chunks::<LANES>().0;
             let to = self.1.wide_row_mut(i, width).as_chunks_mut::<LANES>().0;
             for (x, y) in from.iter().zip(to) {
@@ -146,8 +153,8 @@ impl<F: Function> Kernel for Reverse<'_, F> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let Self(x, y, mut d, _) = self;
-        let width = padded(d.num_cols());
-        for i in 0..d.num_rows() {
+        let (rows, width) = extent(&[x, y, d.as_ref()]);
+        for i in 0..rows {
             let x = x.wide_row(i, width).as_chunks::<LANES>().0;
             let y = y.wide_row(i, width).as_chunks::<LANES>().0;
             let d = d.wide_row_mut(i, width).as_chunks_mut::<LANES>().0;

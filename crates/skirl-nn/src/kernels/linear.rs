@@ -176,25 +176,52 @@ struct Transpose<'a> {
 impl Kernel for Transpose<'_> {
     type Output = ();
     #[inline(always)]
-    fn run<S: Simd>(self, _: S) {
+    fn run<S: Simd>(self, s: S) {
         let Panels { data, k, n } = self.w;
-        for (start, width) in panels(n) {
-            let panel = &data[start * k..][..k * width];
-            for j in 0..width.min(n - start) {
-                transpose_column(panel, width, j, start + j, n, self.wt);
+        for (to_start, to_width) in panels(k) {
+            let to = &mut self.wt[to_start * n..][..n * to_width];
+            for (from_start, from_width) in panels(n) {
+                let from = &data[from_start * k..][..k * from_width];
+                let block = Block { from, from_width, to_width };
+                for row in (0..to_width).step_by(LANES).filter(|row| to_start + row < k) {
+                    for column in (0..from_width).step_by(LANES) {
+                        let rows = (k - to_start - row).min(LANES);
+                        let columns = (n - from_start).saturating_sub(column).min(LANES);
+                        let place = &mut to[(from_start + column).min(n) * to_width..];
+                        block.transpose(s, to_start + row, column, [rows, columns], &mut place[..], row);
+                    }
+                }
             }
         }
     }
 }
 
-/// Column `j` of a panel becomes row `row` of the transposed `[n, k]` weight.
-#[inline(always)]
-fn transpose_column(panel: &[f32], width: usize, j: usize, row: usize, n: usize, wt: &mut [f32]) {
-    let k = panel.len() / width;
-    for (start, wt_width) in panels(k) {
-        let to = &mut wt[start * n + row * wt_width..][..wt_width.min(k - start)];
-        for (x, from) in to.iter_mut().zip(panel[start * width..].chunks_exact(width)) {
-            *x = from[j];
+/// A panel to read 16 × 16 blocks from, and the width of the panel they go to.
+#[derive(Clone, Copy)]
+struct Block<'a> {
+    from: &'a [f32],
+    from_width: usize,
+    to_width: usize,
+}
+
+impl Block<'_> {
+    /// Moves the block at `(row, column)`, of which `rows × columns` exist, to column `to_column` of `to`.
+    #[inline(always)]
+    fn transpose<S: Simd>(
+        self,
+        s: S,
+        row: usize,
+        column: usize,
+        [rows, columns]: [usize; 2],
+        to: &mut [f32],
+        to_column: usize,
+    ) {
+        let mut vectors = [s.splat(0.0); LANES];
+        for (i, vector) in vectors.iter_mut().enumerate().take(rows) {
+            *vector = s.load(&self.from[(row + i) * self.from_width + column..].as_chunks().0[0]);
+        }
+        for (j, vector) in s.transpose(vectors).into_iter().enumerate().take(columns) {
+            s.store(vector, &mut to[j * self.to_width + to_column..].as_chunks_mut().0[0]);
         }
     }
 }

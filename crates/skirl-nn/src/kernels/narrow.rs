@@ -4,8 +4,38 @@
 //! An output is a dot product: 16 partial sums in the order of `k`, folded by the fixed tree of
 //! [`Simd::reduce_add`], plus the bias. The order depends on `k` only, never on the batch.
 
+use super::linear::NARROW;
 use crate::matrix::{Mat, MatMut, padded};
 use crate::simd::{Kernel, LANES, Simd, dispatch};
+
+/// Chooses the number of outputs at compile time: `call!(n => function::<S, N>(…))` for `n` in 1 to 4.
+macro_rules! by_outputs {
+    ($n:expr, $function:ident::<$simd:ident>($($argument:expr),*)) => {
+        match $n {
+            1 => $function::<$simd, 1>($($argument),*),
+            2 => $function::<$simd, 2>($($argument),*),
+            3 => $function::<$simd, 3>($($argument),*),
+            4 => $function::<$simd, 4>($($argument),*),
+            _ => {}
+        }
+    };
+}
+
+/// Vector `b` of row `i`.
+#[inline(always)]
+fn vector<S: Simd>(s: S, x: Mat<'_>, i: usize, b: usize) -> S::V {
+    let start = i * x.stride() + b * LANES;
+    debug_assert!(start + LANES <= x.data().len());
+    // SAFETY: every public function here checks `has_width(padded(k))`, and calls with `i` below the number of rows and
+    // `b` below `padded(k) / 16` only.
+    unsafe { s.load_ptr(x.data().as_ptr().add(start)) }
+}
+
+/// Checks that `x` is readable in whole vectors, and that there are 1 to 4 outputs.
+fn check(x: Mat<'_>, n: usize) {
+    assert!(x.has_width(padded(x.num_cols())), "narrow linear: rows of x are not padded");
+    assert!((1..=NARROW).contains(&n), "narrow linear: expected 1 to {NARROW} outputs, found {n}");
+}
 
 struct Forward<'a> {
     x: Mat<'a>,
@@ -17,39 +47,46 @@ struct Forward<'a> {
 impl Kernel for Forward<'_> {
     type Output = ();
     #[inline(always)]
-    fn run<S: Simd>(mut self, s: S) {
-        let k = padded(self.x.num_cols());
-        for i in 0..self.x.num_rows() {
-            let x = self.x.row(i);
-            for (j, out) in self.out.row_mut(i).iter_mut().enumerate() {
-                *out = dot(s, x, &self.w[j * k..][..k]) + self.bias[j];
+    fn run<S: Simd>(self, s: S) {
+        by_outputs!(self.out.num_cols(), forward_n::<S>(s, self));
+    }
+}
+
+#[inline(always)]
+fn forward_n<S: Simd, const N: usize>(s: S, mut p: Forward<'_>) {
+    let vectors = padded(p.x.num_cols()) / LANES;
+    let w = p.w.as_chunks::<LANES>().0;
+    // As many rows as fill 16 sums: their lanes are then added together.
+    let group = LANES / N;
+    for start in (0..p.x.num_rows()).step_by(group) {
+        let rows = group.min(p.x.num_rows() - start);
+        let mut sums = [s.splat(0.0); LANES];
+        for (r, sums) in sums.chunks_exact_mut(N).enumerate().take(rows) {
+            for b in 0..vectors {
+                let x = vector(s, p.x, start + r, b);
+                for (j, sum) in sums.iter_mut().enumerate() {
+                    *sum = s.fma(x, s.load(&w[j * vectors + b]), *sum);
+                }
+            }
+        }
+        let mut totals = [0.0; LANES];
+        s.store(s.reduce_add_each(sums), &mut totals);
+        for (r, totals) in totals.chunks_exact(N).enumerate().take(rows) {
+            for ((out, total), bias) in p.out.row_mut(start + r).iter_mut().zip(totals).zip(p.bias) {
+                *out = total + bias;
             }
         }
     }
 }
 
-/// `w` is padded with zeros to whole vectors.
-#[inline(always)]
-fn dot<S: Simd>(s: S, x: &[f32], w: &[f32]) -> f32 {
-    let mut sum = s.splat(0.0);
-    let (blocks, rest) = x.as_chunks::<LANES>();
-    let w = w.as_chunks::<LANES>().0;
-    for (x, w) in blocks.iter().zip(w) {
-        sum = s.fma(s.load(x), s.load(w), sum);
-    }
-    if !rest.is_empty() {
-        sum = s.fma(s.load_partial(rest), s.load(&w[blocks.len()]), sum);
-    }
-    s.reduce_add(sum)
-}
-
-/// `out = x wᵀ + bias`, `w` as `[n, padded k]`, `out` of `n` columns.
+/// `out = x wᵀ + bias`, `w` as `[n, padded k]`, `out` of `n` ≤ 4 columns; the rows of `x` are padded with zeros.
 ///
 /// # Panics
 /// If shapes do not fit together.
 #[inline]
 pub fn forward(x: Mat<'_>, w: &[f32], bias: &[f32], out: MatMut<'_>) {
     let n = out.num_cols();
+    check(x, n);
     assert_eq!(x.num_rows(), out.num_rows(), "narrow linear: rows of x and out");
     assert_eq!(w.len(), n * padded(x.num_cols()), "narrow linear: length of w");
     assert!(bias.len() >= n, "narrow linear: length of bias");
@@ -65,19 +102,26 @@ struct InputGradient<'a> {
 impl Kernel for InputGradient<'_> {
     type Output = ();
     #[inline(always)]
-    fn run<S: Simd>(mut self, s: S) {
-        let k = padded(self.dx.num_cols());
-        for i in 0..self.dz.num_rows() {
-            let dz = self.dz.row(i);
-            let blocks = self.dx.wide_row_mut(i, k).as_chunks_mut::<LANES>().0;
-            for (b, block) in blocks.iter_mut().enumerate() {
-                let mut sum = s.splat(0.0);
-                for (j, &d) in dz.iter().enumerate() {
-                    let w = self.w[j * k..].as_chunks::<LANES>().0;
-                    sum = s.fma(s.splat(d), s.load(&w[b]), sum);
-                }
-                s.store(sum, block);
+    fn run<S: Simd>(self, s: S) {
+        by_outputs!(self.dz.num_cols(), input_gradient_n::<S>(s, self));
+    }
+}
+
+#[inline(always)]
+fn input_gradient_n<S: Simd, const N: usize>(s: S, mut p: InputGradient<'_>) {
+    let k = padded(p.dx.num_cols());
+    let w = p.w.as_chunks::<LANES>().0;
+    for i in 0..p.dz.num_rows() {
+        let mut dz = [s.splat(0.0); N];
+        for (dz, &value) in dz.iter_mut().zip(p.dz.row(i)) {
+            *dz = s.splat(value);
+        }
+        for (b, block) in p.dx.wide_row_mut(i, k).as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
+            let mut sum = s.splat(0.0);
+            for (j, &dz) in dz.iter().enumerate() {
+                sum = s.fma(dz, s.load(&w[j * (k / LANES) + b]), sum);
             }
+            s.store(sum, block);
         }
     }
 }
@@ -89,9 +133,9 @@ impl Kernel for InputGradient<'_> {
 #[inline]
 pub fn input_gradient(dz: Mat<'_>, w: &[f32], dx: MatMut<'_>) {
     let k = padded(dx.num_cols());
+    check(dx.as_ref(), dz.num_cols());
     assert_eq!(dz.num_rows(), dx.num_rows(), "narrow linear: rows of dz and dx");
     assert_eq!(w.len(), dz.num_cols() * k, "narrow linear: length of w");
-    assert!(dx.as_ref().has_width(k), "narrow linear: dx is narrower than {k}");
     dispatch(InputGradient { dz, w, dx });
 }
 
@@ -105,60 +149,64 @@ impl Kernel for WeightGradient<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let k = padded(self.x.num_cols());
-        for (j, dw) in self.dw.chunks_exact_mut(k).enumerate() {
-            let mut blocks = dw.as_chunks_mut::<LANES>().0.chunks_mut(4);
-            let mut start = 0;
-            // Four vectors at a time: enough independent sums to hide the latency.
-            for group in &mut blocks {
-                match group.len() {
-                    4 => add_products::<S, 4>(s, self.x, self.dz, j, start, group),
-                    3 => add_products::<S, 3>(s, self.x, self.dz, j, start, group),
-                    2 => add_products::<S, 2>(s, self.x, self.dz, j, start, group),
-                    _ => add_products::<S, 1>(s, self.x, self.dz, j, start, group),
-                }
-                start += group.len() * LANES;
-            }
-        }
+        by_outputs!(self.dz.num_cols(), weight_gradient_n::<S>(s, self));
     }
 }
 
-/// Adds `Σ_r dz[r][j] x[r][start..]` to `NV` vectors of the gradient.
 #[inline(always)]
-fn add_products<S: Simd, const NV: usize>(
+fn weight_gradient_n<S: Simd, const N: usize>(s: S, p: WeightGradient<'_>) {
+    let vectors = padded(p.x.num_cols()) / LANES;
+    let dw = p.dw.as_chunks_mut::<LANES>().0;
+    let mut b = 0;
+    // Four vectors at a time: enough independent sums to hide the latency.
+    while b + 4 <= vectors {
+        add_products::<S, N, 4>(s, p.x, p.dz, b, dw);
+        b += 4;
+    }
+    while b < vectors {
+        add_products::<S, N, 1>(s, p.x, p.dz, b, dw);
+        b += 1;
+    }
+}
+
+/// Adds `Σ_r dz[r][j] x[r]` to the vectors from `b` on of every row `j` of the gradient.
+#[inline(always)]
+fn add_products<S: Simd, const N: usize, const NV: usize>(
     s: S,
     x: Mat<'_>,
     dz: Mat<'_>,
-    j: usize,
-    start: usize,
+    b: usize,
     dw: &mut [[f32; LANES]],
 ) {
-    let mut sums = [s.splat(0.0); NV];
+    let mut sums = [[s.splat(0.0); NV]; N];
     for r in 0..x.num_rows() {
-        let d = s.splat(dz.row(r)[j]);
-        let row = &x.row(r)[start..];
-        let (whole, rest) = row.as_chunks::<LANES>();
-        for (v, sum) in sums.iter_mut().enumerate() {
-            let value = if v < whole.len() { s.load(&whole[v]) } else { s.load_partial(rest) };
-            *sum = s.fma(d, value, *sum);
+        let dz = dz.row(r);
+        for v in 0..NV {
+            let x = vector(s, x, r, b + v);
+            for (sums, &dz) in sums.iter_mut().zip(dz) {
+                sums[v] = s.fma(s.splat(dz), x, sums[v]);
+            }
         }
     }
-    for (block, &sum) in dw.iter_mut().zip(&sums) {
-        s.store(s.add(s.load(block), sum), block);
+    let vectors = padded(x.num_cols()) / LANES;
+    for (j, sums) in sums.iter().enumerate() {
+        for (v, &sum) in sums.iter().enumerate() {
+            let block = &mut dw[j * vectors + b + v];
+            s.store(s.add(s.load(block), sum), block);
+        }
     }
 }
 
-/// `dw += dzᵀ x` as `[n, padded k]`, the sum over the rows formed from zero first.
+/// `dw += dzᵀ x` as `[n, padded k]`, the sum over the rows formed from zero first; the rows of `x` are padded with zeros.
 ///
 /// # Panics
 /// If shapes do not fit together.
 #[inline]
 pub fn weight_gradient(x: Mat<'_>, dz: Mat<'_>, dw: &mut [f32]) {
+    check(x, dz.num_cols());
     assert_eq!(x.num_rows(), dz.num_rows(), "narrow linear: rows of x and dz");
     assert_eq!(dw.len(), dz.num_cols() * padded(x.num_cols()), "narrow linear: length of dw");
-    if x.num_cols() > 0 {
-        dispatch(WeightGradient { x, dz, dw });
-    }
+    dispatch(WeightGradient { x, dz, dw });
 }
 
 /// `db += ` the column sums of `dz`, formed from zero first.

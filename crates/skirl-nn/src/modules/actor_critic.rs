@@ -369,6 +369,7 @@ impl Module for ActorCritic {
             max_rows,
             input_widths: self.obs_width.to_vec(),
             output_widths: self.output_widths.to_vec(),
+            padded_inputs: self.stacks().into_iter().any(Stack::needs_padded_input),
             scratch_widths,
             ..TapeSpec::default()
         });

@@ -125,6 +125,7 @@ impl Module for Mlp {
             max_rows,
             input_widths: self.input_widths.clone(),
             output_widths: self.output_widths.to_vec(),
+            padded_inputs: self.stack.needs_padded_input(),
             ..TapeSpec::default()
         });
         tape.stacks = vec![self.stack.tape(max_rows)];

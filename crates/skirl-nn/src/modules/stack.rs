@@ -149,6 +149,11 @@ impl Stack {
         self.layers.last().map_or(inputs, |l| l.outputs)
     }
 
+    /// Whether the first layer reads its input in whole vectors.
+    pub(super) fn needs_padded_input(&self) -> bool {
+        self.layers.first().is_some_and(Layer::is_narrow)
+    }
+
     pub(super) fn tape(&self, max_rows: usize) -> StackTape {
         let last = self.layers.len().saturating_sub(1);
         let layers = self.layers.iter().enumerate();

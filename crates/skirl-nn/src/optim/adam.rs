@@ -3,6 +3,7 @@
 
 use super::{Optimizer, check_decay, check_eps, check_lens, check_not_negative};
 use crate::NnError;
+use crate::matrix::AlignedVec;
 use crate::simd::{Kernel, LANES, Simd, dispatch};
 
 /// How weight decay enters.
@@ -42,8 +43,8 @@ impl AdamOptions {
 pub struct Adam {
     options: AdamOptions,
     num_steps: u64,
-    exp_avg: Vec<f32>,
-    exp_avg_sq: Vec<f32>,
+    exp_avg: AlignedVec,
+    exp_avg_sq: AlignedVec,
 }
 
 impl Adam {
@@ -56,7 +57,12 @@ impl Adam {
         check_decay("beta2", options.beta2)?;
         check_eps(options.eps)?;
         check_not_negative("weight_decay", options.weight_decay)?;
-        Ok(Self { options, num_steps: 0, exp_avg: vec![0.0; len], exp_avg_sq: vec![0.0; len] })
+        Ok(Self {
+            options,
+            num_steps: 0,
+            exp_avg: AlignedVec::zeros(len),
+            exp_avg_sq: AlignedVec::zeros(len),
+        })
     }
 
     /// The factors of step number `num_steps`, computed in f64.

@@ -2,6 +2,7 @@
 
 use super::{Optimizer, check_decay, check_eps, check_lens, check_not_negative};
 use crate::NnError;
+use crate::matrix::AlignedVec;
 use crate::simd::{Kernel, LANES, Simd, dispatch};
 
 /// Options of [`RmsProp`]; the defaults are PyTorch's.
@@ -28,8 +29,8 @@ impl Default for RmsPropOptions {
 pub struct RmsProp {
     options: RmsPropOptions,
     num_steps: u64,
-    square_avg: Vec<f32>,
-    momentum_buffer: Vec<f32>,
+    square_avg: AlignedVec,
+    momentum_buffer: AlignedVec,
 }
 
 impl RmsProp {
@@ -42,7 +43,12 @@ impl RmsProp {
         check_eps(options.eps)?;
         check_decay("momentum", options.momentum)?;
         check_not_negative("weight_decay", options.weight_decay)?;
-        Ok(Self { options, num_steps: 0, square_avg: vec![0.0; len], momentum_buffer: vec![0.0; len] })
+        Ok(Self {
+            options,
+            num_steps: 0,
+            square_avg: AlignedVec::zeros(len),
+            momentum_buffer: AlignedVec::zeros(len),
+        })
     }
 }
 

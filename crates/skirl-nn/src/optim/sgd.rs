@@ -2,6 +2,7 @@
 
 use super::{Optimizer, check_decay, check_lens, check_not_negative};
 use crate::NnError;
+use crate::matrix::AlignedVec;
 use crate::simd::{Kernel, LANES, Simd, dispatch};
 
 /// Options of [`Sgd`]; by default plain gradient descent.
@@ -20,7 +21,7 @@ pub struct SgdOptions {
 pub struct Sgd {
     options: SgdOptions,
     num_steps: u64,
-    momentum_buffer: Vec<f32>,
+    momentum_buffer: AlignedVec,
 }
 
 impl Sgd {
@@ -35,7 +36,7 @@ impl Sgd {
             let expected = "a number in (0, 1), as nesterov is set".to_owned();
             return Err(NnError::Spec { field: "momentum", expected, found: "0".to_owned() });
         }
-        Ok(Self { options, num_steps: 0, momentum_buffer: vec![0.0; len] })
+        Ok(Self { options, num_steps: 0, momentum_buffer: AlignedVec::zeros(len) })
     }
 }
 

@@ -112,11 +112,26 @@ pub trait Simd: Copy + Sealed + 'static {
     fn exp2_integer(self, n: Self::V) -> Self::V;
     /// `(m, e)` with `x = m * 2^e` and `m` in `[1, 2)`, for normal `x > 0`.
     fn mantissa_exponent(self, x: Self::V) -> (Self::V, Self::V);
+    /// Transposes a 16 × 16 block: lane `j` of vector `i` becomes lane `i` of vector `j`.
+    fn transpose(self, rows: [Self::V; LANES]) -> [Self::V; LANES];
     /// Sum of the lanes: lane `i` adds lane `i + 8`, then `i + 4`, `i + 2`, `i + 1`.
     fn reduce_add(self, v: Self::V) -> f32;
     /// Largest lane, by the same tree.
     fn reduce_max(self, v: Self::V) -> f32;
 
+    /// The sums of the lanes of 16 vectors, each by the same tree as [`Simd::reduce_add`].
+    #[inline(always)]
+    fn reduce_add_each(self, rows: [Self::V; LANES]) -> Self::V {
+        let mut columns = self.transpose(rows);
+        let mut width = LANES / 2;
+        while width > 0 {
+            for i in 0..width {
+                columns[i] = self.add(columns[i], columns[i + width]);
+            }
+            width /= 2;
+        }
+        columns[0]
+    }
     /// Reads up to 16 values; the other lanes are zero.
     #[inline(always)]
     fn load_partial(self, from: &[f32]) -> Self::V {

@@ -153,6 +153,16 @@ impl Simd for Portable {
         (mantissa, exponent)
     }
     #[inline(always)]
+    fn transpose(self, rows: [V; LANES]) -> [V; LANES] {
+        let mut columns = rows;
+        for (i, row) in rows.iter().enumerate() {
+            for (column, &x) in columns.iter_mut().zip(row) {
+                column[i] = x;
+            }
+        }
+        columns
+    }
+    #[inline(always)]
     fn reduce_add(self, v: V) -> f32 {
         fold(v, |a, b| a + b)
     }

@@ -144,6 +144,10 @@ impl Simd for Avx512 {
         op!((_mm512_getmant_ps::<_MM_MANT_NORM_1_2, _MM_MANT_SIGN_SRC>(x), _mm512_getexp_ps(x)))
     }
     #[inline(always)]
+    fn transpose(self, r: [__m512; LANES]) -> [__m512; LANES] {
+        op!(transpose512(r))
+    }
+    #[inline(always)]
     fn reduce_add(self, v: __m512) -> f32 {
         op!(sum8(_mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps::<1>(v))))
     }
@@ -283,6 +287,15 @@ impl Simd for Avx2 {
         (mantissa, exponent)
     }
     #[inline(always)]
+    fn transpose(self, r: [Pair; LANES]) -> [Pair; LANES] {
+        // Four 8 × 8 blocks; the two off the diagonal change places.
+        op!({
+            let block = |row: usize, half: usize| transpose8(std::array::from_fn(|i| r[row + i][half]));
+            let (a, b, c, d) = (block(0, 0), block(8, 0), block(0, 1), block(8, 1));
+            std::array::from_fn(|i| if i < 8 { [a[i], b[i]] } else { [c[i - 8], d[i - 8]] })
+        })
+    }
+    #[inline(always)]
     fn reduce_add(self, v: Pair) -> f32 {
         op!(sum8(_mm256_add_ps(v[0], v[1])))
     }
@@ -315,5 +328,67 @@ unsafe fn max8(v: __m256) -> f32 {
         let v = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v));
         let v = _mm_max_ps(v, _mm_movehl_ps(v, v));
         _mm_cvtss_f32(_mm_max_ss(v, _mm_movehdup_ps(v)))
+    })
+}
+
+/// Interleaves single lanes, pairs of lanes, then 128-bit quarters at distance 4 and 8.
+///
+/// # Safety
+/// The processor must have AVX-512 F and DQ.
+#[inline(always)]
+unsafe fn transpose512(r: [__m512; 16]) -> [__m512; 16] {
+    op!({
+        let mut t = r;
+        for i in 0..8 {
+            t[2 * i] = _mm512_unpacklo_ps(r[2 * i], r[2 * i + 1]);
+            t[2 * i + 1] = _mm512_unpackhi_ps(r[2 * i], r[2 * i + 1]);
+        }
+        let low = |a, b| _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(a), _mm512_castps_pd(b)));
+        let high = |a, b| _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(a), _mm512_castps_pd(b)));
+        let mut r = r;
+        for q in [0, 4, 8, 12] {
+            r[q] = low(t[q], t[q + 2]);
+            r[q + 1] = high(t[q], t[q + 2]);
+            r[q + 2] = low(t[q + 1], t[q + 3]);
+            r[q + 3] = high(t[q + 1], t[q + 3]);
+        }
+        for i in 0..4 {
+            t[i] = _mm512_shuffle_f32x4::<0x88>(r[i], r[i + 4]);
+            t[i + 4] = _mm512_shuffle_f32x4::<0xdd>(r[i], r[i + 4]);
+            t[i + 8] = _mm512_shuffle_f32x4::<0x88>(r[i + 8], r[i + 12]);
+            t[i + 12] = _mm512_shuffle_f32x4::<0xdd>(r[i + 8], r[i + 12]);
+        }
+        for i in 0..8 {
+            r[i] = _mm512_shuffle_f32x4::<0x88>(t[i], t[i + 8]);
+            r[i + 8] = _mm512_shuffle_f32x4::<0xdd>(t[i], t[i + 8]);
+        }
+        r
+    })
+}
+
+/// Interleaves single lanes, pairs of lanes, then 128-bit halves.
+///
+/// # Safety
+/// The processor must have AVX.
+#[inline(always)]
+unsafe fn transpose8(r: [__m256; 8]) -> [__m256; 8] {
+    op!({
+        let mut t = r;
+        for i in 0..4 {
+            t[2 * i] = _mm256_unpacklo_ps(r[2 * i], r[2 * i + 1]);
+            t[2 * i + 1] = _mm256_unpackhi_ps(r[2 * i], r[2 * i + 1]);
+        }
+        let mut r = r;
+        for q in [0, 4] {
+            r[q] = _mm256_shuffle_ps::<0x44>(t[q], t[q + 2]);
+            r[q + 1] = _mm256_shuffle_ps::<0xee>(t[q], t[q + 2]);
+            r[q + 2] = _mm256_shuffle_ps::<0x44>(t[q + 1], t[q + 3]);
+            r[q + 3] = _mm256_shuffle_ps::<0xee>(t[q + 1], t[q + 3]);
+        }
+        for i in 0..4 {
+            t[i] = _mm256_permute2f128_ps::<0x20>(r[i], r[i + 4]);
+            t[i + 4] = _mm256_permute2f128_ps::<0x31>(r[i], r[i + 4]);
+        }
+        t
     })
 }

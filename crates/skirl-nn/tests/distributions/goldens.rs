@@ -1,6 +1,8 @@
 //! Values and gradients against PyTorch in f64 (`tests/goldens/generate_distributions.py`).
 
 use serde_json::Value;
+use skirl_nn::distributions::{ActionsRef, DiagGaussian, Reparameterized, SquashedGaussian};
+use skirl_nn::{Mat, MatMut};
 
 use super::{Actions, backward, evaluate, make};
 
@@ -57,5 +59,31 @@ fn gradients_without_old_inputs_leave_the_divergence_out() {
         let with = backward(dist.as_ref(), &inputs, &actions, Some(&inputs), [&ones, &ones, &zeros]);
         assert_eq!(none, with, "{dist:?}");
         assert_eq!(evaluate(dist.as_ref(), &inputs, &actions, None)[2], zeros);
+    }
+}
+
+#[test]
+fn gradients_through_draws_equal_pytorch() {
+    for case in goldens()["rsamples"].as_array().unwrap() {
+        let width = case["sizes"][0].as_u64().unwrap() as usize;
+        let gaussian = DiagGaussian::new(width).unwrap();
+        let squashed = SquashedGaussian::new(width).unwrap();
+        let is_squashed = case["kind"] == "squashed";
+        let dist: &dyn Reparameterized = if is_squashed { &squashed } else { &gaussian };
+        let column = |name: &str| f32s(&case[name]);
+        let (inputs, actions) = (column("inputs"), column("actions"));
+        let (d_actions, d_logp) = (column("d_actions"), column("d_logp"));
+        let rows = d_logp.len();
+        let mut d_inputs = vec![f32::NAN; inputs.len()];
+        dist.rsample_backward(
+            Mat::new(&inputs, rows, 2 * width),
+            ActionsRef::Continuous { data: &actions, width },
+            Mat::new(&d_actions, rows, width),
+            &d_logp,
+            MatMut::new(&mut d_inputs, rows, 2 * width),
+            &mut dist.scratch(),
+        )
+        .unwrap();
+        assert_close("rsample gradient", &d_inputs, &floats(&case["d_inputs"]), 2e-6);
     }
 }

@@ -141,6 +141,13 @@ fn saturated_squashed_actions_keep_exact_densities() {
 }
 
 #[test]
+fn gaussians_can_be_differentiated_through_draws() {
+    for dist in all() {
+        assert_eq!(dist.reparameterized().is_some(), !dist.is_discrete(), "{dist:?}");
+    }
+}
+
+#[test]
 fn modes() {
     let dist = make("multi_categorical", &[3, 2]);
     let inputs = [0.0, 2.0, 1.0, -5.0, -6.0, f32::NEG_INFINITY, -1.0, -1.0, 3.0, 3.0];

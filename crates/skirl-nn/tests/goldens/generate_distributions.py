@@ -118,5 +118,30 @@ steps = torch.cat([2 ** torch.arange(1, 24), torch.randint(0, 2**23, (300,)) * 2
 steps = torch.cat([steps, torch.tensor([1]), 2**24 - steps])
 u = steps.double() / 2**24
 quantiles = {"u": u.tolist(), "z": torch.special.ndtri(u).tolist()}
+
+
+def rsample(kind, n, scale):
+    """Gradient of sum(w_action * action) + sum(w_logp * logp) through the draw, the noise held fixed."""
+    inputs, noise = f32((ROWS, 2 * n), scale).requires_grad_(True), f32((ROWS, n))
+    mean, log_std = inputs.chunk(2, -1)
+    # The stored action is a float32 number; its noise follows from it.
+    stored = (mean + log_std.exp() * noise).detach().float().double()
+    noise = ((stored - mean) / log_std.exp()).detach()
+    u = mean + log_std.exp() * noise
+    logp = normal(inputs).log_prob(u)
+    if kind == "squashed":
+        logp = logp - D.TanhTransform().log_abs_det_jacobian(u, u.tanh())
+    action = u.tanh() if kind == "squashed" else u
+    weights = f32((ROWS, n)), f32((ROWS,))
+    ((weights[0] * action).sum() + (weights[1] * logp.sum(-1)).sum()).backward()
+    flat = lambda t: t.detach().flatten().tolist()
+    return {
+        "kind": kind, "sizes": [n], "inputs": flat(inputs), "actions": flat(stored),
+        "d_actions": flat(weights[0]), "d_logp": flat(weights[1]), "d_inputs": flat(inputs.grad),
+    }
+
+
+rsamples = [rsample("gaussian", 2, 0.7), rsample("squashed", 1, 0.7), rsample("squashed", 3, 1.0)]
 out = pathlib.Path(__file__).parent / "distributions.json"
-out.write_text(json.dumps({"torch": torch.__version__, "cases": cases, "quantiles": quantiles}, allow_nan=False))
+goldens = {"torch": torch.__version__, "cases": cases, "rsamples": rsamples, "quantiles": quantiles}
+out.write_text(json.dumps(goldens, allow_nan=False))

@@ -3,7 +3,8 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Error, ErrorKind, Read, Result, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::thread::ScopedJoinHandle;
 
 /// What is at a path; links are not followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +29,8 @@ pub(super) trait Fs {
     fn sync_file(&self, path: &Path) -> Result<()>;
     /// Makes the entries of a directory durable.
     fn sync_dir(&self, path: &Path) -> Result<()>;
+    /// Makes all these files and directories durable, in any order. The error comes with its path.
+    fn sync_all(&self, files: &[PathBuf], directories: &[PathBuf]) -> std::result::Result<(), SyncError>;
     /// Gives a file or directory another name, replacing a file of that name.
     fn rename(&self, from: &Path, to: &Path) -> Result<()>;
     /// Removes a directory with all it holds.
@@ -41,6 +44,27 @@ pub(super) trait Fs {
     /// What is at a path.
     fn kind(&self, path: &Path) -> Result<Kind>;
 }
+
+/// What could not be synced, and why.
+pub(super) type SyncError = (PathBuf, Error);
+
+/// Syncs files, then directories, one after the other.
+pub(super) fn sync_in_turn(
+    fs: &impl Fs,
+    files: &[PathBuf],
+    directories: &[PathBuf],
+) -> std::result::Result<(), SyncError> {
+    for path in files {
+        fs.sync_file(path).map_err(|error| (path.clone(), error))?;
+    }
+    for path in directories {
+        fs.sync_dir(path).map_err(|error| (path.clone(), error))?;
+    }
+    Ok(())
+}
+
+/// Most threads that sync one checkpoint. They wait for the disk, not for a core.
+const MAX_SYNC_THREADS: usize = 8;
 
 /// The real file system.
 #[derive(Debug, Clone, Copy)]
@@ -62,6 +86,27 @@ impl Fs for RealFs {
     #[cfg(unix)]
     fn sync_dir(&self, path: &Path) -> Result<()> {
         File::open(path)?.sync_all()
+    }
+
+    /// At once from several threads: the file system then commits many with one write to its journal.
+    fn sync_all(&self, files: &[PathBuf], directories: &[PathBuf]) -> std::result::Result<(), SyncError> {
+        let num_threads = files.len().clamp(1, MAX_SYNC_THREADS);
+        let share = |paths: &[PathBuf], thread: usize| -> Vec<PathBuf> {
+            paths.iter().skip(thread).step_by(num_threads).cloned().collect()
+        };
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..num_threads)
+                .map(|thread| (share(files, thread), share(directories, thread)))
+                .map(|(files, directories)| scope.spawn(move || sync_in_turn(&RealFs, &files, &directories)))
+                .collect();
+            // A thread that could not finish has synced nothing that may be relied on.
+            let joined = |thread: ScopedJoinHandle<'_, _>| {
+                thread
+                    .join()
+                    .unwrap_or_else(|_| Err((PathBuf::from("?"), Error::other("a thread ended early"))))
+            };
+            threads.into_iter().map(joined).fold(Ok(()), std::result::Result::and)
+        })
     }
 
     /// Other systems order directory entries themselves and cannot open a directory to sync it.

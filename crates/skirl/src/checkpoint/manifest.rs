@@ -58,6 +58,18 @@ impl ManifestInfo {
         Err(CheckpointError::WrongAlgorithm { expected: algorithm.into(), found: self.algorithm.clone() })
     }
 
+    /// What to tell the user when the state was computed with another instruction set than `isa`.
+    pub fn isa_warning(&self, isa: &str) -> Option<String> {
+        let is_same = self.isa == isa || self.isa.is_empty();
+        (!is_same).then(|| {
+            format!(
+                "the checkpoint was computed with `{}`, this process uses `{isa}`: the run continues, but not with the \
+                 same last bits as an uninterrupted one. `portable` on both gives the same bytes",
+                self.isa
+            )
+        })
+    }
+
     /// Refuses a checkpoint with other modules or other spaces; the first difference is named.
     pub fn check_spaces(&self, expected: &BTreeMap<String, ModuleSpaces>) -> Result<(), CheckpointError> {
         for module in expected.keys().chain(self.spaces.keys()) {

@@ -184,15 +184,9 @@ fn write_tree(fs: &impl Fs, root: &Path, files: &BTreeMap<String, Vec<u8>>) -> R
         let path = root.join(path);
         fs.write_new(&path, bytes).map_err(CheckpointError::io("write", &path))?;
     }
-    for path in files.keys() {
-        let path = root.join(path);
-        fs.sync_file(&path).map_err(CheckpointError::io("sync", &path))?;
-    }
-    // Deepest first, so that a directory is durable before its name is.
-    for directory in directories.iter().rev() {
-        fs.sync_dir(directory).map_err(CheckpointError::io("sync", directory))?;
-    }
-    Ok(())
+    let paths: Vec<PathBuf> = files.keys().map(|path| root.join(path)).collect();
+    let directories: Vec<PathBuf> = directories.into_iter().collect();
+    fs.sync_all(&paths, &directories).map_err(|(path, error)| CheckpointError::io("sync", &path)(error))
 }
 
 /// Gives the finished directory its name. One that has the name already steps aside as `.replaced-<name>`, where

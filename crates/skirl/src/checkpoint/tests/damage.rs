@@ -1,14 +1,10 @@
 use std::path::{Path, PathBuf};
 
+use super::sim_fs::SimFs;
 use super::*;
-
-fn all_files(root: &Path, files: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(root).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() { all_files(&path, files) } else { files.push(path) }
-    }
-    files.sort();
-}
+use crate::checkpoint::fs::Fs;
+use crate::checkpoint::load::load_in;
+use crate::checkpoint::save::save_in;
 
 /// A snapshot as small as it gets with all parts, so that every byte can be tried.
 fn tiny() -> Snapshot {
@@ -20,52 +16,64 @@ fn tiny() -> Snapshot {
     snapshot
 }
 
-#[test]
-fn every_flipped_byte_is_an_error_that_names_a_file_or_changes_nothing() {
-    let directory = tempfile::tempdir().unwrap();
-    let root = save_to(&directory.path().join("tiny"), &tiny()).unwrap();
-    let mut files = Vec::new();
-    all_files(&root, &mut files);
+/// A disk in memory with the tiny checkpoint, its path, and its files.
+fn tiny_disk() -> (SimFs, PathBuf, Vec<PathBuf>) {
+    let fs = SimFs::new();
+    let root = save_in(&fs, Path::new("/runs"), "tiny", &tiny()).unwrap();
+    let files: Vec<PathBuf> = bytes_of(&tiny()).keys().map(|name| root.join(name)).collect();
     assert_eq!(files.len(), 4);
+    (fs, root, files)
+}
+
+#[test]
+fn every_flipped_byte_is_an_error_that_names_the_file() {
+    let (fs, root, files) = tiny_disk();
     for file in files {
-        let sound = std::fs::read(&file).unwrap();
+        let sound = fs.read(&file, u64::MAX).unwrap();
         for at in 0..sound.len() {
-            for flip in [1 << (at % 8), 0xff] {
+            for flip in [1 << (at % 8), 0x20, 0xff] {
                 let mut damaged = sound.clone();
                 damaged[at] ^= flip;
-                std::fs::write(&file, &damaged).unwrap();
-                let Err(error) = load(&root) else {
+                fs.overwrite(&file, damaged);
+                let Err(error) = load_in(&fs, &root, LoadOptions::default()) else {
                     panic!("{} byte {at} flip {flip} was not noticed", file.display())
                 };
                 assert!(error.to_string().contains(file.to_str().unwrap()), "{error}");
             }
         }
-        std::fs::write(&file, &sound).unwrap();
+        fs.overwrite(&file, sound);
     }
-    assert_eq!(load(&root).unwrap().snapshot, tiny());
+    assert_eq!(load_in(&fs, &root, LoadOptions::default()).unwrap().snapshot, tiny());
 }
 
 #[test]
 fn every_truncated_or_longer_file_is_an_error_that_names_it() {
-    let directory = tempfile::tempdir().unwrap();
-    let root = save_to(&directory.path().join("tiny"), &tiny()).unwrap();
-    let mut files = Vec::new();
-    all_files(&root, &mut files);
+    let (fs, root, files) = tiny_disk();
     for file in files {
-        let sound = std::fs::read(&file).unwrap();
+        let sound = fs.read(&file, u64::MAX).unwrap();
         for len in 0..=sound.len() + 1 {
             let mut damaged = sound.clone();
             damaged.resize(len, b'\n');
-            std::fs::write(&file, &damaged).unwrap();
-            let result = load(&root);
+            fs.overwrite(&file, damaged);
+            let result = load_in(&fs, &root, LoadOptions::default());
             assert_eq!(result.is_ok(), len == sound.len(), "{} cut to {len}", file.display());
             if let Err(error) = result {
                 assert!(error.to_string().contains(file.to_str().unwrap()), "{error}");
             }
         }
-        std::fs::remove_file(&file).unwrap();
-        assert!(load(&root).unwrap_err().to_string().contains(root.to_str().unwrap()));
-        std::fs::write(&file, &sound).unwrap();
+        fs.overwrite(&file, sound);
+    }
+}
+
+#[test]
+fn every_missing_file_is_an_error_that_names_it() {
+    for name in bytes_of(&tiny()).keys() {
+        let (fs, root, _) = tiny_disk();
+        fs.remove_file(&root.join(name)).unwrap();
+        // Without the manifest it is no checkpoint at all.
+        let named = if name == MANIFEST { root.clone() } else { root.join(name) };
+        let error = load_in(&fs, &root, LoadOptions::default()).unwrap_err().to_string();
+        assert!(error.contains(named.to_str().unwrap()), "{error}");
     }
 }
 

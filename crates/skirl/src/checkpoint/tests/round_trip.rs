@@ -58,6 +58,10 @@ fn other_algorithms_and_spaces_are_refused() {
     info.check_algorithm("PPO").unwrap();
     let error = info.check_algorithm("DQN").unwrap_err().to_string();
     assert!(error.contains("this is a PPO checkpoint") && error.contains("DQN"), "{error}");
+    assert_eq!(info.isa_warning("portable"), None);
+    assert!(
+        info.isa_warning("avx512").unwrap().contains("computed with `portable`, this process uses `avx512`")
+    );
     info.check_spaces(&info.spaces).unwrap();
     let mut spaces = info.spaces.clone();
     spaces.get_mut("default_policy").unwrap().action = json!({"n": 3});

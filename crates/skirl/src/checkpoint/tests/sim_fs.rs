@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io::{Error, ErrorKind, Result};
 use std::path::{Path, PathBuf};
 
-use crate::checkpoint::fs::{Fs, Kind};
+use crate::checkpoint::fs::{Fs, Kind, SyncError, sync_in_turn};
 
 /// What a crash leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +76,12 @@ impl SimFs {
         });
         *after.nodes.borrow_mut() = nodes.collect();
         after
+    }
+
+    /// Damages a file.
+    pub(super) fn overwrite(&self, path: &Path, bytes: Vec<u8>) {
+        let at = self.find(path).unwrap();
+        self.nodes.borrow_mut()[at] = Node::File { durable: bytes.clone(), content: bytes };
     }
 
     /// Counts a changing operation; an error when the machine has stopped or this one is to fail.
@@ -167,6 +173,10 @@ impl Fs for SimFs {
             durable.clone_from(entries);
         }
         Ok(())
+    }
+
+    fn sync_all(&self, files: &[PathBuf], directories: &[PathBuf]) -> std::result::Result<(), SyncError> {
+        sync_in_turn(self, files, directories)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> Result<()> {

@@ -40,11 +40,16 @@ pub trait Sink: Debug + Send {
 pub struct ResumePoint {
     /// `training_iteration` of the checkpoint.
     pub training_iteration: u64,
-    /// `num_env_steps_sampled_lifetime` of the checkpoint.
+    /// `num_env_steps_sampled_lifetime` of the checkpoint; 0 where results have no such key.
     pub env_steps: u64,
 }
 
 impl ResumePoint {
     /// A new run: whatever the files hold is cut off.
     pub const START: Self = Self { training_iteration: 0, env_steps: 0 };
+
+    /// Place on the x-axis: environment steps, or the iteration where results have none (training from files).
+    fn last_step(self) -> u64 {
+        if self.env_steps == 0 { self.training_iteration } else { self.env_steps }
+    }
 }

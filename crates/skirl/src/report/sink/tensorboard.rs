@@ -30,7 +30,7 @@ impl TensorBoardSink {
         let mut newest = None;
         for path in event_files(directory)? {
             let bytes = std::fs::read(&path).map_err(ReportError::io("read", &path))?;
-            let len = tfrecord::len_up_to(&bytes, resume.env_steps);
+            let len = tfrecord::len_up_to(&bytes, resume.last_step());
             if len == 0 || resume == ResumePoint::START {
                 std::fs::remove_file(&path).map_err(ReportError::io("remove", &path))?;
             } else {
