@@ -111,6 +111,15 @@ impl AgentRunner {
         self.envs.len()
     }
 
+    /// Starts the exploration streams anew under `explore`: what follows does not depend on what was drawn before.
+    pub fn restart_exploration(&mut self, explore: StreamKey) {
+        for (env, slot) in self.envs.iter_mut().enumerate() {
+            let keys = slot.agents.iter_mut().enumerate();
+            keys.for_each(|(agent, slot)| slot.key = exploration_key(explore.index(env as u64), agent));
+        }
+        self.steps = 0;
+    }
+
     /// Resets every environment with its own seed; open rows are forgotten.
     pub fn reset(&mut self, seeds: StreamKey, rules: &AgentRules<'_>) -> Result<(), Error> {
         for module in &mut self.modules {
@@ -338,6 +347,11 @@ fn close_row(
     Ok(())
 }
 
+/// Agent 0 draws from the environment's own stream: a single agent acts alike in both runners.
+fn exploration_key(env: StreamKey, agent: usize) -> StreamKey {
+    if agent == 0 { env } else { env.index(agent as u64) }
+}
+
 impl ModuleSlot {
     fn new(id: &ModuleId, policy: &Policy, seen_rows: usize) -> Self {
         let links = Links::Chained { next: Vec::new() };
@@ -467,8 +481,7 @@ impl EnvSlot {
             })?;
             let connector = ObservationConnector::new(env.observation_space(agent).clone(), 1);
             let codec = codec_of(env.action_space(agent))?;
-            // Agent 0 draws from the environment's own stream: a single agent acts alike in both runners.
-            let key = if agent == 0 { key } else { key.index(agent as u64) };
+            let key = exploration_key(key, agent);
             let input = vec![0.0; connector.width()];
             agents.push(AgentSlot { module, key, connector, codec, input, must_act: false, gone: false, open: None });
         }

@@ -98,6 +98,13 @@ impl VectorRunner {
         self.num_envs
     }
 
+    /// Starts the exploration streams anew under `explore`: what follows does not depend on what was drawn before.
+    pub fn restart_exploration(&mut self, explore: StreamKey) {
+        let keys = self.keys.iter_mut().enumerate();
+        keys.for_each(|(index, key)| *key = explore.index((self.first_env + index) as u64));
+        self.steps = 0;
+    }
+
     /// Resets every environment with its own seed (or its own running generator where `seeds` is `None`).
     pub fn reset(&mut self, seeds: Option<StreamKey>, normalizer: Option<&Normalizer>) -> Result<(), Error> {
         for index in 0..self.num_envs {
