@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use skirl::config::{
     AlgorithmConfig, ConfigError, ConfigErrors, FileFormat, Origin, for_algorithm, load_file, load_text,
 };
@@ -28,10 +28,30 @@ pub(crate) fn read(source: &Source) -> Result<Configured, ConfigErrors> {
         base.config.common_mut().environment.env = Some(env.clone());
     }
     errors.extend(apply_flags(source, &mut *base.config));
+    errors.extend(unknown_environments(&*base.config));
     if let Err(invalid) = base.config.validate() {
         errors.extend(invalid.0);
     }
     ConfigErrors(errors).into_result().map(|()| base)
+}
+
+/// Environments that are not registered; the library finds them too, but only one error at a time.
+fn unknown_environments(config: &dyn AlgorithmConfig) -> Vec<ConfigError> {
+    let common = config.common();
+    let named = [
+        ("environment.env", &common.environment.env),
+        ("evaluation.evaluation_config.env", &common.evaluation.evaluation_config.env),
+    ];
+    let unknown = named.into_iter().filter_map(|(path, env)| {
+        let env = env.as_deref()?;
+        let problem = skirl_env::registry::spec(env).err()?;
+        Some(
+            ConfigError::new(path, problem.to_string())
+                .found(env)
+                .suggest("`skirl envs` lists what there is"),
+        )
+    });
+    unknown.collect()
 }
 
 /// Puts the flags that change single options into a configuration, also of a resumed run.
@@ -47,17 +67,25 @@ pub(crate) fn apply_flags(source: &Source, config: &mut dyn AlgorithmConfig) -> 
     }
     if let Some(text) = &source.stop {
         let stop = json_flag(text, "--stop");
-        keep(stop.and_then(|stop| {
-            config.apply_json(&Value::Object([("stop".to_owned(), stop)].into_iter().collect()), "--stop")
-        }));
+        keep(stop.and_then(|stop| config.apply_json(&json!({ "stop": stop }), "--stop")));
     }
-    if let Some(seed) = source.seed {
-        config.common_mut().debugging.seed = Some(seed);
-    }
-    if let Some(num_threads) = source.num_threads {
-        config.common_mut().resources.num_threads = num_threads;
-    }
+    let plain = [
+        ("--seed", "seed", source.seed.map(Value::from)),
+        ("--num-threads", "num_threads", source.num_threads.map(Value::from)),
+    ];
+    errors.extend(set_each(config, plain));
     errors
+}
+
+/// Sets the options of flags that have one of their own: (flag, option, value if given).
+pub(crate) fn set_each<const N: usize>(
+    config: &mut dyn AlgorithmConfig,
+    flags: [(&str, &str, Option<Value>); N],
+) -> Vec<ConfigError> {
+    let given = flags.into_iter().filter_map(|(flag, name, value)| Some((flag, name, value?)));
+    let refused =
+        given.filter_map(|(flag, name, value)| config.apply_json(&json!({ name: value }), flag).err());
+    refused.flat_map(|errors| errors.0).collect()
 }
 
 /// Parses the JSON of a flag.

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde_json::Value;
 use skirl_env::column::{column_muts, column_refs};
-use skirl_env::{Column, EnvContext, Outcomes, Row, RowRef, make_vec, make_with};
+use skirl_env::{Column, EnvContext, EnvState, Outcomes, Row, RowRef, make_vec, make_with};
 
 struct Recording {
     name: String,
@@ -17,6 +17,7 @@ struct Recording {
     half_range: Option<f64>,
     num_actions: Option<u64>,
     feature: Vec<usize>,
+    state: Vec<String>,
     second_episodes: u64,
     terminated_episodes: u64,
     hashes: Vec<String>,
@@ -43,6 +44,7 @@ fn read_recording(file: &Path) -> Recording {
         half_range: json["half_range"].as_f64(),
         num_actions: json["num_actions"].as_u64(),
         feature: json["feature"].as_array().unwrap().iter().map(|i| i.as_u64().unwrap() as usize).collect(),
+        state: strings("state"),
         second_episodes: json["second_episodes"].as_u64().unwrap(),
         terminated_episodes: json["terminated_episodes"].as_u64().unwrap(),
         hashes: strings("hashes"),
@@ -103,6 +105,16 @@ impl Play {
         self.observe(observation);
         self.take(reward.to_bits());
         self.take(u64::from(terminated) | (u64::from(truncated) << 1));
+    }
+
+    /// The state behind the observations, in `float64`.
+    fn end(&mut self, recording: &Recording, saved: &EnvState, lane: usize) {
+        for name in &recording.state {
+            // Wrappers put their name before that of the variable.
+            let nested = format!("/{name}");
+            let (_, column) = saved.iter().find(|(key, _)| *key == name || key.ends_with(&nested)).unwrap();
+            self.take(column.as_ref().f64().unwrap()[lane].to_bits());
+        }
     }
 
     fn episodes(&self, recording: &Recording) -> u64 {
@@ -190,6 +202,7 @@ fn single_environments_equal_gymnasium_for_all_seeds() {
                         break;
                     }
                 }
+                play.end(&recording, &env.save_state().unwrap(), 0);
             }
             check(&recording, &play, "single");
         }
@@ -221,6 +234,7 @@ fn play_together(recording: &Recording, num_envs: usize) {
         play.observe(row(&observations, width, env));
     }
     while checked < seeds {
+        let mut saved = None;
         for (env, play) in plays.iter_mut().enumerate() {
             play.act(recording, row(&observations, width, env), &mut actions[0], env);
         }
@@ -231,6 +245,7 @@ fn play_together(recording: &Recording, num_envs: usize) {
             if !outcomes.ended(env) {
                 continue;
             }
+            play.end(recording, saved.get_or_insert_with(|| envs.save_state().unwrap()), env);
             play.episode += 1;
             let mut seed = None;
             if play.episode == play.episodes(recording) {

@@ -143,10 +143,10 @@ impl<'a> Mat<'a> {
         let data = &self.data[range.start.min(self.data.len())..];
         Self { data, cols, ..*self }
     }
-    /// Whether `width` elements can be read from the start of every row.
+    /// Whether every row has `width` elements of its own, gaps counted.
     #[inline]
     pub(crate) fn has_width(&self, width: usize) -> bool {
-        span(self.rows, width, self.stride) <= self.data.len()
+        (self.rows <= 1 || width <= self.stride) && span(self.rows, width, self.stride) <= self.data.len()
     }
 }
 

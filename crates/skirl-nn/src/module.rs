@@ -34,8 +34,8 @@ pub trait Module: Debug + Send + Sync {
     }
     /// Memory for calls of up to `max_rows` rows.
     fn tape(&self, max_rows: usize) -> Tape;
-    /// Computes outputs and new state into `tape`. Inputs are `[rows, width]`; a stateless module ignores `state`'s
-    /// absence. Errors on wrong shapes or too many rows; nothing is allocated otherwise.
+    /// Computes outputs and new state into `tape`. Inputs are `[rows, width]`; `state` is `None` for a stateless
+    /// module. Errors on wrong shapes or too many rows; nothing is allocated otherwise.
     fn forward(&self, inputs: &[Mat<'_>], state: Option<Mat<'_>>, tape: &mut Tape) -> Result<(), NnError>;
     /// The reverse of the call recorded on `tape`: reads the gradients of its outputs and state, **adds** parameter
     /// gradients into `grads` if given, fills the gradients of the inputs if `d_inputs`, and that of the prior state.

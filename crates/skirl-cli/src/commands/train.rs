@@ -9,7 +9,7 @@ use skirl::run::{Flow, Run, RunSummary};
 use super::evaluate::Summary;
 use super::explain;
 use crate::args::TrainArgs;
-use crate::config_source::{self, apply_flags};
+use crate::config_source::{self, apply_flags, set_each};
 use crate::exit::{ExitStatus, Failure};
 use crate::interrupt::Interrupt;
 use crate::number::{duration, grouped};
@@ -59,11 +59,10 @@ fn resume(args: &TrainArgs, directory: &Path) -> Result<Run, Failure> {
 
 fn checkpoint_flags(args: &TrainArgs, config: &mut dyn AlgorithmConfig) -> Vec<ConfigError> {
     let flags = [
-        ("checkpointing.checkpoint_frequency", args.checkpoint_freq.map(|every| json!(every))),
-        ("checkpointing.checkpoint_at_end", args.checkpoint_at_end.map(|save| json!(save))),
+        ("--checkpoint-freq", "checkpoint_frequency", args.checkpoint_freq.map(|every| json!(every))),
+        ("--checkpoint-at-end", "checkpoint_at_end", args.checkpoint_at_end.map(|save| json!(save))),
     ];
-    let given = flags.into_iter().filter_map(|(path, value)| Some((path, value?)));
-    given.filter_map(|(path, value)| config.apply(path, &value).err()).flat_map(|errors| errors.0).collect()
+    set_each(config, flags)
 }
 
 /// What runs, where it writes, and with which seed.
@@ -117,7 +116,8 @@ fn report_end(args: &TrainArgs, run: &Run, summary: &RunSummary, interrupted: bo
     }
     let steps = summary.result.get_count("num_env_steps_sampled_lifetime").unwrap_or_default();
     let time = summary.result.get("time_total_s").unwrap_or_default();
-    output.line(&format!("{} after {} steps in {}", summary.reason, grouped(steps), duration(time)));
+    let reason = if interrupted && !summary.criterion_met { "interrupted" } else { summary.reason.as_str() };
+    output.line(&format!("{reason} after {} steps in {}", grouped(steps), duration(time)));
     if let Some((summary, evaluation)) = evaluation {
         output.line(&format!("evaluation: {}", summary.to_text(evaluation)));
     }

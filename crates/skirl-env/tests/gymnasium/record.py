@@ -4,8 +4,9 @@
     python record.py --check    runs Gymnasium again and compares; exit code 1 and a list of differences if any
 
 A recording holds, for each seed, one hash over everything that whole episodes gave (observations as f32 bits, rewards
-as f64 bits, flags), and a few steps in full so that a difference can be read. `tests/gymnasium.rs` plays the same
-actions through the native environments and compares. Needs `pip install gymnasium numpy`.
+as f64 bits, flags, and the f64 state at each end), and a few steps in full so that a difference can be read.
+`tests/gymnasium.rs` plays the same actions through the native environments and compares. Needs the packages of
+requirements.txt.
 """
 
 import argparse
@@ -24,6 +25,15 @@ SHOWN_SEEDS = 3
 SHOWN_STEPS = 12
 # Seeds below this play a second episode after a reset without a seed.
 SECOND_EPISODES = 200
+
+# The state behind the observation, `float64` where the observation is `float32`, enters the hash at every episode's end.
+STATES = {
+    "CartPole": ["x", "x_dot", "theta", "theta_dot"],
+    "Pendulum": ["theta", "theta_dot"],
+    "MountainCar": ["position", "velocity"],
+    "MountainCarContinuous": ["position", "velocity"],
+    "Acrobot": ["theta1", "theta2", "theta1_dot", "theta2_dot"],
+}
 
 # file name: (environment, keyword arguments, seeds, continuous half range or None, actions, indices of the policy's feature)
 CASES = {
@@ -114,6 +124,7 @@ def record(name):
                         "observation": observation.tolist(),
                         "reward": float(reward),
                     })
+            state = fnv(state, [float_bits(value) for value in env.unwrapped.state])
         hashes.append(f"{state:016x}")
         if seed < SHOWN_SEEDS:
             shown.append(steps)
@@ -123,6 +134,7 @@ def record(name):
         "half_range": half_range,
         "num_actions": num_actions,
         "feature": feature,
+        "state": STATES[env_name.split("-")[0]],
         "second_episodes": SECOND_EPISODES,
         "gymnasium": gymnasium.__version__,
         "numpy": np.__version__,

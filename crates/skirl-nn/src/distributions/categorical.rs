@@ -104,9 +104,9 @@ fn entropy<S: Simd>(s: S, logp: &[Column], probs: &[Column]) -> S::V {
 #[inline(always)]
 fn pick(columns: &[Column], choices: &[i64; LANES], lanes: usize) -> Column {
     let mut picked = [0.0; LANES];
-    for lane in 0..lanes {
-        let column = usize::try_from(choices[lane]).ok().and_then(|c| columns.get(c));
-        picked[lane] = column.map_or(f32::NAN, |c| c[lane]);
+    for (lane, (to, &choice)) in picked.iter_mut().zip(choices).enumerate().take(lanes) {
+        // A negative number becomes a huge one.
+        *to = columns.get(choice as usize).map_or(f32::NAN, |column| column[lane]);
     }
     picked
 }

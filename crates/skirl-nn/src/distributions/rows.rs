@@ -8,6 +8,9 @@ use crate::simd::{LANES, Simd};
 /// One number of each of 16 rows.
 pub(super) type Column = [f32; LANES];
 
+/// Up to this many columns are faster copied one by one; more, row by row.
+const FEW: usize = 4;
+
 /// The rows `first..first + lanes`, at most 16.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Block {
@@ -25,10 +28,21 @@ impl Block {
     /// another.
     #[inline(always)]
     pub(super) fn gather(self, m: Mat<'_>, columns: &mut [Column]) {
-        for lane in 0..self.lanes {
-            let row = m.row(self.first + lane);
-            for (column, &x) in columns.iter_mut().zip(row) {
-                column[lane] = x;
+        if columns.len() > FEW {
+            for lane in 0..self.lanes.min(LANES) {
+                let row = m.row(self.first + lane);
+                for (column, &x) in columns.iter_mut().zip(row) {
+                    column[lane] = x;
+                }
+            }
+            return;
+        }
+        let stride = m.stride().max(1);
+        let data = &m.data()[self.first * stride..];
+        for (j, column) in columns.iter_mut().enumerate() {
+            let numbers = data[j..].iter().step_by(stride);
+            for (to, &x) in column[..self.lanes].iter_mut().zip(numbers) {
+                *to = x;
             }
         }
     }
@@ -36,10 +50,21 @@ impl Block {
     /// The reverse of [`gather`](Self::gather).
     #[inline(always)]
     pub(super) fn scatter(self, columns: &[Column], m: &mut MatMut<'_>) {
-        for lane in 0..self.lanes {
-            let row = m.row_mut(self.first + lane);
-            for (column, x) in columns.iter().zip(row) {
-                *x = column[lane];
+        if columns.len() > FEW {
+            for lane in 0..self.lanes.min(LANES) {
+                let row = m.row_mut(self.first + lane);
+                for (column, x) in columns.iter().zip(row) {
+                    *x = column[lane];
+                }
+            }
+            return;
+        }
+        let stride = m.stride().max(1);
+        let data = &mut m.data_mut()[self.first * stride..];
+        for (j, column) in columns.iter().enumerate() {
+            let numbers = data[j..].iter_mut().step_by(stride);
+            for (&x, to) in column[..self.lanes].iter().zip(numbers) {
+                *to = x;
             }
         }
     }
@@ -48,8 +73,9 @@ impl Block {
     #[inline(always)]
     pub(super) fn get<T: Copy + Default>(self, from: &[T], width: usize, j: usize) -> [T; LANES] {
         let mut column = [T::default(); LANES];
-        for (lane, x) in column[..self.lanes].iter_mut().enumerate() {
-            *x = from[(self.first + lane) * width + j];
+        let numbers = from[self.first * width + j..].iter().step_by(width);
+        for (to, &x) in column[..self.lanes].iter_mut().zip(numbers) {
+            *to = x;
         }
         column
     }
@@ -57,8 +83,9 @@ impl Block {
     /// Writes number `j` of every row of a row-major slice.
     #[inline(always)]
     pub(super) fn put<T: Copy>(self, column: [T; LANES], to: &mut [T], width: usize, j: usize) {
-        for (lane, &x) in column[..self.lanes].iter().enumerate() {
-            to[(self.first + lane) * width + j] = x;
+        let numbers = to[self.first * width + j..].iter_mut().step_by(width);
+        for (&x, to) in column[..self.lanes].iter().zip(numbers) {
+            *to = x;
         }
     }
 

@@ -16,7 +16,7 @@ impl Kernel for Peak {
         match S::TILE_ACCUMULATORS {
             24.. => chains::<S, 12>(s, &self),
             6.. => chains::<S, 6>(s, &self),
-            _ => chains::<S, 3>(s, &self),
+            _ => chains::<S, 2>(s, &self),
         }
     }
 }

@@ -27,10 +27,7 @@ fn zip(a: V, b: V, f: impl Fn(f32, f32) -> f32) -> V {
 }
 
 /// `mul_add` is a library call, twenty times slower, where the target lacks the instruction.
-#[inline(always)]
-fn mul_add(a: f32, b: f32, c: f32) -> f32 {
-    if cfg!(any(target_feature = "fma", target_arch = "aarch64")) { a.mul_add(b, c) } else { a * b + c }
-}
+const FUSED: bool = cfg!(any(target_feature = "fma", target_arch = "aarch64"));
 
 #[inline(always)]
 fn fold(v: V, f: impl Fn(f32, f32) -> f32) -> f32 {
@@ -100,7 +97,7 @@ impl Simd for Portable {
     fn fma(self, a: V, b: V, c: V) -> V {
         let mut out = c;
         for i in 0..LANES {
-            out[i] = mul_add(a[i], b[i], c[i]);
+            out[i] = if FUSED { a[i].mul_add(b[i], c[i]) } else { a[i] * b[i] + c[i] };
         }
         out
     }
@@ -108,7 +105,7 @@ impl Simd for Portable {
     fn fnma(self, a: V, b: V, c: V) -> V {
         let mut out = c;
         for i in 0..LANES {
-            out[i] = mul_add(-a[i], b[i], c[i]);
+            out[i] = if FUSED { (-a[i]).mul_add(b[i], c[i]) } else { c[i] - a[i] * b[i] };
         }
         out
     }

@@ -1,55 +1,68 @@
+"""Coefficients of src/simd/math.rs. Needs numpy and scipy; prints f32 values in ascending powers.
+
+Polynomials are fitted for the smallest greatest relative error by Lawson's algorithm: least squares, reweighted by the
+error at every node until it is level. Quotients P/Q are fitted the same way after multiplying by Q, divided by the Q of
+the round before (Sanathanan and Koerner 1963).
+"""
+
 import numpy as np
 from scipy.special import erf
-def lawson(A, b, w0, iters=400):
-    """min max |w0*(A c - b)| by Lawson reweighting"""
-    w=np.ones(len(b)); best=None
-    for _ in range(iters):
-        s=np.sqrt(w)*w0
-        c=np.linalg.lstsq(A*s[:,None], b*s, rcond=None)[0]
-        e=np.abs((A@c-b)*w0)
-        m=e.max()
-        if best is None or m<best[0]: best=(m,c)
-        w=w*(e/m+1e-12); w/=w.sum()
+
+
+def chebyshev_nodes(low, high, count=2000):
+    return (low + high) / 2 + (high - low) / 2 * np.cos(np.pi * (np.arange(count) + 0.5) / count)
+
+
+def fit_polynomial(basis, target, weight, rounds=400):
+    """min over c of max |weight (basis c - target)|"""
+    lawson, best = np.ones(len(target)), (np.inf, None)
+    for _ in range(rounds):
+        scale = np.sqrt(lawson) * weight
+        c = np.linalg.lstsq(basis * scale[:, None], target * scale, rcond=None)[0]
+        error = np.abs((basis @ c - target) * weight)
+        best = min(best, (error.max(), list(c)))
+        lawson = lawson * (error / error.max() + 1e-12)
+        lawson /= lawson.sum()
     return best
-def cheb(a,b,n=2000):
-    return (a+b)/2+(b-a)/2*np.cos(np.pi*(np.arange(n)+.5)/n)
-f=lambda c:[float(np.float32(v)) for v in c]
-# exp: e^r = 1 + r + r^2 p(r)
-r=cheb(-0.3470,0.3470)
-# solve with relative err on e^r
-for d in (4,5):
-    b=np.expm1(r)-r
-    A=(r**2)[:,None]*np.vander(r,d+1,increasing=True)
-    m,c=lawson(A,b,1/np.exp(r)); print('exp',d,m, [repr(np.float32(v)) for v in c])
-# ln(1+x)= x - x^2/2 + x^3 p(x), x in [sqrt.5-1, sqrt2-1]
-x=cheb(np.sqrt(.5)-1,np.sqrt(2)-1); 
-for d in (6,7,8):
-    b=np.log1p(x)-x+x*x/2
-    A=(x**3)[:,None]*np.vander(x,d+1,increasing=True)
-    m,c=lawson(A,b,1/np.abs(np.log1p(x))); print('ln',d,m,[repr(np.float32(v)) for v in c])
-# rational: g(t)=tanh(sqrt t)/sqrt t ~ P(t)/Q(t)
-def rat(g,xs,n,d,w):
-    t=xs**2; gx=g(xs)/xs
-    q=np.ones_like(t); best=None
-    wl=np.ones_like(t)
-    for it in range(300):
-        # minimise |P - g Q| * w/(g*qprev)
-        sc=1/t.max()
-        Vp=np.vander(t*sc,n+1,increasing=True); Vq=np.vander(t*sc,d+1,increasing=True)[:,1:]
-        A=np.hstack([Vp,-gx[:,None]*Vq]); b=gx
-        s=np.sqrt(wl)*w(xs)/(np.abs(gx)*np.abs(q))
-        c=np.linalg.lstsq(A*s[:,None],b*s,rcond=None)[0]
-        p=Vp@c[:n+1]; q=1+Vq@c[n+1:]
-        e=np.abs(p/q/gx-1)*w(xs); m=e.max()
-        if best is None or m<best[0]: best=(m,c.copy())
-        if it>20: wl=wl*(e/m+1e-9)**0.5; wl/=wl.mean()
-    m,c=best
-    P=[c[i]*sc**i for i in range(n+1)]; Q=[1]+[c[n+1+i]*sc**(i+1) for i in range(d)]
-    return m,P,Q
-if __name__=="__main__":
-  xs=cheb(0.0,9.02,6000); xs=xs[xs>1e-3]
-  for n,d in ((4,4),(5,3),(4,3),(5,4)):
-    m,P,Q=rat(np.tanh,xs,n,d,lambda x:1.0); print('tanh',n,d,m,[repr(np.float32(v)) for v in P],[repr(np.float32(v)) for v in Q])
-  xs=cheb(0.0,4.0,6000); xs=xs[xs>1e-3]
-  for n,d in ((5,4),(4,4),(5,5)):
-    m,P,Q=rat(erf,xs,n,d,lambda x:1.0); print('erf',n,d,m,[repr(np.float32(v)) for v in P],[repr(np.float32(v)) for v in Q])
+
+
+def fit_odd_quotient(f, high, p_degree, q_degree, rounds=300):
+    """f(x) = x P(x²) / Q(x²) on [-high, high], Q(0) = 1"""
+    x = chebyshev_nodes(0.0, high, 6000)
+    x = x[x > 1e-3]
+    g, unit = f(x) / x, (x**2).max()
+    p_basis = np.vander(x**2 / unit, p_degree + 1, increasing=True)
+    q_basis = np.vander(x**2 / unit, q_degree + 1, increasing=True)[:, 1:]
+    basis = np.hstack([p_basis, -g[:, None] * q_basis])
+    q, lawson, best = np.ones_like(x), np.ones_like(x), (np.inf, None)
+    for i in range(rounds):
+        scale = np.sqrt(lawson) / np.abs(g * q)
+        c = np.linalg.lstsq(basis * scale[:, None], g * scale, rcond=None)[0]
+        q = 1 + q_basis @ c[p_degree + 1 :]
+        error = np.abs(p_basis @ c[: p_degree + 1] / q / g - 1)
+        best = min(best, (error.max(), list(c)))
+        if i > 20:
+            lawson = lawson * (error / error.max() + 1e-9) ** 0.5
+            lawson /= lawson.mean()
+    error, c = best
+    p = [c[i] / unit**i for i in range(p_degree + 1)]
+    q = [1.0] + [c[p_degree + 1 + i] / unit ** (i + 1) for i in range(q_degree)]
+    return error, p, q
+
+
+def show(name, error, *coefficients):
+    print(f"{name}: relative error {error:.1e}")
+    for row in coefficients:
+        print("   ", [str(np.float32(c)) for c in row])
+
+
+r = chebyshev_nodes(-0.3470, 0.3470)
+basis = (r**2)[:, None] * np.vander(r, 5, increasing=True)
+show("EXP_P", *fit_polynomial(basis, np.expm1(r) - r, 1 / np.exp(r)))
+
+x = chebyshev_nodes(np.sqrt(0.5) - 1, np.sqrt(2) - 1)
+basis = (x**3)[:, None] * np.vander(x, 8, increasing=True)
+show("LN_P", *fit_polynomial(basis, np.log1p(x) - x + x * x / 2, 1 / np.abs(np.log1p(x))))
+
+show("TANH_P, TANH_Q", *fit_odd_quotient(np.tanh, 9.02, 4, 4))
+show("ERF_P, ERF_Q", *fit_odd_quotient(erf, 4.0, 5, 5))

@@ -15,9 +15,9 @@ use crate::report::metrics::{EpisodeMetrics, EpisodeRecord, EpisodeWindow, Throu
 
 /// Everything that results are made of. The serialised part is what exact resume needs.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct RunMetrics {
+pub(super) struct RunMetrics {
     /// Results so far.
-    pub training_iteration: u64,
+    pub(super) training_iteration: u64,
     episodes: EpisodeMetrics,
     time_total_s: f64,
     module_steps_lifetime: BTreeMap<String, u64>,
@@ -42,7 +42,7 @@ const TIMERS: [(&str, &str); 4] = [
 
 impl RunMetrics {
     /// Nothing yet; means go over the last `window` episodes.
-    pub fn new(window: usize) -> Self {
+    pub(super) fn new(window: usize) -> Self {
         Self {
             training_iteration: 0,
             episodes: EpisodeMetrics::new(window),
@@ -57,13 +57,13 @@ impl RunMetrics {
     }
 
     /// Counts of the iteration start at zero.
-    pub fn begin_iteration(&mut self) {
+    pub(super) fn begin_iteration(&mut self) {
         self.episodes.begin_iteration();
         self.throughput.begin_iteration();
     }
 
     /// Adds one pass of the pipeline.
-    pub fn take(&mut self, plan: &Plan, episodes: &[Collected], learners: LearnerResults, agent_steps: u64) {
+    pub(super) fn take(&mut self, plan: &Plan, episodes: &[Collected], learners: LearnerResults, agent_steps: u64) {
         for episode in episodes {
             let whole = EpisodeRecord { episode_return: episode.episode_return, len: episode.len, duration_sec: None };
             self.episodes.push_episode(whole);
@@ -80,7 +80,7 @@ impl RunMetrics {
     }
 
     /// Closes the iteration.
-    pub fn end_iteration(&mut self, env_steps: u64, elapsed: Duration) {
+    pub(super) fn end_iteration(&mut self, env_steps: u64, elapsed: Duration) {
         self.training_iteration += 1;
         self.env_steps = env_steps;
         self.time_total_s += elapsed.as_secs_f64();
@@ -88,9 +88,9 @@ impl RunMetrics {
     }
 
     /// The result of the iteration that was just closed.
-    pub fn report(&self, plan: &Plan, parts: &Parts, env_steps: u64, calls: u64, elapsed: Duration) -> TrainResult {
+    pub(super) fn report(&self, plan: &Plan, parts: &Parts, env_steps: u64, calls: u64, elapsed: Duration) -> TrainResult {
         let mut result = TrainResult::new();
-        self.report_timers(&mut result, parts, elapsed);
+        Self::report_timers(&mut result, parts, elapsed);
         self.report_sampling(&mut result, plan, env_steps);
         self.report_learners(&mut result);
         result.set("num_training_step_calls_per_iteration", calls);
@@ -104,7 +104,7 @@ impl RunMetrics {
         result
     }
 
-    fn report_timers(&self, result: &mut TrainResult, parts: &Parts, elapsed: Duration) {
+    fn report_timers(result: &mut TrainResult, parts: &Parts, elapsed: Duration) {
         result.set("timers/training_iteration", elapsed.as_secs_f64());
         for stage in parts.timing.stages() {
             let timer = TIMERS.iter().find(|(name, _)| *name == stage.stage);
@@ -143,7 +143,7 @@ impl RunMetrics {
 }
 
 /// Puts an evaluation's episodes under `evaluation/env_runners`.
-pub fn report_evaluation(evaluation: &Evaluation, result: &mut TrainResult) {
+pub(super) fn report_evaluation(evaluation: &Evaluation, result: &mut TrainResult) {
     let mut window = EpisodeWindow::new(evaluation.episodes.len());
     for episode in &evaluation.episodes {
         window.push(EpisodeRecord { episode_return: episode.episode_return, len: episode.len, duration_sec: None });

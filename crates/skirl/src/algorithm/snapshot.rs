@@ -25,7 +25,7 @@ use crate::publish::Weights;
 const EXAMPLE_ROWS: usize = 4;
 
 /// The configuration that a checkpoint was made with.
-pub fn config_of(snapshot: &Snapshot) -> Result<Box<dyn AlgorithmConfig>, Error> {
+pub(super) fn config_of(snapshot: &Snapshot) -> Result<Box<dyn AlgorithmConfig>, Error> {
     Ok(config::from_value(snapshot.json(CONFIG)?)?)
 }
 

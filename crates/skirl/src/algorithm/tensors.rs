@@ -10,7 +10,7 @@ use crate::error::Error;
 const TYPE_MARK: char = '#';
 
 /// Adds named tensors under `prefix`.
-pub fn put_named(tensors: &mut Tensors, prefix: &str, named: &[NamedTensor]) -> Result<(), CheckpointError> {
+pub(super) fn put_named(tensors: &mut Tensors, prefix: &str, named: &[NamedTensor]) -> Result<(), CheckpointError> {
     for tensor in named {
         tensors.insert(format!("{prefix}{}", tensor.name), Tensor::new(tensor.shape.clone(), tensor.data.clone())?);
     }
@@ -18,7 +18,7 @@ pub fn put_named(tensors: &mut Tensors, prefix: &str, named: &[NamedTensor]) -> 
 }
 
 /// Takes the 32-bit float tensors under `prefix` out again.
-pub fn named_under(tensors: &Tensors, prefix: &str) -> Vec<NamedTensor> {
+pub(super) fn named_under(tensors: &Tensors, prefix: &str) -> Vec<NamedTensor> {
     tensors
         .iter()
         .filter_map(|(name, tensor)| {
@@ -30,7 +30,7 @@ pub fn named_under(tensors: &Tensors, prefix: &str) -> Vec<NamedTensor> {
 }
 
 /// Adds an environment's columns under `prefix`.
-pub fn put_env_state(tensors: &mut Tensors, prefix: &str, state: &EnvState) {
+pub(super) fn put_env_state(tensors: &mut Tensors, prefix: &str, state: &EnvState) {
     for (name, column) in state {
         let (mark, tensor) = match column {
             Column::F32(values) => (None, Tensor::vector(values.clone())),
@@ -48,7 +48,7 @@ pub fn put_env_state(tensors: &mut Tensors, prefix: &str, state: &EnvState) {
 }
 
 /// Takes an environment's columns under `prefix` out again.
-pub fn env_state_under(file: TensorFile<'_>, prefix: &str) -> Result<EnvState, Error> {
+pub(super) fn env_state_under(file: TensorFile<'_>, prefix: &str) -> Result<EnvState, Error> {
     let mut state = EnvState::new();
     for (full, tensor) in file.all() {
         let Some(name) = full.strip_prefix(prefix) else { continue };

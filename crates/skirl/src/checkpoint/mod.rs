@@ -18,6 +18,26 @@
 //! [`save`] builds the new checkpoint under a temporary name, syncs it, renames it, reads it back, and only then points
 //! `LATEST` to it; so at every instant the previous one or the new one loads. The file system is behind a small trait, and
 //! the tests cut the save after each of its operations and fail each of them in turn.
+//!
+//! ```
+//! # let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
+//! # let parent = directory.path().join("checkpoints");
+//! use skirl::checkpoint::{self, Snapshot, Tensor, Tensors};
+//!
+//! let mut snapshot = Snapshot::new("PPO");
+//! snapshot.manifest.counters.insert("num_env_steps_sampled_lifetime".into(), 4000);
+//! snapshot.put_json(checkpoint::ALGORITHM_STATE, serde_json::json!({"training_iteration": "1"}));
+//! let weights = Tensors::from([("actor.bias".to_string(), Tensor::vector(vec![0.5_f32, -0.5]))]);
+//! snapshot.put_tensors(checkpoint::module_file("default_policy", checkpoint::MODULE_STATE), weights);
+//!
+//! let path = checkpoint::save(&parent, &checkpoint::step_name(4000), &snapshot)?; // and LATEST
+//! let loaded = checkpoint::load(&parent)?;
+//! assert_eq!((&loaded.snapshot, loaded.warnings.len()), (&snapshot, 0));
+//! let module = checkpoint::load_component(&path.join("learner_group/learner/rl_module/default_policy"))?;
+//! assert_eq!(module.tensors(checkpoint::MODULE_STATE)?.f32("actor.bias", &[2])?, [0.5, -0.5]);
+//! checkpoint::prune(&parent, 2)?; // keep the newest two
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod error;
 mod fs;

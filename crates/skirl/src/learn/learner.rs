@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::workers::Workers;
 
 /// What a learner is made of.
+#[derive(Debug)]
 pub struct LearnerOptions {
     /// Module id, for messages.
     pub module: ModuleId,

@@ -19,6 +19,9 @@ use crate::contract::ModuleId;
 use crate::collect::{AgentSpaces, EnvironmentSpec, Environments};
 use crate::error::Error;
 
+/// Agent id and module id, in the order of the environment's agents.
+pub type Mapping = Vec<(String, ModuleId)>;
+
 /// Everything that is known before the first step.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -33,7 +36,7 @@ pub struct Plan {
     /// Spaces of each agent.
     pub agents: Vec<AgentSpaces>,
     /// Module of each agent, in the order of `agents`.
-    pub mapping: Vec<(String, ModuleId)>,
+    pub mapping: Mapping,
     /// Networks.
     pub modules: BTreeMap<ModuleId, ModulePlan>,
     /// Batch arithmetic.
@@ -77,7 +80,7 @@ pub fn plan_modules(
     common: &CommonConfig,
     agents: &[AgentSpaces],
     options_of: &dyn Fn(&str) -> Result<RlModuleOptions, Error>,
-) -> Result<(Vec<(String, ModuleId)>, BTreeMap<ModuleId, ModulePlan>), Error> {
+) -> Result<(Mapping, BTreeMap<ModuleId, ModulePlan>), Error> {
     let mut mapping = Vec::new();
     let mut modules: BTreeMap<ModuleId, ModulePlan> = BTreeMap::new();
     for agent in agents {
