@@ -145,22 +145,26 @@ impl EnvRunner {
         self.reset_with(self.options.seed)
     }
 
-    /// Resets every environment with its seed under another root.
+    /// Resets every environment with its seed, and the exploration streams, under another root.
     pub fn reset_with(&mut self, root: StreamKey) -> Result<(), Error> {
         let (key, normalizer) = (root.child("env"), self.normalizers.get(DEFAULT_MODULE_ID));
         match &mut self.kind {
-            Kind::Vector(shards) => {
-                shards.iter_mut().try_for_each(|shard| shard.runner.reset(Some(key), normalizer))
-            }
+            Kind::Vector(shards) => shards.iter_mut().try_for_each(|shard| {
+                shard.runner.restart_exploration(root.child("explore"));
+                shard.runner.reset(Some(key), normalizer)
+            }),
             Kind::Agents(runner) => {
                 let rules = AgentRules {
                     policies: &self.policies,
                     normalizers: &self.normalizers,
                     explore: self.options.explore,
                 };
+                runner.restart_exploration(root.child("explore"));
                 runner.reset(key, &rules)
             }
-        }
+        }?;
+        self.take_seen();
+        Ok(())
     }
 
     /// Takes the newest weights, if they are newer than the ones here.
@@ -199,13 +203,7 @@ impl EnvRunner {
 
     /// What was observed goes into the normalisers, which take it into use for the next rollout.
     fn merge_statistics(&mut self) {
-        let seen: Vec<(ModuleId, Vec<ColumnMoments>)> = match &mut self.kind {
-            Kind::Vector(shards) => {
-                let seen = shards.iter_mut().flat_map(|shard| shard.runner.take_seen()).collect();
-                vec![(DEFAULT_MODULE_ID.to_owned(), seen)]
-            }
-            Kind::Agents(runner) => runner.take_seen(),
-        };
+        let seen = self.take_seen();
         if !self.update_statistics {
             return;
         }
@@ -214,6 +212,18 @@ impl EnvRunner {
                 rows.iter().for_each(|moments| normalizer.merge(moments));
                 normalizer.freeze();
             }
+        }
+    }
+
+    /// Statistics of what was observed since the last call. Dropped after a reset or restore from outside: what came
+    /// before does not belong to the next rollout, and is in no checkpoint.
+    fn take_seen(&mut self) -> Vec<(ModuleId, Vec<ColumnMoments>)> {
+        match &mut self.kind {
+            Kind::Vector(shards) => {
+                let seen = shards.iter_mut().flat_map(|shard| shard.runner.take_seen()).collect();
+                vec![(DEFAULT_MODULE_ID.to_owned(), seen)]
+            }
+            Kind::Agents(runner) => runner.take_seen(),
         }
     }
 
@@ -256,6 +266,7 @@ impl EnvRunner {
 
     /// Puts a saved state back; the number of environments must be the same, the number of threads need not.
     pub fn restore_state(&mut self, state: EnvRunnerState) -> Result<(), Error> {
+        self.take_seen();
         match (&mut self.kind, state) {
             (Kind::Vector(shards), state @ EnvRunnerState::Vector(_)) => {
                 let sizes: Vec<usize> = shards.iter().map(|shard| shard.runner.num_envs()).collect();
