@@ -45,6 +45,10 @@ rust_part() {
   begin "example: own_middleware" "cargo run -p skirl --example own_middleware"
   "$target/debug/examples/own_middleware"
 
+  begin "example: train, the listing of the README" "make the Rust listing in README.md equal to examples/rust/train.rs"
+  cmp <(sed -n '/^```rust$/,/^```$/p' README.md | sed '1d;$d') <(sed '1,/^$/d' examples/rust/train.rs)
+  "$target/debug/examples/train"
+
   begin "example: corridor, an environment of one's own" "see examples/rust/corridor.rs; expected: 'episode_return_mean … reached 0.5'"
   "$target/debug/examples/corridor" train --run=PPO --env=Corridor-v0 --seed 1 \
     --config='{"lr": 1e-3, "train_batch_size": 512, "num_epochs": 8, "fcnet_hiddens": [32, 32]}' \
