@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde_json::json;
-use skirl::config::{AlgorithmConfig, ConfigError, ConfigErrors};
+use skirl::config::{AlgorithmConfig, ConfigError, ConfigErrors, LogLevel};
 use skirl::run::{Flow, Run, RunSummary};
 
 use super::evaluate::Summary;
@@ -42,7 +42,7 @@ fn create(args: &TrainArgs) -> Result<Run, Failure> {
     let mut configured = config_source::read(&args.source)?;
     let wrong = checkpoint_flags(args, &mut *configured.config);
     ConfigErrors(wrong).into_result()?;
-    if !args.json {
+    if !args.json && says(&*configured.config, LogLevel::Warn) {
         configured.remarks.iter().for_each(|remark| output::remark(remark));
     }
     Run::create(configured.config, args.output.as_deref()).map_err(|error| Failure::at_start(&error))
@@ -63,6 +63,17 @@ fn checkpoint_flags(args: &TrainArgs, config: &mut dyn AlgorithmConfig) -> Vec<C
         ("--checkpoint-at-end", "checkpoint_at_end", args.checkpoint_at_end.map(|save| json!(save))),
     ];
     set_each(config, flags)
+}
+
+/// Whether `debugging.log_level` asks for remarks of this level.
+fn says(config: &dyn AlgorithmConfig, level: LogLevel) -> bool {
+    let rank = |level| match level {
+        LogLevel::Error => 0,
+        LogLevel::Warn => 1,
+        LogLevel::Info => 2,
+        LogLevel::Debug => 3,
+    };
+    rank(config.common().debugging.log_level) >= rank(level)
 }
 
 /// What runs, where it writes, and with which seed.
@@ -86,8 +97,14 @@ fn announce(args: &TrainArgs, run: &Run) {
         if threads == 1 { "" } else { "s" },
         run.path().display()
     ));
-    if config.stop().0.is_empty() {
+    if config.stop().0.is_empty() && says(config, LogLevel::Warn) {
         output::remark("no stop criterion: runs until Ctrl-C, which saves a checkpoint");
+    }
+    if says(config, LogLevel::Info) {
+        output::remark(run.algorithm().plan().to_string().trim_end());
+    }
+    if says(config, LogLevel::Debug) {
+        output::remark(run.algorithm().pipeline().trim_end());
     }
 }
 
