@@ -74,6 +74,8 @@ pub struct EnvRunner {
     gate: Gate,
     /// Statistics go on being gathered; off in evaluation, where they are copied from training.
     update_statistics: bool,
+    /// A rollout failed, and so did the reset after it.
+    needs_reset: bool,
 }
 
 enum Kind {
@@ -107,7 +109,16 @@ impl EnvRunner {
                 )?))
             }
         };
-        let mut runner = Self { kind, policies, normalizers, options, workers, gate: Gate::default(), update_statistics: true };
+        let mut runner = Self {
+            kind,
+            policies,
+            normalizers,
+            options,
+            workers,
+            gate: Gate::default(),
+            update_statistics: true,
+            needs_reset: false,
+        };
         runner.reset()?;
         Ok(runner)
     }
@@ -173,8 +184,22 @@ impl EnvRunner {
     }
 
     /// Steps every environment `steps` times (at least 1).
+    ///
+    /// After an error nothing of the rollout is left: all environments are reset, and the next call starts from there.
     pub fn sample(&mut self, steps: usize) -> Result<Rollout, Error> {
-        let steps = steps.max(1);
+        if self.needs_reset {
+            self.reset()?;
+            self.needs_reset = false;
+        }
+        let outcome = self.collect(steps.max(1));
+        if outcome.is_err() {
+            self.needs_reset = self.reset().is_err();
+            self.take_finished();
+        }
+        outcome
+    }
+
+    fn collect(&mut self, steps: usize) -> Result<Rollout, Error> {
         let rollout = match &mut self.kind {
             Kind::Vector(shards) => {
                 let rules = StepRules {

@@ -13,7 +13,7 @@ pub fn config(env: &str, sections: &Value) -> Box<dyn AlgorithmConfig> {
     let document = json!({
         "run": "PPO", "env": env,
         "training": { "lr": 1e-3, "train_batch_size": 256, "minibatch_size": 128, "num_epochs": 2 },
-        "env_runners": { "num_envs_per_env_runner": 4 },
+        "env_runners": { "num_env_runners": 0, "num_envs_per_env_runner": 4 },
         "rl_module": { "fcnet_hiddens": [16] },
         "debugging": { "seed": 1 },
     });
