@@ -160,17 +160,12 @@ fn stem(name: &str) -> &str {
 }
 
 fn tuned(env: &str, algorithm: &str) -> Result<Configured, ConfigErrors> {
-    let (name, config) = match tuned_for(algorithm, env) {
-        Some((name, text)) => (name, load_text(text, FileFormat::Toml, Path::new(name))?),
-        None => {
-            let envs: Vec<String> = tuned_configs().filter_map(|(_, text)| env_of(text)).collect();
-            let error =
-                ConfigError::new("", format!("no tuned configuration ships for {algorithm} on {env}"));
-            return Err(error
-                .suggest(format!("leave --tuned out, or take one of {}", envs.join(", ")))
-                .into());
-        }
+    let Some((name, text)) = tuned_for(algorithm, env) else {
+        let envs: Vec<String> = tuned_configs().filter_map(|(_, text)| env_of(text)).collect();
+        let error = ConfigError::new("", format!("no tuned configuration ships for {algorithm} on {env}"));
+        return Err(error.suggest(format!("leave --tuned out, or take one of {}", envs.join(", "))).into());
     };
+    let config = load_text(text, FileFormat::Toml, Path::new(name))?;
     Ok(Configured { config, remarks: vec![format!("tuned configuration: {name}")] })
 }
 

@@ -151,10 +151,9 @@ impl Algorithm {
         let mut published = Weights { version: u64_in(learner_state, "weights_version")?, ..Weights::default() };
         for id in self.plan.modules.keys() {
             let weights = named_under(snapshot.tensors(&module_file(id, MODULE_STATE))?.all(), "");
-            if let Some(saved) = learner_state.get("modules").and_then(|modules| modules.get(id)) {
-                let state = module_state(id, weights, saved, optimizer);
-                self.parts.learners.restore_state(id, &state)?;
-            }
+            // A module that is not trained has weights only.
+            let saved = learner_state.get("modules").and_then(|modules| modules.get(id)).unwrap_or(&Value::Null);
+            self.parts.learners.restore_state(id, &module_state(id, weights, saved, optimizer))?;
             if let Some(policy) = self.parts.learners.policy(id) {
                 check_example(id, &policy, snapshot)?;
                 published.modules.insert(id.clone(), policy.net.params().values().to_vec());

@@ -18,7 +18,7 @@ use super::episodes::{EpisodeRecord, RunningEpisode};
 use super::normalizer::Normalizer;
 use super::observations::{ObservationConnector, SeenObservations, find_non_finite};
 use super::rewards::RewardConnector;
-use super::vector_runner::{FORWARD_ROWS, copy_rows, value_end_rows};
+use super::vector_runner::{FORWARD_ROWS, copy_rows, finite, value_end_rows};
 use crate::contract::policy::{DIST_INPUTS, VALUE};
 use crate::contract::{Links, ModuleId, ModuleRollout, Policies, Policy, Rollout};
 use crate::error::Error;
@@ -68,6 +68,8 @@ struct ModuleSlot {
     tape: Option<Tape>,
     scratch: DistScratch,
     carried: Option<ModuleRollout>,
+    /// Rows that will never have a successor to be valued by; left out of the table.
+    dropped: Vec<u32>,
 }
 
 /// The parts that do not change during a rollout.
@@ -111,10 +113,20 @@ impl AgentRunner {
         self.envs.len()
     }
 
+    /// Starts the exploration streams anew under `explore`: what follows does not depend on what was drawn before.
+    pub fn restart_exploration(&mut self, explore: StreamKey) {
+        for (env, slot) in self.envs.iter_mut().enumerate() {
+            let keys = slot.agents.iter_mut().enumerate();
+            keys.for_each(|(agent, slot)| slot.key = exploration_key(explore.index(env as u64), agent));
+        }
+        self.steps = 0;
+    }
+
     /// Resets every environment with its own seed; open rows are forgotten.
     pub fn reset(&mut self, seeds: StreamKey, rules: &AgentRules<'_>) -> Result<(), Error> {
         for module in &mut self.modules {
             module.carried = None;
+            module.dropped.clear();
         }
         for index in 0..self.envs.len() {
             self.envs[index].episode.restart();
@@ -194,7 +206,9 @@ impl AgentRunner {
             slot.episode.agent_returns[agent] += reward;
             let agent_slot = &slot.agents[agent];
             if let Some(open) = agent_slot.open {
-                self.modules[agent_slot.module].table.rewards[open.row as usize] += self.rewards.apply(reward);
+                let applied = finite(self.rewards.apply(reward), reward)
+                    .map_err(|value| Error::non_finite_reward(index, self.steps, value))?;
+                self.modules[agent_slot.module].table.rewards[open.row as usize] += applied;
             }
         }
         Ok(())
@@ -215,6 +229,9 @@ impl AgentRunner {
             let terminated = step.terminated[agent] || step.all_terminated;
             let truncated = !terminated && (step.truncated[agent] || step.all_truncated);
             if terminated || truncated {
+                if truncated && !step.truncated[agent] && !step.observed[agent] {
+                    drop_row(agent_slot, module);
+                }
                 close_row(agent_slot, module, terminated, step.observed[agent], (index, self.steps))?;
             } else {
                 agent_slot.must_act = step.observed[agent] && !agent_slot.gone;
@@ -270,11 +287,7 @@ impl AgentRunner {
                 module.table.ends.push(open.row, &slot.input);
                 continue;
             }
-            if open.previous != END {
-                let obs = module.table.obs_row(open.row as usize).to_vec();
-                module.table.ends.push(open.previous, &obs);
-                module.set_next(open.previous, END);
-            }
+            module.close_before(open);
             slot.open = Some(OpenRow { row: waiting.len() as u32, previous: END });
             waiting.push(open.row);
         }
@@ -319,6 +332,15 @@ impl AgentRunner {
     }
 }
 
+/// Forgets the open row of an agent that a time limit cut off while others had the turn: nothing tells what its last
+/// action led to, so it is not trained on.
+fn drop_row(agent: &mut AgentSlot, module: &mut ModuleSlot) {
+    if let Some(open) = agent.open.take() {
+        module.close_before(open);
+        module.dropped.push(open.row);
+    }
+}
+
 /// Ends an agent's episode: flags its open row and keeps the final observation of a truncated one.
 fn close_row(
     agent: &mut AgentSlot,
@@ -338,6 +360,11 @@ fn close_row(
     Ok(())
 }
 
+/// Agent 0 draws from the environment's own stream: a single agent acts alike in both runners.
+fn exploration_key(env: StreamKey, agent: usize) -> StreamKey {
+    if agent == 0 { env } else { env.index(agent as u64) }
+}
+
 impl ModuleSlot {
     fn new(id: &ModuleId, policy: &Policy, seen_rows: usize) -> Self {
         let links = Links::Chained { next: Vec::new() };
@@ -350,6 +377,7 @@ impl ModuleSlot {
             tape: None,
             scratch: policy.dist.scratch(),
             carried: None,
+            dropped: Vec::new(),
         }
     }
 
@@ -426,12 +454,22 @@ impl ModuleSlot {
         }
     }
 
-    /// Moves `waiting` rows out of the table, to the front of the next one.
+    /// Makes an open row the end of its chain: its observation bootstraps the row before it.
+    fn close_before(&mut self, open: OpenRow) {
+        if open.previous != END {
+            let obs = self.table.obs_row(open.row as usize).to_vec();
+            self.table.ends.push(open.previous, &obs);
+            self.set_next(open.previous, END);
+        }
+    }
+
+    /// Moves `waiting` rows out of the table, to the front of the next one; dropped rows just go.
     fn carry(&mut self, waiting: &[u32]) {
-        if waiting.is_empty() {
+        if waiting.is_empty() && self.dropped.is_empty() {
             return;
         }
         let mut keep = vec![true; self.table.rows];
+        self.dropped.drain(..).for_each(|row| keep[row as usize] = false);
         let mut carried = ModuleRollout::new(
             self.table.obs_width,
             self.table.dist_width,
@@ -444,7 +482,7 @@ impl ModuleSlot {
             carried.copy_row(index, &self.table, row as usize);
         }
         self.table.retain(&keep);
-        self.carried = Some(carried);
+        self.carried = (!waiting.is_empty()).then_some(carried);
     }
 }
 
@@ -467,8 +505,7 @@ impl EnvSlot {
             })?;
             let connector = ObservationConnector::new(env.observation_space(agent).clone(), 1);
             let codec = codec_of(env.action_space(agent))?;
-            // Agent 0 draws from the environment's own stream: a single agent acts alike in both runners.
-            let key = if agent == 0 { key } else { key.index(agent as u64) };
+            let key = exploration_key(key, agent);
             let input = vec![0.0; connector.width()];
             agents.push(AgentSlot { module, key, connector, codec, input, must_act: false, gone: false, open: None });
         }

@@ -19,7 +19,7 @@ use crate::config::{ClipRewards, CommonConfig, ObservationFilter};
 use crate::contract::{DEFAULT_MODULE_ID, ModuleId, ModuleRollout, Policies, Rollout};
 use crate::error::Error;
 use crate::publish::WeightBoard;
-use crate::workers::Workers;
+use crate::workers::{Gate, Workers};
 
 /// Which module acts for an agent.
 pub type PolicyMapping = Arc<dyn Fn(&str) -> ModuleId + Send + Sync>;
@@ -71,6 +71,7 @@ pub struct EnvRunner {
     normalizers: BTreeMap<ModuleId, Normalizer>,
     options: RunnerOptions,
     workers: Arc<Workers>,
+    gate: Gate,
     /// Statistics go on being gathered; off in evaluation, where they are copied from training.
     update_statistics: bool,
 }
@@ -106,7 +107,7 @@ impl EnvRunner {
                 )?))
             }
         };
-        let mut runner = Self { kind, policies, normalizers, options, workers, update_statistics: true };
+        let mut runner = Self { kind, policies, normalizers, options, workers, gate: Gate::default(), update_statistics: true };
         runner.reset()?;
         Ok(runner)
     }
@@ -144,22 +145,26 @@ impl EnvRunner {
         self.reset_with(self.options.seed)
     }
 
-    /// Resets every environment with its seed under another root.
+    /// Resets every environment with its seed, and the exploration streams, under another root.
     pub fn reset_with(&mut self, root: StreamKey) -> Result<(), Error> {
         let (key, normalizer) = (root.child("env"), self.normalizers.get(DEFAULT_MODULE_ID));
         match &mut self.kind {
-            Kind::Vector(shards) => {
-                shards.iter_mut().try_for_each(|shard| shard.runner.reset(Some(key), normalizer))
-            }
+            Kind::Vector(shards) => shards.iter_mut().try_for_each(|shard| {
+                shard.runner.restart_exploration(root.child("explore"));
+                shard.runner.reset(Some(key), normalizer)
+            }),
             Kind::Agents(runner) => {
                 let rules = AgentRules {
                     policies: &self.policies,
                     normalizers: &self.normalizers,
                     explore: self.options.explore,
                 };
+                runner.restart_exploration(root.child("explore"));
                 runner.reset(key, &rules)
             }
-        }
+        }?;
+        self.take_seen();
+        Ok(())
     }
 
     /// Takes the newest weights, if they are newer than the ones here.
@@ -177,7 +182,9 @@ impl EnvRunner {
                     normalizer: self.normalizers.get(DEFAULT_MODULE_ID),
                     explore: self.options.explore,
                 };
-                self.workers.for_each(shards, |_, shard| shard.outcome = shard.runner.sample(&rules, steps));
+                self.workers.for_each(&mut self.gate, steps, shards, |_, shard| {
+                    shard.outcome = shard.runner.sample(&rules, steps);
+                });
                 join_shards(shards, &self.policies, steps)?
             }
             Kind::Agents(runner) => {
@@ -196,13 +203,7 @@ impl EnvRunner {
 
     /// What was observed goes into the normalisers, which take it into use for the next rollout.
     fn merge_statistics(&mut self) {
-        let seen: Vec<(ModuleId, Vec<ColumnMoments>)> = match &mut self.kind {
-            Kind::Vector(shards) => {
-                let seen = shards.iter_mut().flat_map(|shard| shard.runner.take_seen()).collect();
-                vec![(DEFAULT_MODULE_ID.to_owned(), seen)]
-            }
-            Kind::Agents(runner) => runner.take_seen(),
-        };
+        let seen = self.take_seen();
         if !self.update_statistics {
             return;
         }
@@ -211,6 +212,18 @@ impl EnvRunner {
                 rows.iter().for_each(|moments| normalizer.merge(moments));
                 normalizer.freeze();
             }
+        }
+    }
+
+    /// Statistics of what was observed since the last call. Dropped after a reset or restore from outside: what came
+    /// before does not belong to the next rollout, and is in no checkpoint.
+    fn take_seen(&mut self) -> Vec<(ModuleId, Vec<ColumnMoments>)> {
+        match &mut self.kind {
+            Kind::Vector(shards) => {
+                let seen = shards.iter_mut().flat_map(|shard| shard.runner.take_seen()).collect();
+                vec![(DEFAULT_MODULE_ID.to_owned(), seen)]
+            }
+            Kind::Agents(runner) => runner.take_seen(),
         }
     }
 
@@ -253,6 +266,7 @@ impl EnvRunner {
 
     /// Puts a saved state back; the number of environments must be the same, the number of threads need not.
     pub fn restore_state(&mut self, state: EnvRunnerState) -> Result<(), Error> {
+        self.take_seen();
         match (&mut self.kind, state) {
             (Kind::Vector(shards), state @ EnvRunnerState::Vector(_)) => {
                 let sizes: Vec<usize> = shards.iter().map(|shard| shard.runner.num_envs()).collect();

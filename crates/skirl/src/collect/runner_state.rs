@@ -64,6 +64,9 @@ impl EnvRunnerState {
     }
 }
 
+/// Steps of a whole range of environments, which step together: one number, the same in every shard.
+const SHARED_ENTRY: &str = "clock/total_steps";
+
 /// Entries of one environment are named `index/…`; all others have the environments as their first axis.
 fn own_entry(name: &str) -> Option<(usize, &str)> {
     let (index, rest) = name.split_once('/')?;
@@ -77,6 +80,7 @@ fn join_states(mut left: EnvState, right: EnvState, left_envs: usize) -> EnvStat
             Some((index, rest)) => {
                 left.insert(format!("{}/{rest}", index + left_envs), column);
             }
+            None if name == SHARED_ENTRY => {}
             None => {
                 let joined = left.get(&name).and_then(|before| append(before, &column));
                 left.insert(name, joined.unwrap_or(column));
@@ -99,6 +103,10 @@ fn split_state(state: &EnvState, range: &Range<usize>, total: usize) -> Result<E
             }
             continue;
         }
+        if name == SHARED_ENTRY {
+            part.insert(name.clone(), column.clone());
+            continue;
+        }
         let len = column.len() / total;
         let slice = column.as_ref().slice(range.start * len..range.end * len);
         let slice = slice.filter(|_| len * total == column.len()).ok_or_else(|| Error::RunnerState {
@@ -119,6 +127,7 @@ mod tests {
         RunnerState {
             env: Some(EnvState::from([
                 ("x".to_owned(), Column::F64(values.to_vec())),
+                (SHARED_ENTRY.to_owned(), Column::U64(vec![7])),
                 ("0/own".to_owned(), Column::F64(vec![values[0]; 3])),
             ])),
             env_saved: true,
@@ -136,5 +145,8 @@ mod tests {
         assert_eq!(parts[1].env.as_ref().unwrap()["x"], Column::F64(vec![2.0, 3.0]));
         assert_eq!(parts[1].env.as_ref().unwrap()["1/own"], Column::F64(vec![3.0; 3]));
         assert_eq!(parts[0].steps, 7);
+        for part in parts {
+            assert_eq!(part.env.unwrap()[SHARED_ENTRY], Column::U64(vec![7]));
+        }
     }
 }

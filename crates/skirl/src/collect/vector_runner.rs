@@ -98,6 +98,13 @@ impl VectorRunner {
         self.num_envs
     }
 
+    /// Starts the exploration streams anew under `explore`: what follows does not depend on what was drawn before.
+    pub fn restart_exploration(&mut self, explore: StreamKey) {
+        let keys = self.keys.iter_mut().enumerate();
+        keys.for_each(|(index, key)| *key = explore.index((self.first_env + index) as u64));
+        self.steps = 0;
+    }
+
     /// Resets every environment with its own seed (or its own running generator where `seeds` is `None`).
     pub fn reset(&mut self, seeds: Option<StreamKey>, normalizer: Option<&Normalizer>) -> Result<(), Error> {
         for index in 0..self.num_envs {
@@ -175,7 +182,8 @@ impl VectorRunner {
         let next = (t + 1) * self.num_envs;
         for index in 0..self.num_envs {
             let (reward, row) = (self.outcomes.rewards[index], start + index);
-            self.table.rewards[row] = self.rewards.apply(reward);
+            self.table.rewards[row] = finite(self.rewards.apply(reward), reward)
+                .map_err(|value| Error::non_finite_reward(self.first_env + index, self.steps, value))?;
             self.table.terminated[row] = self.outcomes.terminated[index];
             self.table.truncated[row] = self.outcomes.truncated[index];
             self.episodes[index].step(reward);
@@ -326,6 +334,11 @@ pub struct RunnerState {
     pub current: Vec<f32>,
     /// Running episode of each environment.
     pub episodes: Vec<RunningEpisode>,
+}
+
+/// A reward that is trained on; the raw one as an error if `f32` cannot hold it.
+pub fn finite(applied: f32, raw: f64) -> Result<f32, f64> {
+    if applied.is_finite() { Ok(applied) } else { Err(raw) }
 }
 
 /// Copies a strided matrix into a dense one.

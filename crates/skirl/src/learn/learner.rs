@@ -42,6 +42,16 @@ pub struct Learner<S> {
     engine: GradientEngine<S>,
     grads: Grads,
     updates: u64,
+    kept: Kept,
+}
+
+/// Weights and optimizer state to go back to.
+#[derive(Debug, Default)]
+struct Kept {
+    values: Vec<f32>,
+    buffers: Vec<Vec<f32>>,
+    optimizer_steps: u64,
+    updates: u64,
 }
 
 impl<S: Send> Learner<S> {
@@ -62,7 +72,35 @@ impl<S: Send> Learner<S> {
             engine: GradientEngine::new(),
             grads,
             updates: 0,
+            kept: Kept::default(),
         }
+    }
+
+    /// Remembers weights and optimizer state for [`roll_back`](Self::roll_back).
+    pub fn keep(&mut self) {
+        copy(self.policy.net.params().values(), &mut self.kept.values);
+        let buffers = self.optimizer.buffers();
+        self.kept.buffers.resize(buffers.len(), Vec::new());
+        for ((_, flat), kept) in buffers.into_iter().zip(&mut self.kept.buffers) {
+            copy(flat, kept);
+        }
+        self.kept.optimizer_steps = self.optimizer.num_steps();
+        self.kept.updates = self.updates;
+    }
+
+    /// Goes back to what [`keep`](Self::keep) remembered last: an update that failed leaves nothing behind.
+    pub fn roll_back(&mut self) {
+        let values = self.policy.net.params_mut().values_mut();
+        if self.kept.values.len() != values.len() {
+            return;
+        }
+        values.copy_from_slice(&self.kept.values);
+        self.policy.net.refresh();
+        for ((_, flat), kept) in self.optimizer.buffers_mut().into_iter().zip(&self.kept.buffers) {
+            flat.copy_from_slice(kept);
+        }
+        self.optimizer.set_num_steps(self.kept.optimizer_steps);
+        self.updates = self.kept.updates;
     }
 
     /// The policy with the newest weights.
@@ -168,6 +206,11 @@ impl<S: Send> Learner<S> {
     fn diverged(&self, what: &'static str, value: f64) -> Error {
         Error::Diverged { what, module: self.module.clone(), value, updates: self.updates }
     }
+}
+
+fn copy(from: &[f32], to: &mut Vec<f32>) {
+    to.clear();
+    to.extend_from_slice(from);
 }
 
 impl<S> std::fmt::Debug for Learner<S> {

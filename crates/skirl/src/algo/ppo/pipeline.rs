@@ -151,7 +151,12 @@ impl LearnerGroup for PpoLearnerGroup {
 
     fn restore_state(&mut self, module: &str, state: &ModuleState) -> Result<(), Error> {
         let mut learners = self.learners.lock();
-        let Some(learner) = learners.get_mut(module) else { return Ok(()) };
+        let Some(learner) = learners.get_mut(module) else {
+            let Some(policy) = self.untrained.get_mut(module) else { return Ok(()) };
+            policy.net.params_mut().import(&state.weights)?;
+            policy.net.refresh();
+            return Ok(());
+        };
         let policy = learner.learner.policy_mut();
         policy.net.params_mut().import(&state.weights)?;
         policy.net.refresh();

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use super::update::PpoLearner;
 use crate::contract::ModuleId;
 use crate::contract::shared::Shared;
-use crate::contract::slots::{ENV_STEPS, LEARNER_RESULTS, NEW_WEIGHTS, TRAIN_BATCH};
+use crate::contract::slots::{ENV_STEPS, LEARNER_RESULTS, LearnerResults, NEW_WEIGHTS, TRAIN_BATCH};
+use crate::error::Error;
+use crate::learn::Batch;
 use crate::pipeline::{Declaration, Flow, Middleware, PipelineError, View};
 use crate::publish::Weights;
 
@@ -37,17 +39,29 @@ impl Middleware for PpoUpdate {
     fn forward(&mut self, view: &mut View<'_>) -> Result<Flow, PipelineError> {
         let _flush = skirl_nn::FlushDenormals::enable();
         let env_steps = *view.get(ENV_STEPS)?;
-        let (mut results, mut weights) = (BTreeMap::new(), Weights::default());
         let mut learners = self.learners.lock();
-        for (module, batch) in view.take(TRAIN_BATCH)? {
-            let Some(learner) = learners.get_mut(&module).filter(|_| batch.rows() > 0) else { continue };
-            let metrics = learner.update(batch, env_steps).map_err(PipelineError::failed)?;
-            let params = learner.learner.policy().net.params();
-            weights.modules.insert(module.clone(), params.values().to_vec());
-            results.insert(module, metrics);
+        learners.values_mut().for_each(PpoLearner::keep);
+        let trained = train(&mut learners, view.take(TRAIN_BATCH)?, env_steps);
+        if trained.is_err() {
+            learners.values_mut().for_each(PpoLearner::roll_back);
         }
+        let (results, weights) = trained.map_err(PipelineError::failed)?;
         view.put(LEARNER_RESULTS, results)?;
         view.put(NEW_WEIGHTS, weights)?;
         Ok(Flow::Continue)
     }
+}
+
+fn train(
+    learners: &mut PpoLearners,
+    batches: BTreeMap<ModuleId, Batch>,
+    env_steps: u64,
+) -> Result<(LearnerResults, Weights), Error> {
+    let (mut results, mut weights) = (BTreeMap::new(), Weights::default());
+    for (module, batch) in batches {
+        let Some(learner) = learners.get_mut(&module).filter(|_| batch.rows() > 0) else { continue };
+        results.insert(module.clone(), learner.update(batch, env_steps)?);
+        weights.modules.insert(module, learner.learner.policy().net.params().values().to_vec());
+    }
+    Ok((results, weights))
 }

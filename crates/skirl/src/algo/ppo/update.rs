@@ -30,6 +30,7 @@ pub struct PpoLearner {
     pub rows_trained: u64,
     order: Vec<u32>,
     gathered: Option<Batch>,
+    kept: Option<(f64, Stream, u64)>,
 }
 
 /// What changes with the environment steps: schedules at their present value.
@@ -54,7 +55,22 @@ impl PpoLearner {
     /// Starts with the configured KL coefficient.
     pub fn new(learner: Learner<PpoScratch>, options: PpoTraining, shuffle: Stream) -> Self {
         let kl_coeff = options.kl_coeff;
-        Self { learner, options, kl_coeff, shuffle, rows_trained: 0, order: Vec::new(), gathered: None }
+        Self { learner, options, kl_coeff, shuffle, rows_trained: 0, order: Vec::new(), gathered: None, kept: None }
+    }
+
+    /// Remembers the whole state for [`roll_back`](Self::roll_back).
+    pub fn keep(&mut self) {
+        self.learner.keep();
+        self.kept = Some((self.kl_coeff, self.shuffle, self.rows_trained));
+    }
+
+    /// Goes back to what [`keep`](Self::keep) remembered last.
+    pub fn roll_back(&mut self) {
+        let Some((kl_coeff, shuffle, rows_trained)) = self.kept.take() else { return };
+        self.learner.roll_back();
+        self.kl_coeff = kl_coeff;
+        self.shuffle = shuffle;
+        self.rows_trained = rows_trained;
     }
 
     /// Trains on `batch` and reports metrics under RLlib's names.
@@ -87,9 +103,13 @@ impl PpoLearner {
             self.order.extend(0..batch.rows() as u32);
         }
         epoch.gather(batch, &self.order);
-        totals.last_epoch_kl = 0.0;
-        totals.last_epoch_rows = 0.0;
+        let before = (totals.last_epoch_kl, totals.last_epoch_rows);
+        (totals.last_epoch_kl, totals.last_epoch_rows) = (0.0, 0.0);
         let goes_on = self.minibatches(&mut epoch, coefficients, totals);
+        if totals.last_epoch_rows == 0.0 {
+            // The epoch was stopped before its first step: the one before it was the last.
+            (totals.last_epoch_kl, totals.last_epoch_rows) = before;
+        }
         self.gathered = Some(epoch);
         goes_on
     }
@@ -155,7 +175,8 @@ impl PpoLearner {
         let mut metrics = Vec::new();
         if totals.rows > 0.0 {
             let mean = |index: usize| totals.all[index] / totals.rows;
-            let total = mean(0) + f64::from(loss.vf_loss_coeff) * mean(1) - f64::from(loss.entropy_coeff) * mean(3)
+            let vf_loss_coeff = if loss.use_critic { f64::from(loss.vf_loss_coeff) } else { 0.0 };
+            let total = mean(0) + vf_loss_coeff * mean(1) - f64::from(loss.entropy_coeff) * mean(3)
                 + f64::from(loss.kl_coeff) * mean(4);
             metrics.push(("total_loss", total));
             metrics.extend(STATS.iter().enumerate().map(|(index, &name)| (name, mean(index))));
