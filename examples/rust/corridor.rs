@@ -1,6 +1,6 @@
 //! An environment of your own in under 50 lines, in the same command as the ones that come with skirl:
 //!
-//! `cargo run --release --example corridor -- train --run=PPO --env=Corridor-v0 --set training.lr=1e-3 --stop='{"env_runners/episode_return_mean": 0.5}'`
+//! `cargo run --release --example corridor -- train --run=PPO --env=Corridor-v0 --config='{"lr": 1e-3, "fcnet_hiddens": [32, 32]}' --stop='{"env_runners/episode_return_mean": 0.5}'`
 
 use std::process::ExitCode;
 
