@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::algorithm::{Algorithm, EvaluateRequest};
+use crate::algorithm::{Algorithm, EvaluateRequest, report_evaluation};
 use crate::checkpoint;
 use crate::config::AlgorithmConfig;
 use crate::error::Error;
@@ -114,20 +114,36 @@ impl Run {
         after_result: &mut dyn FnMut(&TrainResult) -> Flow,
     ) -> Result<RunSummary, Error> {
         loop {
-            let result = self.algorithm.train()?;
+            let mut result = self.algorithm.train()?;
+            let met = self.algorithm.config().stop().reached(|metric| result.get(metric));
+            let wish = after_result(&result);
+            let reason = match (&met, wish) {
+                (Some(reason), _) => Some(reason.to_string()),
+                (None, Flow::Stop) => Some("asked to stop".to_owned()),
+                (None, Flow::Continue) => None,
+            };
+            let evaluation = match reason.is_some() {
+                true => self.evaluate_at_end(&mut result)?,
+                false => None,
+            };
             for sink in &mut self.sinks {
                 sink.write(&result)?;
             }
-            let met = self.algorithm.config().stop().reached(|metric| result.get(metric));
-            let wish = after_result(&result);
-            if let Some(reason) = met {
-                return self.finish(reason.to_string(), true, result);
+            match reason {
+                Some(reason) => return self.finish(reason, met.is_some(), result, evaluation),
+                None => self.checkpoint_if_due()?,
             }
-            if wish == Flow::Stop {
-                return self.finish("asked to stop".to_owned(), false, result);
-            }
-            self.checkpoint_if_due()?;
         }
+    }
+
+    /// The last evaluation stands in the last result, in every sink.
+    fn evaluate_at_end(&mut self, result: &mut TrainResult) -> Result<Option<Evaluation>, Error> {
+        if !self.algorithm.config().common().evaluation.evaluation_at_end {
+            return Ok(None);
+        }
+        let evaluation = self.algorithm.evaluate(&EvaluateRequest::default())?;
+        report_evaluation(&evaluation, result);
+        Ok(Some(evaluation))
     }
 
     fn finish(
@@ -135,11 +151,8 @@ impl Run {
         reason: String,
         criterion_met: bool,
         result: TrainResult,
+        evaluation: Option<Evaluation>,
     ) -> Result<RunSummary, Error> {
-        let evaluation = match self.algorithm.config().common().evaluation.evaluation_at_end {
-            true => Some(self.algorithm.evaluate(&EvaluateRequest::default())?),
-            false => None,
-        };
         if self.algorithm.config().common().checkpointing.checkpoint_at_end {
             self.checkpoint()?;
         }

@@ -163,7 +163,7 @@ impl RunMetrics {
 }
 
 /// Puts an evaluation's episodes under `evaluation/env_runners`.
-pub(super) fn report_evaluation(evaluation: &Evaluation, result: &mut TrainResult) {
+pub(crate) fn report_evaluation(evaluation: &Evaluation, result: &mut TrainResult) {
     let mut window = EpisodeWindow::new(evaluation.episodes.len());
     for episode in &evaluation.episodes {
         window.push(EpisodeRecord {

@@ -38,6 +38,7 @@ use crate::plan::{Plan, environment_spec};
 use crate::report::TrainResult;
 use crate::workers::Workers;
 use metrics::RunMetrics;
+pub(crate) use metrics::report_evaluation;
 
 /// A running algorithm: environments, policies, learners and their pipeline.
 pub struct Algorithm {
@@ -152,7 +153,7 @@ impl Algorithm {
         let interval = self.config.common().evaluation.evaluation_interval;
         if interval.is_some_and(|interval| self.metrics.training_iteration.is_multiple_of(interval as u64)) {
             let evaluation = self.evaluate(&EvaluateRequest::default())?;
-            metrics::report_evaluation(&evaluation, result);
+            report_evaluation(&evaluation, result);
         }
         Ok(())
     }

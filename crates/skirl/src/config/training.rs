@@ -59,7 +59,7 @@ options! {
         clip_param: ScheduleSpec = 0.3 => above(0.0), called(&[("SB3", "clip_range"), ("CleanRL", "clip_coef"), ("Tianshou", "eps_clip")]);
         /// Bound on the squared value error of a row, RLlib's meaning. `none` switches it off.
         vf_clip_param: Option<f64> = 10.0 => above(0.0);
-        /// Keep the new value within ± this of the old one, the meaning in SB3 and CleanRL. `none` switches it off.
+        /// Bound on how far the value may move from the old one: the loss is the greater of the plain and the bounded squared error, as in the PPO authors' code and CleanRL. `none` switches it off.
         clip_range_vf: Option<f64> = None => above(0.0), called(&[("CleanRL", "clip_vloss"), ("Tianshou", "value_clip")]);
         /// Bound on gradients; see `grad_clip_by`. `none` does not clip.
         grad_clip: Option<f64> = None => above(0.0), called(&[("SB3, CleanRL and Tianshou", "max_grad_norm")]);
