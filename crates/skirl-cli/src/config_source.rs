@@ -107,9 +107,7 @@ fn base(source: &Source) -> Result<Configured, ConfigErrors> {
     let run = source.run.as_deref().or(source.env.as_ref().map(|_| "PPO"));
     match (&source.file, run) {
         (Some(file), _) => from_file(file),
-        (None, run) if source.tuned => {
-            tuned(source.env.as_deref().unwrap_or_default(), run.unwrap_or("PPO"))
-        }
+        (None, run) if source.tuned => tuned(source.env.as_deref().unwrap_or_default(), run.unwrap_or("PPO")),
         (None, Some(run)) => {
             let config = for_algorithm(run).map_err(|errors| from_flag(errors, "--run"))?;
             let shipped = source.env.as_deref().and_then(|env| tuned_for(config.algorithm(), env));

@@ -23,7 +23,9 @@ const REPEATS: usize = 7;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
-    let after = |name: &str| arguments.iter().position(|argument| argument == name).and_then(|at| arguments.get(at + 1));
+    let after = |name: &str| {
+        arguments.iter().position(|argument| argument == name).and_then(|at| arguments.get(at + 1))
+    };
     let number = |name: &str, default: usize| after(name).map_or(default, |value| value.parse().unwrap());
     let only = arguments.first().map_or("all", String::as_str);
     let threads = number("--threads", 1);
@@ -45,13 +47,27 @@ fn main() {
 }
 
 fn network(config: PpoConfig, hidden: usize) -> PpoConfig {
-    config.rl_module(|module| module.fcnet_hiddens(vec![hidden, hidden]).fcnet_kernel_initializer(skirl::config::Initializer::Orthogonal))
+    config.rl_module(|module| {
+        module
+            .fcnet_hiddens(vec![hidden, hidden])
+            .fcnet_kernel_initializer(skirl::config::Initializer::Orthogonal)
+    })
 }
 
 fn evaluation(env: &str, hidden: usize, threads: usize) {
     const STEPS: usize = 512;
-    let config = network(PpoConfig::new().environment(env).env_runners(|o| o.num_env_runners(0usize).num_envs_per_env_runner(64usize)), hidden);
-    let spec = EnvironmentSpec { env: env.to_owned(), env_config: serde_json::Map::new(), num_envs: 64, num_shards: threads };
+    let config = network(
+        PpoConfig::new()
+            .environment(env)
+            .env_runners(|o| o.num_env_runners(0usize).num_envs_per_env_runner(64usize)),
+        hidden,
+    );
+    let spec = EnvironmentSpec {
+        env: env.to_owned(),
+        env_config: serde_json::Map::new(),
+        num_envs: 64,
+        num_shards: threads,
+    };
     let environments = Environments::make(&spec).unwrap();
     let plan = algo::plan(&config, spec, environments.spaces()).unwrap();
     let policies = plan
@@ -74,7 +90,10 @@ fn evaluation(env: &str, hidden: usize, threads: usize) {
         })
         .collect();
     rates.sort_by(f64::total_cmp);
-    println!("{}", json!({ "peer": "skirl", "task": format!("eval_{env}_{hidden}x{hidden}"), "threads": threads, "actions_per_s": rates[REPEATS / 2] as u64, "max": rates[REPEATS - 1] as u64 }));
+    println!(
+        "{}",
+        json!({ "peer": "skirl", "task": format!("eval_{env}_{hidden}x{hidden}"), "threads": threads, "actions_per_s": rates[REPEATS / 2] as u64, "max": rates[REPEATS - 1] as u64 })
+    );
 }
 
 /// The common protocol of `benches/peers`: 8 × 128, 4 epochs, minibatches of 256.
@@ -117,5 +136,8 @@ fn training(name: &str, config: PpoConfig, threads: usize, hidden: usize, steps:
         })
         .collect();
     rates.sort_by(f64::total_cmp);
-    println!("{}", json!({ "peer": "skirl", "task": name, "hidden": hidden, "threads": threads, "steps_per_s": rates[REPEATS / 2] as u64, "max": rates[REPEATS - 1] as u64 }));
+    println!(
+        "{}",
+        json!({ "peer": "skirl", "task": name, "hidden": hidden, "threads": threads, "steps_per_s": rates[REPEATS / 2] as u64, "max": rates[REPEATS - 1] as u64 })
+    );
 }

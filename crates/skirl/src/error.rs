@@ -107,7 +107,9 @@ pub enum Error {
     #[error(transparent)]
     Report(#[from] crate::report::ReportError),
     /// Saved runner state does not fit this run.
-    #[error("saved environment state does not fit: expected {expected}, found {found}; resume with the configuration that wrote the checkpoint")]
+    #[error(
+        "saved environment state does not fit: expected {expected}, found {found}; resume with the configuration that wrote the checkpoint"
+    )]
     RunnerState {
         /// What this run has.
         expected: String,
@@ -159,7 +161,12 @@ impl Error {
     }
 
     pub(crate) fn non_finite_observation(env: usize, env_step: u64, element: usize, value: f32) -> Self {
-        Self::NonFinite { env, env_step, field: format!("observation[{element}] (flattened)"), value: value.into() }
+        Self::NonFinite {
+            env,
+            env_step,
+            field: format!("observation[{element}] (flattened)"),
+            value: value.into(),
+        }
     }
 
     pub(crate) fn non_finite_reward(env: usize, env_step: u64, value: f64) -> Self {

@@ -57,7 +57,12 @@ impl Run {
             None => {
                 let env = config.common().environment.env.clone().unwrap_or_default();
                 let seed = config.common().debugging.seed.unwrap_or_default();
-                RunDirectory::create_in(Path::new(RunDirectory::DEFAULT_PARENT), config.algorithm(), &env, seed)?
+                RunDirectory::create_in(
+                    Path::new(RunDirectory::DEFAULT_PARENT),
+                    config.algorithm(),
+                    &env,
+                    seed,
+                )?
             }
         };
         let algorithm = Algorithm::build(config)?;
@@ -77,8 +82,10 @@ impl Run {
     ) -> Result<Self, Error> {
         let directory = RunDirectory::resume(path)?;
         let algorithm = Algorithm::from_checkpoint_with(&directory.checkpoints(), edit)?;
-        let resume =
-            ResumePoint { training_iteration: algorithm.training_iteration(), env_steps: algorithm.env_steps() };
+        let resume = ResumePoint {
+            training_iteration: algorithm.training_iteration(),
+            env_steps: algorithm.env_steps(),
+        };
         let sinks = directory.open_sinks(resume)?;
         Ok(Self { directory, algorithm, sinks, last_checkpoint: None })
     }
@@ -123,7 +130,12 @@ impl Run {
         }
     }
 
-    fn finish(&mut self, reason: String, criterion_met: bool, result: TrainResult) -> Result<RunSummary, Error> {
+    fn finish(
+        &mut self,
+        reason: String,
+        criterion_met: bool,
+        result: TrainResult,
+    ) -> Result<RunSummary, Error> {
         let evaluation = match self.algorithm.config().common().evaluation.evaluation_at_end {
             true => Some(self.algorithm.evaluate(&EvaluateRequest::default())?),
             false => None,

@@ -35,7 +35,11 @@ impl std::fmt::Debug for Parts {
 }
 
 /// The plan of a configuration for environments with these spaces.
-pub fn plan(config: &dyn AlgorithmConfig, spec: EnvironmentSpec, agents: Vec<AgentSpaces>) -> Result<Plan, Error> {
+pub fn plan(
+    config: &dyn AlgorithmConfig,
+    spec: EnvironmentSpec,
+    agents: Vec<AgentSpaces>,
+) -> Result<Plan, Error> {
     match config.as_any().downcast_ref::<PpoConfig>() {
         Some(config) => ppo::plan(config, spec, agents),
         None => Err(unknown(config)),

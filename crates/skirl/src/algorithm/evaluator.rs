@@ -51,7 +51,8 @@ impl Evaluator {
         let options = &config.common().evaluation;
         let environments = Environments::make(&spec(config, duration)?)?;
         check_spaces(plan, &environments)?;
-        let mut runner_options = RunnerOptions::from_config(config.common(), StreamKey::root(0).child("evaluation"));
+        let mut runner_options =
+            RunnerOptions::from_config(config.common(), StreamKey::root(0).child("evaluation"));
         runner_options.explore = options.evaluation_config.explore;
         let explore = runner_options.explore;
         let mut runner = EnvRunner::new(environments, policies, runner_options, Arc::clone(workers))?;

@@ -63,9 +63,19 @@ impl RunMetrics {
     }
 
     /// Adds one pass of the pipeline.
-    pub(super) fn take(&mut self, plan: &Plan, episodes: &[Collected], learners: LearnerResults, agent_steps: u64) {
+    pub(super) fn take(
+        &mut self,
+        plan: &Plan,
+        episodes: &[Collected],
+        learners: LearnerResults,
+        agent_steps: u64,
+    ) {
         for episode in episodes {
-            let whole = EpisodeRecord { episode_return: episode.episode_return, len: episode.len, duration_sec: None };
+            let whole = EpisodeRecord {
+                episode_return: episode.episode_return,
+                len: episode.len,
+                duration_sec: None,
+            };
             self.episodes.push_episode(whole);
             for ((agent, module), &episode_return) in plan.mapping.iter().zip(&episode.agent_returns) {
                 self.episodes.push_agent(agent, module, EpisodeRecord { episode_return, ..whole });
@@ -88,7 +98,14 @@ impl RunMetrics {
     }
 
     /// The result of the iteration that was just closed.
-    pub(super) fn report(&self, plan: &Plan, parts: &Parts, env_steps: u64, calls: u64, elapsed: Duration) -> TrainResult {
+    pub(super) fn report(
+        &self,
+        plan: &Plan,
+        parts: &Parts,
+        env_steps: u64,
+        calls: u64,
+        elapsed: Duration,
+    ) -> TrainResult {
         let mut result = TrainResult::new();
         Self::report_timers(&mut result, parts, elapsed);
         self.report_sampling(&mut result, plan, env_steps);
@@ -108,7 +125,10 @@ impl RunMetrics {
         result.set("timers/training_iteration", elapsed.as_secs_f64());
         for stage in parts.timing.stages() {
             let timer = TIMERS.iter().find(|(name, _)| *name == stage.stage);
-            result.set(&format!("timers/{}", timer.map_or(stage.stage.as_str(), |(_, timer)| timer)), stage.total_s());
+            result.set(
+                &format!("timers/{}", timer.map_or(stage.stage.as_str(), |(_, timer)| timer)),
+                stage.total_s(),
+            );
         }
     }
 
@@ -146,7 +166,11 @@ impl RunMetrics {
 pub(super) fn report_evaluation(evaluation: &Evaluation, result: &mut TrainResult) {
     let mut window = EpisodeWindow::new(evaluation.episodes.len());
     for episode in &evaluation.episodes {
-        window.push(EpisodeRecord { episode_return: episode.episode_return, len: episode.len, duration_sec: None });
+        window.push(EpisodeRecord {
+            episode_return: episode.episode_return,
+            len: episode.len,
+            duration_sec: None,
+        });
     }
     window.report_into(result, "evaluation/env_runners");
     result.set("evaluation/env_runners/num_env_steps_sampled", evaluation.env_steps);

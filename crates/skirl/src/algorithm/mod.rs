@@ -121,7 +121,8 @@ impl Algorithm {
             let reporting = &self.config.common().reporting;
             let long_enough =
                 reporting.min_time_s_per_iteration.is_none_or(|min| started.elapsed().as_secs_f64() >= min);
-            let enough = self.env_steps() - steps_before >= reporting.min_sample_timesteps_per_iteration as u64;
+            let enough =
+                self.env_steps() - steps_before >= reporting.min_sample_timesteps_per_iteration as u64;
             if long_enough && enough {
                 break;
             }
@@ -173,7 +174,13 @@ impl Algorithm {
         };
         let evaluator = match &mut self.evaluator {
             Some(evaluator) if evaluator.fits(duration) => evaluator,
-            slot => slot.insert(Evaluator::new(&*self.config, &self.plan, self.parts.learners.policies(), duration, &self.workers)?),
+            slot => slot.insert(Evaluator::new(
+                &*self.config,
+                &self.plan,
+                self.parts.learners.policies(),
+                duration,
+                &self.workers,
+            )?),
         };
         let normalizers = self.parts.runner.lock().normalizers().clone();
         evaluator.run(self.parts.learners.policies(), &normalizers, root, duration, request.explore)
@@ -255,6 +262,9 @@ fn fresh_seed() -> u64 {
 
 impl std::fmt::Debug for Algorithm {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Algorithm").field("seed", &self.seed).field("plan", &self.plan).finish_non_exhaustive()
+        f.debug_struct("Algorithm")
+            .field("seed", &self.seed)
+            .field("plan", &self.plan)
+            .finish_non_exhaustive()
     }
 }

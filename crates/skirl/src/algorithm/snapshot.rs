@@ -10,7 +10,8 @@ use super::Algorithm;
 use super::tensors::{env_state_under, named_under, put_env_state, put_named};
 use crate::checkpoint::{
     ALGORITHM_STATE, CONFIG, ENV_RUNNER_STATE, ENV_RUNNER_TENSORS, ENV_TO_MODULE_TENSORS, LEARNER_STATE,
-    MODULE_EXAMPLE, MODULE_SPEC, MODULE_STATE, ModuleSpaces, OPTIMIZER_TENSORS, Snapshot, Tensor, Tensors, module_file,
+    MODULE_EXAMPLE, MODULE_SPEC, MODULE_STATE, ModuleSpaces, OPTIMIZER_TENSORS, Snapshot, Tensor, Tensors,
+    module_file,
 };
 use crate::collect::agent_runner::AgentRunnerState;
 use crate::collect::runner_state::EnvRunnerState;
@@ -148,11 +149,13 @@ impl Algorithm {
     fn restore_learners(&mut self, snapshot: &Snapshot) -> Result<(), Error> {
         let learner_state = snapshot.json(LEARNER_STATE)?;
         let optimizer = snapshot.tensors(OPTIMIZER_TENSORS)?.all();
-        let mut published = Weights { version: u64_in(learner_state, "weights_version")?, ..Weights::default() };
+        let mut published =
+            Weights { version: u64_in(learner_state, "weights_version")?, ..Weights::default() };
         for id in self.plan.modules.keys() {
             let weights = named_under(snapshot.tensors(&module_file(id, MODULE_STATE))?.all(), "");
             // A module that is not trained has weights only.
-            let saved = learner_state.get("modules").and_then(|modules| modules.get(id)).unwrap_or(&Value::Null);
+            let saved =
+                learner_state.get("modules").and_then(|modules| modules.get(id)).unwrap_or(&Value::Null);
             self.parts.learners.restore_state(id, &module_state(id, weights, saved, optimizer))?;
             if let Some(policy) = self.parts.learners.policy(id) {
                 check_example(id, &policy, snapshot)?;
@@ -220,8 +223,14 @@ fn agents_state(state: &AgentRunnerState, tensors: &mut Tensors) -> Result<(Valu
     Ok((json!({ "kind": "agents", "agents": to_json(state)? }), saved))
 }
 
-fn module_state(id: &str, weights: Vec<skirl_nn::NamedTensor>, saved: &Value, optimizer: &Tensors) -> ModuleState {
-    let buffers = saved.get("optimizer_buffers").and_then(Value::as_array).map_or(&[] as &[Value], Vec::as_slice);
+fn module_state(
+    id: &str,
+    weights: Vec<skirl_nn::NamedTensor>,
+    saved: &Value,
+    optimizer: &Tensors,
+) -> ModuleState {
+    let buffers =
+        saved.get("optimizer_buffers").and_then(Value::as_array).map_or(&[] as &[Value], Vec::as_slice);
     let buffer = |name: &str| (name.to_owned(), named_under(optimizer, &format!("{id}/{name}/")));
     ModuleState {
         weights,
@@ -272,7 +281,8 @@ fn check_example(id: &str, policy: &Policy, snapshot: &Snapshot) -> Result<(), E
 }
 
 fn to_json<T: serde::Serialize>(value: &T) -> Result<Value, Error> {
-    serde_json::to_value(value).map_err(|source| Error::Internal(format!("state cannot be written: {source}")))
+    serde_json::to_value(value)
+        .map_err(|source| Error::Internal(format!("state cannot be written: {source}")))
 }
 
 fn from_json<T: serde::de::DeserializeOwned>(value: Option<&Value>, what: &str) -> Result<T, Error> {
@@ -281,7 +291,8 @@ fn from_json<T: serde::de::DeserializeOwned>(value: Option<&Value>, what: &str) 
         what: format!("the saved state of the {what}"),
         expected: "the fields of this version".to_owned(),
         found: source.to_string(),
-        remedy: "Restore with the version of skirl that wrote the checkpoint (its manifest names it)".to_owned(),
+        remedy: "Restore with the version of skirl that wrote the checkpoint (its manifest names it)"
+            .to_owned(),
     })
 }
 

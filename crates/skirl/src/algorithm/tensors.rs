@@ -10,9 +10,16 @@ use crate::error::Error;
 const TYPE_MARK: char = '#';
 
 /// Adds named tensors under `prefix`.
-pub(super) fn put_named(tensors: &mut Tensors, prefix: &str, named: &[NamedTensor]) -> Result<(), CheckpointError> {
+pub(super) fn put_named(
+    tensors: &mut Tensors,
+    prefix: &str,
+    named: &[NamedTensor],
+) -> Result<(), CheckpointError> {
     for tensor in named {
-        tensors.insert(format!("{prefix}{}", tensor.name), Tensor::new(tensor.shape.clone(), tensor.data.clone())?);
+        tensors.insert(
+            format!("{prefix}{}", tensor.name),
+            Tensor::new(tensor.shape.clone(), tensor.data.clone())?,
+        );
     }
     Ok(())
 }
@@ -77,7 +84,10 @@ fn type_word(dtype: DType) -> &'static str {
 fn marked_column(name: &str, word: &str, bytes: &[u8]) -> Result<Column, Error> {
     let dtype = MARKED.iter().find(|(marked, _)| *marked == word).map(|(_, dtype)| *dtype);
     dtype.and_then(|dtype| Column::from_le_bytes(dtype, bytes)).ok_or_else(|| Error::RunnerState {
-        expected: format!("one of {:?} after '{TYPE_MARK}' in '{name}', with whole elements", MARKED.map(|(word, _)| word)),
+        expected: format!(
+            "one of {:?} after '{TYPE_MARK}' in '{name}', with whole elements",
+            MARKED.map(|(word, _)| word)
+        ),
         found: format!("'{word}' with {} bytes", bytes.len()),
     })
 }

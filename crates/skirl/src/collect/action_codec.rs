@@ -24,9 +24,16 @@ pub struct ActionCodec {
 #[derive(Debug, Clone)]
 enum Kind {
     /// `start[i]` is added to sub-action `i`.
-    Discrete { start: Vec<i64> },
+    Discrete {
+        start: Vec<i64>,
+    },
     Binary,
-    Continuous { low: Vec<f32>, high: Vec<f32>, stretch: bool, clip: bool },
+    Continuous {
+        low: Vec<f32>,
+        high: Vec<f32>,
+        stretch: bool,
+        clip: bool,
+    },
 }
 
 impl ActionCodec {
@@ -42,7 +49,12 @@ impl ActionCodec {
                 let low: Vec<f32> = bounds.low.iter().map(|&value| value as f32).collect();
                 let high: Vec<f32> = bounds.high.iter().map(|&value| value as f32).collect();
                 let bounded = low.iter().chain(&high).all(|bound| bound.is_finite());
-                Kind::Continuous { low, high, stretch: rules.normalize && bounded, clip: rules.clip || rules.normalize }
+                Kind::Continuous {
+                    low,
+                    high,
+                    stretch: rules.normalize && bounded,
+                    clip: rules.clip || rules.normalize,
+                }
             }
             _ => return Err(unsupported(space)),
         };
@@ -126,7 +138,8 @@ mod tests {
     #[test]
     fn discrete_actions_start_where_the_space_starts() {
         let codec =
-            ActionCodec::new(&Space::discrete_from(3, -1), ActionRules { normalize: true, clip: true }).unwrap();
+            ActionCodec::new(&Space::discrete_from(3, -1), ActionRules { normalize: true, clip: true })
+                .unwrap();
         let actions = Actions::Discrete { data: vec![0, 2], width: 1 };
         let mut column = codec.column(2);
         codec.encode(&actions, 0, 2, &mut column);

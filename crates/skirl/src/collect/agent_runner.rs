@@ -9,9 +9,9 @@ use skirl_env::{AgentActions, AgentStep, EnvState, MultiAgentEnv};
 use skirl_math::chain::END;
 use skirl_math::rng::StreamKey;
 use skirl_math::stats::ColumnMoments;
-use skirl_nn::distributions::DistScratch;
 use skirl_nn::Mat;
 use skirl_nn::Tape;
+use skirl_nn::distributions::DistScratch;
 
 use super::action_codec::ActionCodec;
 use super::episodes::{EpisodeRecord, RunningEpisode};
@@ -183,7 +183,9 @@ impl AgentRunner {
     fn step_env(&mut self, index: usize, rules: &AgentRules<'_>) -> Result<(), Error> {
         let slot = &mut self.envs[index];
         slot.step.clear();
-        slot.env.step(&slot.actions, &mut slot.step).map_err(|source| Error::env(index, self.steps, source))?;
+        slot.env
+            .step(&slot.actions, &mut slot.step)
+            .map_err(|source| Error::env(index, self.steps, source))?;
         self.take_rewards(index)?;
         self.take_observations(index, rules)?;
         let slot = &self.envs[index];
@@ -281,7 +283,8 @@ impl AgentRunner {
     fn cut(&mut self, index: usize) {
         let module = &mut self.modules[index];
         let mut waiting = Vec::new();
-        for slot in self.envs.iter_mut().flat_map(|slot| &mut slot.agents).filter(|slot| slot.module == index) {
+        for slot in self.envs.iter_mut().flat_map(|slot| &mut slot.agents).filter(|slot| slot.module == index)
+        {
             let Some(open) = slot.open.take() else { continue };
             if slot.must_act {
                 module.table.ends.push(open.row, &slot.input);
@@ -429,8 +432,16 @@ impl ModuleSlot {
             let outputs = tape.output(DIST_INPUTS);
             let actions = table.actions.view_mut(start, end);
             if explore {
-                let keys: Vec<StreamKey> = acting.iter().map(|&(env, agent)| envs[env].agents[agent].key).collect();
-                policy.dist.sample(outputs, &keys, counter, actions, &mut table.logp[start..end], &mut self.scratch)?;
+                let keys: Vec<StreamKey> =
+                    acting.iter().map(|&(env, agent)| envs[env].agents[agent].key).collect();
+                policy.dist.sample(
+                    outputs,
+                    &keys,
+                    counter,
+                    actions,
+                    &mut table.logp[start..end],
+                    &mut self.scratch,
+                )?;
             } else {
                 policy.dist.mode(outputs, actions, &mut self.scratch)?;
             }
@@ -507,7 +518,16 @@ impl EnvSlot {
             let codec = codec_of(env.action_space(agent))?;
             let key = exploration_key(key, agent);
             let input = vec![0.0; connector.width()];
-            agents.push(AgentSlot { module, key, connector, codec, input, must_act: false, gone: false, open: None });
+            agents.push(AgentSlot {
+                module,
+                key,
+                connector,
+                codec,
+                input,
+                must_act: false,
+                gone: false,
+                open: None,
+            });
         }
         let episode = RunningEpisode { agent_returns: vec![0.0; agents.len()], ..RunningEpisode::default() };
         let (step, actions) = (AgentStep::for_env(&*env), AgentActions::for_env(&*env));
@@ -590,6 +610,9 @@ pub struct EnvSlotState {
 
 impl std::fmt::Debug for AgentRunner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("AgentRunner").field("num_envs", &self.envs.len()).field("steps", &self.steps).finish_non_exhaustive()
+        f.debug_struct("AgentRunner")
+            .field("num_envs", &self.envs.len())
+            .field("steps", &self.steps)
+            .finish_non_exhaustive()
     }
 }

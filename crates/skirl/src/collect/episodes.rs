@@ -39,14 +39,21 @@ impl RunningEpisode {
 
     /// Forgets the running episode: the environment was reset from outside.
     pub fn restart(&mut self) {
-        *self = Self { index: self.index, agent_returns: vec![0.0; self.agent_returns.len()], ..Self::default() };
+        *self =
+            Self { index: self.index, agent_returns: vec![0.0; self.agent_returns.len()], ..Self::default() };
     }
 
     /// Closes the episode and starts the next.
     pub fn finish(&mut self, env: usize, ended_at: u64) -> EpisodeRecord {
         let agents = self.agent_returns.len();
         let agent_returns = std::mem::replace(&mut self.agent_returns, vec![0.0; agents]);
-        let record = EpisodeRecord { env, ended_at, episode_return: self.episode_return, len: self.len, agent_returns };
+        let record = EpisodeRecord {
+            env,
+            ended_at,
+            episode_return: self.episode_return,
+            len: self.len,
+            agent_returns,
+        };
         self.episode_return = 0.0;
         self.len = 0;
         self.index += 1;

@@ -21,7 +21,8 @@ impl ObservationConnector {
     /// For `rows` environments with this observation space.
     pub fn new(space: Space, rows: usize) -> Self {
         let leaves = space.leaves();
-        let direct = matches!(&space, Space::Box(_)) && leaves.iter().all(|leaf| leaf.dtype == skirl_env::DType::F32);
+        let direct =
+            matches!(&space, Space::Box(_)) && leaves.iter().all(|leaf| leaf.dtype == skirl_env::DType::F32);
         let raw = leaves.iter().map(|leaf| Column::zeros(leaf.dtype, rows * leaf.size())).collect();
         let width = space.flat_width();
         Self { space, width, raw, direct }

@@ -59,7 +59,9 @@ impl RunnerOptions {
             observation_clip: filter.then_some(runners.observation_filter_clip as f32),
             seed,
             // Agents without a policy were refused when the plan was made.
-            mapping: Arc::new(move |agent| multi_agent.policy_for(agent).unwrap_or(DEFAULT_MODULE_ID).to_owned()),
+            mapping: Arc::new(move |agent| {
+                multi_agent.policy_for(agent).unwrap_or(DEFAULT_MODULE_ID).to_owned()
+            }),
         }
     }
 }
@@ -99,13 +101,21 @@ impl EnvRunner {
         let explore = options.seed.child("explore");
         let normalizers = normalizers(&policies, options.observation_clip);
         let kind = match environments {
-            Environments::Single(shards) => Kind::Vector(vector_shards(shards, &policies, &options, explore)?),
+            Environments::Single(shards) => {
+                Kind::Vector(vector_shards(shards, &policies, &options, explore)?)
+            }
             Environments::Multi(envs) => {
                 let module_of = |_: usize, agent: &str| Ok((options.mapping)(agent));
                 let codec_of = |space: &Space| ActionCodec::new(space, options.actions);
                 let normalized = options.observation_clip.is_some();
                 Kind::Agents(Box::new(AgentRunner::new(
-                    envs, &policies, &module_of, &codec_of, options.rewards, explore, normalized,
+                    envs,
+                    &policies,
+                    &module_of,
+                    &codec_of,
+                    options.rewards,
+                    explore,
+                    normalized,
                 )?))
             }
         };

@@ -6,9 +6,9 @@
 use serde::{Deserialize, Serialize};
 use skirl_env::{Column, EnvState, Outcomes, VectorEnv};
 use skirl_math::rng::StreamKey;
-use skirl_nn::distributions::DistScratch;
 use skirl_nn::Mat;
 use skirl_nn::Tape;
+use skirl_nn::distributions::DistScratch;
 
 use super::action_codec::ActionCodec;
 use super::episodes::{EpisodeRecord, RunningEpisode};
@@ -147,12 +147,23 @@ impl VectorRunner {
         for first in (0..self.num_envs).step_by(FORWARD_ROWS) {
             let rows = FORWARD_ROWS.min(self.num_envs - first);
             let (start, end) = (t * self.num_envs + first, t * self.num_envs + first + rows);
-            rules.policy.net.forward(&[Mat::new(&table.obs[start * width..end * width], rows, width)], None, tape)?;
+            rules.policy.net.forward(
+                &[Mat::new(&table.obs[start * width..end * width], rows, width)],
+                None,
+                tape,
+            )?;
             let inputs = tape.output(DIST_INPUTS);
             let actions = table.actions.view_mut(start, end);
             if rules.explore {
                 let keys = &keys[first..first + rows];
-                rules.policy.dist.sample(inputs, keys, self.steps, actions, &mut table.logp[start..end], scratch)?;
+                rules.policy.dist.sample(
+                    inputs,
+                    keys,
+                    self.steps,
+                    actions,
+                    &mut table.logp[start..end],
+                    scratch,
+                )?;
             } else {
                 rules.policy.dist.mode(inputs, actions, scratch)?;
             }
@@ -263,7 +274,11 @@ impl VectorRunner {
     }
 
     fn locate(&self, source: skirl_env::EnvError) -> Error {
-        Error::env(self.first_env + source.place().and_then(|place| place.env).unwrap_or(0), self.steps, source)
+        Error::env(
+            self.first_env + source.place().and_then(|place| place.env).unwrap_or(0),
+            self.steps,
+            source,
+        )
     }
 
     /// The rows of the last [`sample`](Self::sample).
@@ -305,7 +320,10 @@ impl VectorRunner {
     pub fn restore_state(&mut self, state: RunnerState) -> Result<(), Error> {
         if state.current.len() != self.current.len() || state.episodes.len() != self.num_envs {
             return Err(Error::RunnerState {
-                expected: format!("{} environments with inputs of width {}", self.num_envs, self.table.obs_width),
+                expected: format!(
+                    "{} environments with inputs of width {}",
+                    self.num_envs, self.table.obs_width
+                ),
                 found: format!("{} environments and {} inputs", state.episodes.len(), state.current.len()),
             });
         }

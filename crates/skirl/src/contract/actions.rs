@@ -80,7 +80,9 @@ impl Actions {
     /// Copies `source` rows (`rows[i]` to row `i` here). Both must be of one kind and width, and the rows in range.
     pub fn gather(&mut self, source: &Self, rows: &[u32]) {
         match (self, source) {
-            (Self::Discrete { data, width }, Self::Discrete { data: from, .. }) => gather(data, from, *width, rows),
+            (Self::Discrete { data, width }, Self::Discrete { data: from, .. }) => {
+                gather(data, from, *width, rows)
+            }
             (Self::Continuous { data, width }, Self::Continuous { data: from, .. }) => {
                 gather(data, from, *width, rows);
             }

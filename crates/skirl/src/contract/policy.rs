@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use skirl_env::Space;
-use skirl_nn::distributions::Distribution;
 use skirl_nn::Module;
+use skirl_nn::distributions::Distribution;
 
 use super::Actions;
 

@@ -62,7 +62,8 @@ impl EndRows {
         }
         let mut order: Vec<usize> = (0..self.row.len()).collect();
         order.sort_by_key(|&index| self.row[index]);
-        let obs = order.iter().flat_map(|&index| &self.obs[index * obs_width..][..obs_width]).copied().collect();
+        let obs =
+            order.iter().flat_map(|&index| &self.obs[index * obs_width..][..obs_width]).copied().collect();
         self.row = order.iter().map(|&index| self.row[index]).collect();
         self.values = order.iter().map(|&index| self.values[index]).collect();
         self.obs = obs;
@@ -186,7 +187,8 @@ impl ModuleRollout {
         }
         let renumber = |row: u32| new_index.get(row as usize).copied().unwrap_or(skirl_math::chain::END);
         let next = kept.iter().map(|&row| renumber(next[row as usize])).collect();
-        let mut compact = Self::new(self.obs_width, self.dist_width, self.actions.empty(), Links::Chained { next });
+        let mut compact =
+            Self::new(self.obs_width, self.dist_width, self.actions.empty(), Links::Chained { next });
         compact.resize(kept.len(), kept.len());
         compact.gather_columns(self, &kept);
         for (index, &row) in self.ends.row.iter().enumerate() {
@@ -259,7 +261,8 @@ mod tests {
     #[test]
     fn retaining_rows_renumbers_links_and_ends() {
         let links = Links::Chained { next: vec![2, 3, skirl_math::chain::END, skirl_math::chain::END] };
-        let mut table = ModuleRollout::new(1, 1, Actions::zeros(true, 1, 0), Links::Chained { next: Vec::new() });
+        let mut table =
+            ModuleRollout::new(1, 1, Actions::zeros(true, 1, 0), Links::Chained { next: Vec::new() });
         table.resize(4, 4);
         table.links = links;
         table.obs = vec![10.0, 11.0, 12.0, 13.0];

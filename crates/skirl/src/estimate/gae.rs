@@ -20,8 +20,7 @@ pub struct GaeRules {
 
 /// Advantages and value targets of every row.
 pub fn estimate(table: &ModuleRollout, rules: GaeRules) -> Result<Estimates, Error> {
-    let mut estimates =
-        Estimates { advantages: vec![0.0; table.rows], value_targets: vec![0.0; table.rows] };
+    let mut estimates = Estimates { advantages: vec![0.0; table.rows], value_targets: vec![0.0; table.rows] };
     let params = GaeParams { gamma: rules.gamma as f32, lambda: rules.lambda as f32 };
     let out = GaeOut { advantages: &mut estimates.advantages, value_targets: &mut estimates.value_targets };
     let zeros = if rules.use_critic { Vec::new() } else { vec![0.0; table.rows] };

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use skirl_nn::Mat;
 use skirl_nn::Grads;
+use skirl_nn::Mat;
 use skirl_nn::Tape;
 
 use super::loss::{Loss, LossContext};
@@ -80,7 +80,15 @@ impl<S: Send> GradientEngine<S> {
             segment.stats.fill(0.0);
             if run.len() <= CHUNK_ROWS {
                 // Adding a single chunk directly gives the same bytes as summing it apart first.
-                run_chunks(loss, context, run.clone(), &mut segment.tape, &mut segment.scratch, grads, &mut segment.stats)?;
+                run_chunks(
+                    loss,
+                    context,
+                    run.clone(),
+                    &mut segment.tape,
+                    &mut segment.scratch,
+                    grads,
+                    &mut segment.stats,
+                )?;
             } else {
                 segment.run(loss, context, run.clone())?;
                 grads.add(&segment.grads)?;

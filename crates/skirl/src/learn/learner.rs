@@ -180,7 +180,11 @@ impl<S: Send> Learner<S> {
     }
 
     /// Puts saved buffers back, with the number of steps taken.
-    pub fn restore_optimizer(&mut self, saved: &[(String, Vec<NamedTensor>)], steps: u64) -> Result<(), Error> {
+    pub fn restore_optimizer(
+        &mut self,
+        saved: &[(String, Vec<NamedTensor>)],
+        steps: u64,
+    ) -> Result<(), Error> {
         let params = self.policy.net.params();
         for (name, flat) in self.optimizer.buffers_mut() {
             let tensors = saved.iter().find(|(saved, _)| saved == name).ok_or_else(|| Error::Mismatch {
@@ -215,6 +219,9 @@ fn copy(from: &[f32], to: &mut Vec<f32>) {
 
 impl<S> std::fmt::Debug for Learner<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Learner").field("module", &self.module).field("updates", &self.updates).finish_non_exhaustive()
+        f.debug_struct("Learner")
+            .field("module", &self.module)
+            .field("updates", &self.updates)
+            .finish_non_exhaustive()
     }
 }

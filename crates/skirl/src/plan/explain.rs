@@ -20,11 +20,16 @@ impl fmt::Display for Plan {
             module.explain(id, f)?;
         }
         if self.mapping.len() > 1 {
-            let pairs: Vec<String> = self.mapping.iter().map(|(agent, id)| format!("{agent} → {id}")).collect();
+            let pairs: Vec<String> =
+                self.mapping.iter().map(|(agent, id)| format!("{agent} → {id}")).collect();
             writeln!(f, "mapping      {}", pairs.join(", "))?;
         }
         writeln!(f, "batch        {}", self.batch)?;
-        writeln!(f, "memory       about {:.1} MB for weights, optimizer and one rollout", self.memory as f64 / 1e6)?;
+        writeln!(
+            f,
+            "memory       about {:.1} MB for weights, optimizer and one rollout",
+            self.memory as f64 / 1e6
+        )?;
         writeln!(f, "pipeline")?;
         self.stages.iter().try_for_each(|stage| writeln!(f, "  {stage}"))?;
         match &self.tuned {
@@ -38,14 +43,26 @@ impl ModulePlan {
     fn explain(&self, id: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let network = &self.network;
         let layers = |hidden: &[usize], out: usize| {
-            let sizes: Vec<String> =
-                std::iter::once(network.obs_width).chain(hidden.iter().copied()).chain([out]).map(|n| n.to_string()).collect();
+            let sizes: Vec<String> = std::iter::once(network.obs_width)
+                .chain(hidden.iter().copied())
+                .chain([out])
+                .map(|n| n.to_string())
+                .collect();
             sizes.join("→")
         };
         let value = network.vf_hidden.as_ref().unwrap_or(&network.hidden);
         let trained = if self.trained { "" } else { ", not trained" };
-        writeln!(f, "module       {id}: {} parameters, {:?}{trained}", self.num_parameters, network.activation)?;
-        writeln!(f, "  policy     {} → {}", layers(&network.hidden, network.num_dist_inputs), self.distribution)?;
+        writeln!(
+            f,
+            "module       {id}: {} parameters, {:?}{trained}",
+            self.num_parameters, network.activation
+        )?;
+        writeln!(
+            f,
+            "  policy     {} → {}",
+            layers(&network.hidden, network.num_dist_inputs),
+            self.distribution
+        )?;
         match network.vf_share_layers {
             true => writeln!(f, "  value      shares the policy's layers"),
             false => writeln!(f, "  value      {}", layers(value, 1)),

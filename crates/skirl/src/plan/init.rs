@@ -15,7 +15,12 @@ enum Part {
 }
 
 /// Fills every weight and bias; layer-norm gains and free log-stds keep what the network starts with.
-pub(super) fn initialize(params: &mut ParamStore, network: &ActorCriticSpec, options: &RlModuleOptions, seed: StreamKey) {
+pub(super) fn initialize(
+    params: &mut ParamStore,
+    network: &ActorCriticSpec,
+    options: &RlModuleOptions,
+    seed: StreamKey,
+) {
     params.init_tensors(|tensor, values| {
         let name = tensor.name();
         let part = part_of(name, network, options);

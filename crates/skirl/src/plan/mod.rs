@@ -14,9 +14,9 @@ pub use tuned::{tuned_config, tuned_configs};
 
 use std::collections::BTreeMap;
 
+use crate::collect::{AgentSpaces, EnvironmentSpec, Environments};
 use crate::config::{AlgorithmConfig, CommonConfig, RlModuleOptions};
 use crate::contract::ModuleId;
-use crate::collect::{AgentSpaces, EnvironmentSpec, Environments};
 use crate::error::Error;
 
 /// Agent id and module id, in the order of the environment's agents.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use skirl_env::{DType, Space};
 use skirl_math::rng::StreamKey;
 use skirl_nn::distributions::{Bernoulli, Categorical, DiagGaussian, Distribution, MultiCategorical};
-use skirl_nn::{Activation as NnActivation, ActorCritic, ActorCriticSpec, Module};
 use skirl_nn::optim::{AdamOptions, Optimizer, OptimizerSpec, RmsPropOptions, SgdOptions, WeightDecay};
+use skirl_nn::{Activation as NnActivation, ActorCritic, ActorCriticSpec, Module};
 
 use super::init::initialize;
 use crate::collect::AgentSpaces;
@@ -67,7 +67,10 @@ impl ModulePlan {
         ] {
             if mine != other {
                 return Err(Error::Mismatch {
-                    what: format!("the {name} space of agent '{}', which policy '{id}' acts for", agent.agent),
+                    what: format!(
+                        "the {name} space of agent '{}', which policy '{id}' acts for",
+                        agent.agent
+                    ),
                     expected: mine.to_json().to_string(),
                     found: other.to_json().to_string(),
                     remedy: "Give agents with different spaces policies of their own".to_owned(),

@@ -2,9 +2,24 @@
 
 /// (algorithm folder, environment, file name, contents).
 const TUNED: [(&str, &str, &str, &str); 5] = [
-    ("ppo", "CartPole-v1", "configs/ppo/cartpole.toml", include_str!("../../../../configs/ppo/cartpole.toml")),
-    ("ppo", "Pendulum-v1", "configs/ppo/pendulum.toml", include_str!("../../../../configs/ppo/pendulum.toml")),
-    ("ppo", "MountainCar-v0", "configs/ppo/mountain_car.toml", include_str!("../../../../configs/ppo/mountain_car.toml")),
+    (
+        "ppo",
+        "CartPole-v1",
+        "configs/ppo/cartpole.toml",
+        include_str!("../../../../configs/ppo/cartpole.toml"),
+    ),
+    (
+        "ppo",
+        "Pendulum-v1",
+        "configs/ppo/pendulum.toml",
+        include_str!("../../../../configs/ppo/pendulum.toml"),
+    ),
+    (
+        "ppo",
+        "MountainCar-v0",
+        "configs/ppo/mountain_car.toml",
+        include_str!("../../../../configs/ppo/mountain_car.toml"),
+    ),
     (
         "ppo",
         "MountainCarContinuous-v0",

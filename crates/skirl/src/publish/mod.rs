@@ -41,7 +41,9 @@ impl WeightBoard {
     pub fn update(&self, policies: &mut Policies) -> Result<(), Error> {
         let newest = self.newest();
         for (id, weights) in &newest.modules {
-            let Some(policy) = policies.get_mut(id).filter(|policy| policy.version < newest.version) else { continue };
+            let Some(policy) = policies.get_mut(id).filter(|policy| policy.version < newest.version) else {
+                continue;
+            };
             let values = policy.net.params_mut().values_mut();
             if values.len() != weights.len() {
                 return Err(Error::Internal(format!(

@@ -9,10 +9,10 @@
 
 use std::ops::Range;
 
-use skirl_nn::distributions::{DistScratch, Evaluated, EvaluatedGrad};
-use skirl_nn::kernels::vmath;
 use skirl_nn::Mat;
 use skirl_nn::Tape;
+use skirl_nn::distributions::{DistScratch, Evaluated, EvaluatedGrad};
+use skirl_nn::kernels::vmath;
 
 use crate::contract::policy::{DIST_INPUTS, Policy, VALUE};
 use crate::error::Error;
@@ -94,7 +94,14 @@ impl Loss for PpoLoss {
         let evaluated = Evaluated { logp: &mut logp[..n], entropy: &mut entropy[..n], kl: &mut kl[..n] };
         policy.dist.evaluate(tape.output(DIST_INPUTS), actions, old, evaluated, dist)?;
         let advantages = &batch.advantages[rows.clone()];
-        self.surrogate(&logp[..n], &batch.logp[rows.clone()], advantages, &mut ratio[..n], &mut d_logp[..n], stats);
+        self.surrogate(
+            &logp[..n],
+            &batch.logp[rows.clone()],
+            advantages,
+            &mut ratio[..n],
+            &mut d_logp[..n],
+            stats,
+        );
         d_logp[..n].iter_mut().for_each(|d| *d *= context.inverse_rows);
         d_entropy[..n].fill(-self.entropy_coeff * context.inverse_rows);
         d_kl[..n].fill(self.kl_coeff * context.inverse_rows);

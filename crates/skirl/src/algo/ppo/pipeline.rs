@@ -64,7 +64,8 @@ pub fn build(
 }
 
 fn policies(plan: &Plan, root: StreamKey) -> Result<Policies, Error> {
-    let build = |(id, module): (&ModuleId, _)| Ok((id.clone(), build_policy(module, root.child("init").child(id))?));
+    let build =
+        |(id, module): (&ModuleId, _)| Ok((id.clone(), build_policy(module, root.child("init").child(id))?));
     plan.modules.iter().map(build).collect()
 }
 

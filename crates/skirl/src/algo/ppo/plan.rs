@@ -7,12 +7,18 @@ use crate::error::Error;
 use crate::plan::{BatchPlan, ModulePlan, Plan, plan_modules};
 
 /// Resolves every size; errors where the spaces cannot be served.
-pub fn plan(config: &PpoConfig, environment: EnvironmentSpec, agents: Vec<AgentSpaces>) -> Result<Plan, Error> {
-    let options_of = |module: &str| config.for_policy(module).map(|own| own.common.rl_module).map_err(Error::from);
+pub fn plan(
+    config: &PpoConfig,
+    environment: EnvironmentSpec,
+    agents: Vec<AgentSpaces>,
+) -> Result<Plan, Error> {
+    let options_of =
+        |module: &str| config.for_policy(module).map(|own| own.common.rl_module).map_err(Error::from);
     let (mapping, modules) = plan_modules(&config.common, &agents, &options_of)?;
     let batch = batch(config);
     let optimizer_copies = 3; // gradient and Adam's two moments
-    let memory = modules.values().map(|module: &ModulePlan| module.memory(batch.rows, optimizer_copies)).sum();
+    let memory =
+        modules.values().map(|module: &ModulePlan| module.memory(batch.rows, optimizer_copies)).sum();
     Ok(Plan {
         algorithm: "PPO",
         tuned: crate::plan::tuned_config("ppo", &environment.env),

@@ -55,7 +55,16 @@ impl PpoLearner {
     /// Starts with the configured KL coefficient.
     pub fn new(learner: Learner<PpoScratch>, options: PpoTraining, shuffle: Stream) -> Self {
         let kl_coeff = options.kl_coeff;
-        Self { learner, options, kl_coeff, shuffle, rows_trained: 0, order: Vec::new(), gathered: None, kept: None }
+        Self {
+            learner,
+            options,
+            kl_coeff,
+            shuffle,
+            rows_trained: 0,
+            order: Vec::new(),
+            gathered: None,
+            kept: None,
+        }
     }
 
     /// Remembers the whole state for [`roll_back`](Self::roll_back).
@@ -93,7 +102,12 @@ impl PpoLearner {
     }
 
     /// One pass; `false` when the KL divergence ended the iteration.
-    fn epoch(&mut self, batch: &Batch, coefficients: Coefficients, totals: &mut Totals) -> Result<bool, Error> {
+    fn epoch(
+        &mut self,
+        batch: &Batch,
+        coefficients: Coefficients,
+        totals: &mut Totals,
+    ) -> Result<bool, Error> {
         let kept = self.gathered.take().filter(|kept| kept.rows() == batch.rows());
         let mut epoch = kept.unwrap_or_else(|| Batch::like(batch, batch.rows()));
         if self.options.shuffle_batch_per_epoch {
