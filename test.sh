@@ -72,7 +72,8 @@ python_part() {
   PYTHON="$python" crates/skirl-env/tests/gymnasium/check_parity.sh
 
   begin "TensorBoard reads what the command writes" "tests/tensorboard/read_events.py RUN_DIRECTORY prints the metric that differs"
-  cargo build --workspace --bins --tests --examples --quiet
+  # `cargo test` has built the command, unless only this part runs.
+  [ "$part" = all ] || cargo build --quiet -p skirl-cli
   "$target/debug/skirl" train configs/ppo/cartpole.toml --seed 1 \
     --stop='{"training_iteration": 20}' --output "$scratch/tensorboard"
   "$python" tests/tensorboard/read_events.py "$scratch/tensorboard"
