@@ -258,8 +258,9 @@ fn check_example(id: &str, policy: &Policy, snapshot: &Snapshot) -> Result<(), E
             .iter()
             .zip(found_values)
             .map(|(a, b)| (a - b).abs() / a.abs().max(1.0))
-            .fold(0.0, f32::max);
-        if worst > TOLERANCE {
+            // Not `f32::max`, which would pass over a NaN.
+            .fold(0.0, |worst, next| if next > worst || next.is_nan() { next } else { worst });
+        if worst.is_nan() || worst > TOLERANCE {
             return Err(Error::Mismatch {
                 what: format!("module '{id}': output '{name}' of the stored example"),
                 expected: format!("the stored values ({:?})", expected.shape()),
