@@ -103,10 +103,12 @@ fn json_flag(text: &str, flag: &str) -> Result<Value, ConfigErrors> {
 
 /// The file, the tuned file, or the algorithm's defaults.
 fn base(source: &Source) -> Result<Configured, ConfigErrors> {
-    match (&source.file, &source.run) {
+    // An environment alone is enough: PPO serves every space that any algorithm here does.
+    let run = source.run.as_deref().or(source.env.as_ref().map(|_| "PPO"));
+    match (&source.file, run) {
         (Some(file), _) => from_file(file),
         (None, run) if source.tuned => {
-            tuned(source.env.as_deref().unwrap_or_default(), run.as_deref().unwrap_or("PPO"))
+            tuned(source.env.as_deref().unwrap_or_default(), run.unwrap_or("PPO"))
         }
         (None, Some(run)) => {
             let config = for_algorithm(run).map_err(|errors| from_flag(errors, "--run"))?;
@@ -160,17 +162,12 @@ fn stem(name: &str) -> &str {
 }
 
 fn tuned(env: &str, algorithm: &str) -> Result<Configured, ConfigErrors> {
-    let (name, config) = match tuned_for(algorithm, env) {
-        Some((name, text)) => (name, load_text(text, FileFormat::Toml, Path::new(name))?),
-        None => {
-            let envs: Vec<String> = tuned_configs().filter_map(|(_, text)| env_of(text)).collect();
-            let error =
-                ConfigError::new("", format!("no tuned configuration ships for {algorithm} on {env}"));
-            return Err(error
-                .suggest(format!("leave --tuned out, or take one of {}", envs.join(", ")))
-                .into());
-        }
+    let Some((name, text)) = tuned_for(algorithm, env) else {
+        let envs: Vec<String> = tuned_configs().filter_map(|(_, text)| env_of(text)).collect();
+        let error = ConfigError::new("", format!("no tuned configuration ships for {algorithm} on {env}"));
+        return Err(error.suggest(format!("leave --tuned out, or take one of {}", envs.join(", "))).into());
     };
+    let config = load_text(text, FileFormat::Toml, Path::new(name))?;
     Ok(Configured { config, remarks: vec![format!("tuned configuration: {name}")] })
 }
 

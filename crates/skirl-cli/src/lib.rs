@@ -29,7 +29,6 @@ use clap::Parser;
 
 use args::{Cli, Command};
 use exit::{ExitStatus, Failure};
-use output::Output;
 
 /// Runs the command given by the process's arguments.
 pub fn main_from_args() -> ExitCode {
@@ -47,23 +46,22 @@ pub fn main_from(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             return status.into();
         }
     };
-    let mut output = Output::for_process();
-    match run(cli.command, &mut output) {
+    match run(cli.command) {
         Ok(status) => status.into(),
         Err(failure) => {
-            output.error(&failure);
+            output::remark(&format!("error: {}", failure.message));
             failure.status.into()
         }
     }
 }
 
-fn run(command: Command, output: &mut Output) -> Result<ExitStatus, Failure> {
+fn run(command: Command) -> Result<ExitStatus, Failure> {
     match command {
-        Command::Train(args) => commands::train::run(&args, output),
-        Command::Evaluate(args) => commands::evaluate::run(&args, output),
-        Command::Explain(args) => commands::explain::run(&args, output),
-        Command::Envs(args) => commands::listings::envs(&args, output),
-        Command::Algos(args) => commands::listings::algos(&args, output),
-        Command::Config(args) => commands::config::run(&args, output),
+        Command::Train(args) => commands::train::run(&args),
+        Command::Evaluate(args) => commands::evaluate::run(&args),
+        Command::Explain(args) => commands::explain::run(&args),
+        Command::Envs(args) => Ok(commands::listings::envs(&args)),
+        Command::Algos(args) => Ok(commands::listings::algos(&args)),
+        Command::Config(args) => commands::config::run(&args),
     }
 }

@@ -18,7 +18,7 @@ pub(crate) fn short(value: f64) -> String {
     let size = value.abs();
     match size {
         0.0 => "0".into(),
-        _ if size >= 1000.0 && size < 1e9 => format!("{value:.0}"),
+        _ if (1000.0..1e9).contains(&size) => format!("{value:.0}"),
         _ if (0.001..1e9).contains(&size) => {
             let decimals = (3 - size.log10().floor() as i32).clamp(0, 6) as usize;
             format!("{value:.decimals$}")

@@ -276,6 +276,17 @@ fn listings_help_schema_and_plan() {
 }
 
 #[test]
+fn the_log_level_says_how_much_is_said() {
+    let dir = dir();
+    let said = |level: &str| stderr(&train(dir.path(), level, 1, &["--set", &format!("log_level={level}")]));
+    let [error, warn, info, debug] = ["ERROR", "WARN", "INFO", "DEBUG"].map(said);
+    assert_eq!(error, "");
+    assert!(warn.contains("ships with skirl") && !warn.contains("environment  CartPole-v1"), "{warn}");
+    assert!(info.contains("environment  CartPole-v1"), "{info}");
+    assert!(debug.len() > info.len(), "{debug}");
+}
+
+#[test]
 fn rllibs_defaults_name_the_tuned_file_that_ships() {
     let dir = dir();
     let flags = [

@@ -1,10 +1,12 @@
 //! The threads of a run.
 //!
 //! A pool of exactly the configured number of threads, each with flush-to-zero set: subnormal numbers cost a hundred
-//! times a normal one, and they appear in every long training run. Idle threads spin for a moment and then sleep, so a
-//! busy neighbour on the machine costs little. Work is cut into pieces whose results do not depend on who ran them.
+//! times a normal one, and they appear in every long training run. Idle threads look for work for a moment and then
+//! sleep. Work is cut into pieces whose results do not depend on who ran them, so whether several threads take part
+//! is free to change from call to call: a [`Gate`] tries, measures, and stays with what is faster. A neighbour that
+//! keeps the second core busy then costs little.
 
-
+use std::time::Instant;
 
 use skirl_nn::FlushDenormals;
 
@@ -29,17 +31,44 @@ impl Workers {
         self.num_threads
     }
 
-    /// Runs `work(i, &mut items[i])` for every item, possibly at the same time, and returns when all are finished.
-    pub fn for_each<T: Send>(&self, items: &mut [T], work: impl Fn(usize, &mut T) + Sync) {
+    /// Runs `work` on one of the threads, so that every [`for_each`](Self::for_each) in it starts without waking one.
+    pub fn run<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
         match &self.pool {
-            Some(pool) if items.len() > 1 => pool.install(|| split(items, 0, &work)),
-            _ => {
+            Some(pool) => pool.install(work),
+            None => {
                 let _flush = FlushDenormals::enable();
-                for (index, item) in items.iter_mut().enumerate() {
-                    work(index, item);
-                }
+                work()
             }
         }
+    }
+
+    /// Runs `work(i, &mut items[i])` for every item, at the same time where `gate` finds that faster, and returns when
+    /// all are finished. `cost` is proportional to the work of this call (rows), to compare calls of different size.
+    pub fn for_each<T: Send>(
+        &self,
+        gate: &mut Gate,
+        cost: usize,
+        items: &mut [T],
+        work: impl Fn(usize, &mut T) + Sync,
+    ) {
+        let Some(pool) = self.pool.as_ref().filter(|_| items.len() > 1) else {
+            let _flush = FlushDenormals::enable();
+            return one_after_the_other(items, &work);
+        };
+        let (together, started) = (gate.opens(), Instant::now());
+        match (together, rayon::current_thread_index().is_some()) {
+            (true, true) => split(items, 0, &work),
+            (true, false) => pool.install(|| split(items, 0, &work)),
+            (false, true) => one_after_the_other(items, &work),
+            (false, false) => pool.install(|| one_after_the_other(items, &work)),
+        }
+        gate.record(together, started.elapsed().as_secs_f64() / cost.max(1) as f64);
+    }
+}
+
+fn one_after_the_other<T>(items: &mut [T], work: &impl Fn(usize, &mut T)) {
+    for (index, item) in items.iter_mut().enumerate() {
+        work(index, item);
     }
 }
 
@@ -66,6 +95,55 @@ fn split<T: Send>(items: &mut [T], first: usize, work: &(impl Fn(usize, &mut T) 
     }
 }
 
+/// Decides for one kind of work whether several threads take part, by what they gained so far.
+///
+/// Starts with a few calls on one thread to know their cost, then opens. A call that gains nothing closes it for some
+/// calls, ever more of them while it goes on so: at most one call in [`LONGEST_PAUSE`] is then spent on trying.
+#[derive(Debug, Clone)]
+pub struct Gate {
+    /// Seconds for a unit of cost on one thread, smoothed.
+    alone: Option<f64>,
+    /// Calls until the next try.
+    pause: u32,
+    /// Length of the next pause.
+    next_pause: u32,
+}
+
+/// Calls on one thread before the first try.
+const FIRST_PAUSE: u32 = 3;
+/// Pause after the first call that gained nothing.
+const SHORTEST_PAUSE: u32 = 8;
+/// Longest pause.
+const LONGEST_PAUSE: u32 = 2048;
+/// Weight of a new measurement.
+const SMOOTHING: f64 = 0.2;
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self { alone: None, pause: FIRST_PAUSE, next_pause: SHORTEST_PAUSE }
+    }
+}
+
+impl Gate {
+    fn opens(&self) -> bool {
+        self.pause == 0 && self.alone.is_some()
+    }
+
+    fn record(&mut self, together: bool, seconds: f64) {
+        if !together {
+            self.pause = self.pause.saturating_sub(1);
+            self.alone = Some(self.alone.map_or(seconds, |alone| alone + SMOOTHING * (seconds - alone)));
+            return;
+        }
+        if self.alone.is_some_and(|alone| seconds > alone) {
+            self.pause = self.next_pause;
+            self.next_pause = (self.next_pause * 2).min(LONGEST_PAUSE);
+        } else {
+            self.next_pause = (self.next_pause / 2).max(SHORTEST_PAUSE);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,9 +152,31 @@ mod tests {
     fn every_item_is_visited_once_with_its_index() {
         for num_threads in [1, 2, 3, 8] {
             let workers = Workers::new(num_threads).unwrap();
-            let mut items = vec![0usize; 37];
-            workers.for_each(&mut items, |index, item| *item += index + 1);
-            assert!(items.iter().enumerate().all(|(index, &item)| item == index + 1));
+            let mut gate = Gate::default();
+            for _ in 0..20 {
+                let mut items = vec![0usize; 37];
+                workers.for_each(&mut gate, 37, &mut items, |index, item| *item += index + 1);
+                assert!(items.iter().enumerate().all(|(index, &item)| item == index + 1));
+            }
+        }
+    }
+
+    #[test]
+    fn a_gate_opens_after_it_knows_the_cost_and_closes_ever_longer() {
+        let mut gate = Gate::default();
+        while !gate.opens() {
+            gate.record(false, 1.0);
+        }
+        gate.record(true, 0.5);
+        assert!(gate.opens());
+        for pause in [SHORTEST_PAUSE, 2 * SHORTEST_PAUSE] {
+            gate.record(true, 3.0);
+            let mut closed = 0;
+            while !gate.opens() {
+                gate.record(false, 1.0);
+                closed += 1;
+            }
+            assert_eq!(closed, pause);
         }
     }
 }

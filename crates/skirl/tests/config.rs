@@ -203,6 +203,10 @@ fn rules_between_options() {
             "multi_agent.policies.p0.num_epochs",
             ppo().multi_agent(|m| m.policies([("p0", json!({"num_epochs": 1}))])),
         ),
+        (
+            "multi_agent.count_steps_by",
+            ppo().multi_agent(|m| m.count_steps_by(skirl::config::CountStepsBy::AgentSteps)),
+        ),
         ("environment.env", PpoConfig::new()),
         ("stop.training_iteration", ppo().stop("training_iteration", f64::NAN)),
         ("training.lr", ppo().training(|t| t.lr(f64::NAN))),

@@ -11,9 +11,9 @@ use skirl::evaluate::Evaluation;
 use crate::args::EvaluateArgs;
 use crate::exit::{ExitStatus, Failure};
 use crate::number::{grouped, short};
-use crate::output::Output;
+use crate::output;
 
-pub(crate) fn run(args: &EvaluateArgs, output: &mut Output) -> Result<ExitStatus, Failure> {
+pub(crate) fn run(args: &EvaluateArgs) -> Result<ExitStatus, Failure> {
     if args.episodes == Some(0) {
         return Err(Failure::usage("--episodes = 0: must be at least 1"));
     }
@@ -29,9 +29,9 @@ pub(crate) fn run(args: &EvaluateArgs, output: &mut Output) -> Result<ExitStatus
     let evaluation = algorithm.evaluate(&request).map_err(|error| Failure::while_running(&error))?;
     let summary = Summary::of(&evaluation);
     if args.json {
-        output.line(&summary.to_value(&evaluation).to_string());
+        output::line(&summary.to_value(&evaluation).to_string());
     } else {
-        output.line(&summary.to_text(&evaluation));
+        output::line(&summary.to_text(&evaluation));
     }
     Ok(ExitStatus::Success)
 }

@@ -6,23 +6,23 @@ use skirl::plan::tuned_configs;
 use skirl_env::registry::{EnvInfo, info, names};
 
 use crate::args::{EnvsArgs, ListArgs};
-use crate::exit::{ExitStatus, Failure};
-use crate::output::Output;
+use crate::exit::ExitStatus;
+use crate::output;
 use crate::progress::columns;
 
-pub(crate) fn envs(args: &EnvsArgs, output: &mut Output) -> Result<ExitStatus, Failure> {
+pub(crate) fn envs(args: &EnvsArgs) -> ExitStatus {
     let environments: Vec<EnvInfo> = names(args.all).iter().filter_map(|name| info(name).ok()).collect();
     if args.json {
         let list: Vec<Value> = environments.iter().map(env_value).collect();
-        output.line(&format!("{:#}", Value::from(list)));
-        return Ok(ExitStatus::Success);
+        output::line(&format!("{:#}", Value::from(list)));
+        return ExitStatus::Success;
     }
     let header = ["environment", "agents", "observation", "action", "steps", "solved at"].map(str::to_owned);
     let rows: Vec<[String; 6]> = environments.iter().map(env_row).collect();
     for line in columns(&header, &rows) {
-        output.line(&line);
+        output::line(&line);
     }
-    Ok(ExitStatus::Success)
+    ExitStatus::Success
 }
 
 fn env_row(env: &EnvInfo) -> [String; 6] {
@@ -59,7 +59,7 @@ fn env_value(env: &EnvInfo) -> Value {
     })
 }
 
-pub(crate) fn algos(args: &ListArgs, output: &mut Output) -> Result<ExitStatus, Failure> {
+pub(crate) fn algos(args: &ListArgs) -> ExitStatus {
     let tuned = |name: &str| -> Vec<&str> {
         let folder = format!("/{}/", name.to_lowercase());
         tuned_configs().map(|(file, _)| file).filter(|file| file.contains(&folder)).collect()
@@ -67,12 +67,12 @@ pub(crate) fn algos(args: &ListArgs, output: &mut Output) -> Result<ExitStatus, 
     if args.json {
         let value = |algorithm: &skirl::config::AlgorithmInfo| json!({ "name": algorithm.name, "summary": algorithm.summary, "tuned": tuned(algorithm.name) });
         let list: Vec<Value> = algorithms().iter().map(value).collect();
-        output.line(&format!("{:#}", Value::from(list)));
-        return Ok(ExitStatus::Success);
+        output::line(&format!("{:#}", Value::from(list)));
+        return ExitStatus::Success;
     }
     for algorithm in algorithms() {
-        output.line(&format!("{}  {}", algorithm.name, algorithm.summary));
-        output.line(&format!("     tuned: {}", tuned(algorithm.name).join(", ")));
+        output::line(&format!("{}  {}", algorithm.name, algorithm.summary));
+        output::line(&format!("     tuned: {}", tuned(algorithm.name).join(", ")));
     }
-    Ok(ExitStatus::Success)
+    ExitStatus::Success
 }

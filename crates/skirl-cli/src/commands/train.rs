@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde_json::json;
-use skirl::config::{AlgorithmConfig, ConfigError, ConfigErrors};
+use skirl::config::{AlgorithmConfig, ConfigError, ConfigErrors, LogLevel};
 use skirl::run::{Flow, Run, RunSummary};
 
 use super::evaluate::Summary;
@@ -13,37 +13,37 @@ use crate::config_source::{self, apply_flags, set_each};
 use crate::exit::{ExitStatus, Failure};
 use crate::interrupt::Interrupt;
 use crate::number::{duration, grouped};
-use crate::output::Output;
+use crate::output;
 use crate::progress::{JsonLines, LiveTable, PlainLines, Progress};
 
-pub(crate) fn run(args: &TrainArgs, output: &mut Output) -> Result<ExitStatus, Failure> {
+pub(crate) fn run(args: &TrainArgs) -> Result<ExitStatus, Failure> {
     if let Some(section) = &args.help_options {
-        return explain::options(args.source.run.as_deref(), section, output);
+        return explain::options(args.source.run.as_deref(), section);
     }
     let interrupt = Interrupt::listen();
     let mut run = match &args.resume {
         Some(directory) => resume(args, directory)?,
-        None => create(args, output)?,
+        None => create(args)?,
     };
-    announce(args, &run, output);
-    let mut progress = choose_progress(args, &run, output);
+    announce(args, &run);
+    let mut progress = choose_progress(args, &run);
     let outcome = run.train_until_stop(&mut |result| {
         progress.result(result);
         if interrupt.is_raised() { Flow::Stop } else { Flow::Continue }
     });
     progress.finish();
     let summary = outcome.map_err(|error| Failure::while_running(&error))?;
-    report_end(args, &run, &summary, interrupt.is_raised(), output);
+    report_end(args, &run, &summary, interrupt.is_raised());
     let interrupted = interrupt.is_raised() && !summary.criterion_met;
     Ok(if interrupted { ExitStatus::Interrupted } else { ExitStatus::Success })
 }
 
-fn create(args: &TrainArgs, output: &Output) -> Result<Run, Failure> {
+fn create(args: &TrainArgs) -> Result<Run, Failure> {
     let mut configured = config_source::read(&args.source)?;
     let wrong = checkpoint_flags(args, &mut *configured.config);
     ConfigErrors(wrong).into_result()?;
-    if !args.json {
-        configured.remarks.iter().for_each(|remark| output.remark(remark));
+    if !args.json && says(&*configured.config, LogLevel::Warn) {
+        configured.remarks.iter().for_each(|remark| output::remark(remark));
     }
     Run::create(configured.config, args.output.as_deref()).map_err(|error| Failure::at_start(&error))
 }
@@ -65,8 +65,19 @@ fn checkpoint_flags(args: &TrainArgs, config: &mut dyn AlgorithmConfig) -> Vec<C
     set_each(config, flags)
 }
 
+/// Whether `debugging.log_level` asks for remarks of this level.
+fn says(config: &dyn AlgorithmConfig, level: LogLevel) -> bool {
+    let rank = |level| match level {
+        LogLevel::Error => 0,
+        LogLevel::Warn => 1,
+        LogLevel::Info => 2,
+        LogLevel::Debug => 3,
+    };
+    rank(config.common().debugging.log_level) >= rank(level)
+}
+
 /// What runs, where it writes, and with which seed.
-fn announce(args: &TrainArgs, run: &Run, output: &Output) {
+fn announce(args: &TrainArgs, run: &Run) {
     let config = run.algorithm().config();
     let env = config.common().environment.env.clone().unwrap_or_default();
     if args.json {
@@ -76,31 +87,37 @@ fn announce(args: &TrainArgs, run: &Run, output: &Output) {
             "seed": run.algorithm().seed(),
             "config": config.to_value(),
         });
-        return output.line(&start.to_string());
+        return output::line(&start.to_string());
     }
     let threads = config.common().resources.num_threads;
     let seed = run.algorithm().seed();
-    output.line(&format!(
+    output::line(&format!(
         "{} on {env}, seed {seed}, {threads} thread{}, writing to {}",
         config.algorithm(),
         if threads == 1 { "" } else { "s" },
         run.path().display()
     ));
-    if config.stop().0.is_empty() {
-        output.remark("no stop criterion: runs until Ctrl-C, which saves a checkpoint");
+    if config.stop().0.is_empty() && says(config, LogLevel::Warn) {
+        output::remark("no stop criterion: runs until Ctrl-C, which saves a checkpoint");
+    }
+    if says(config, LogLevel::Info) {
+        output::remark(run.algorithm().plan().to_string().trim_end());
+    }
+    if says(config, LogLevel::Debug) {
+        output::remark(run.algorithm().pipeline().trim_end());
     }
 }
 
-fn choose_progress(args: &TrainArgs, run: &Run, output: &Output) -> Box<dyn Progress> {
+fn choose_progress(args: &TrainArgs, run: &Run) -> Box<dyn Progress> {
     let stop = run.algorithm().config().stop().clone();
-    match (args.json, output.interactive) {
-        (true, _) => Box::new(JsonLines::new()),
+    match (args.json, output::is_interactive()) {
+        (true, _) => Box::new(JsonLines),
         (false, true) => Box::new(LiveTable::new(stop)),
         (false, false) => Box::new(PlainLines::new(stop)),
     }
 }
 
-fn report_end(args: &TrainArgs, run: &Run, summary: &RunSummary, interrupted: bool, output: &Output) {
+fn report_end(args: &TrainArgs, run: &Run, summary: &RunSummary, interrupted: bool) {
     let evaluation = summary.evaluation.as_ref().map(|evaluation| (Summary::of(evaluation), evaluation));
     if args.json {
         let end = json!({
@@ -112,17 +129,17 @@ fn report_end(args: &TrainArgs, run: &Run, summary: &RunSummary, interrupted: bo
             "checkpoint": summary.checkpoint,
             "evaluation": evaluation.map(|(summary, evaluation)| summary.to_value(evaluation)),
         });
-        return output.line(&end.to_string());
+        return output::line(&end.to_string());
     }
     let steps = summary.result.get_count("num_env_steps_sampled_lifetime").unwrap_or_default();
     let time = summary.result.get("time_total_s").unwrap_or_default();
     let reason = if interrupted && !summary.criterion_met { "interrupted" } else { summary.reason.as_str() };
-    output.line(&format!("{reason} after {} steps in {}", grouped(steps), duration(time)));
+    output::line(&format!("{reason} after {} steps in {}", grouped(steps), duration(time)));
     if let Some((summary, evaluation)) = evaluation {
-        output.line(&format!("evaluation: {}", summary.to_text(evaluation)));
+        output::line(&format!("evaluation: {}", summary.to_text(evaluation)));
     }
     match &summary.checkpoint {
-        Some(checkpoint) => output.line(&format!("checkpoint: {}", checkpoint.display())),
-        None => output.line(&format!("results: {} (no checkpoint was asked for)", run.path().display())),
+        Some(checkpoint) => output::line(&format!("checkpoint: {}", checkpoint.display())),
+        None => output::line(&format!("results: {} (no checkpoint was asked for)", run.path().display())),
     }
 }

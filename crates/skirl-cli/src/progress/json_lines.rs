@@ -4,22 +4,14 @@ use serde_json::json;
 use skirl::report::TrainResult;
 
 use super::Progress;
-use crate::output::Output;
+use crate::output;
 
 #[derive(Debug)]
-pub(crate) struct JsonLines {
-    output: Output,
-}
-
-impl JsonLines {
-    pub(crate) fn new() -> Self {
-        Self { output: Output::for_process() }
-    }
-}
+pub(crate) struct JsonLines;
 
 impl Progress for JsonLines {
     fn result(&mut self, result: &TrainResult) {
-        self.output.line(&json!({ "event": "result", "result": result.as_map() }).to_string());
+        output::line(&json!({ "event": "result", "result": result.as_map() }).to_string());
     }
 
     fn finish(&mut self) {}

@@ -8,14 +8,13 @@ use skirl::report::TrainResult;
 use super::Progress;
 use super::row::{Start, cells};
 use super::table::remember;
-use crate::output::Output;
+use crate::output;
 
 /// The first result is shown at once, later ones at most this often: a fast run makes hundreds of results a second.
 const INTERVAL: Duration = Duration::from_millis(500);
 
 #[derive(Debug)]
 pub(crate) struct PlainLines {
-    output: Output,
     stop: StopCriteria,
     start: Start,
     shown: Option<Instant>,
@@ -25,14 +24,7 @@ pub(crate) struct PlainLines {
 
 impl PlainLines {
     pub(crate) fn new(stop: StopCriteria) -> Self {
-        Self {
-            output: Output::for_process(),
-            stop,
-            start: Start::default(),
-            shown: None,
-            pending: None,
-            widths: Vec::new(),
-        }
+        Self { stop, start: Start::default(), shown: None, pending: None, widths: Vec::new() }
     }
 
     fn show(&mut self, result: &TrainResult) {
@@ -41,7 +33,7 @@ impl PlainLines {
             format!("{name} {value:>width$}")
         });
         let line = cells.collect::<Vec<_>>().join("  ");
-        self.output.line(&line);
+        output::line(&line);
         self.shown = Some(Instant::now());
     }
 }

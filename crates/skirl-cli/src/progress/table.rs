@@ -40,8 +40,8 @@ pub(super) fn grid(
             lines.extend([std::mem::take(&mut names), std::mem::take(&mut values)]);
         }
         let gap = if names.is_empty() { "" } else { "  " };
-        names.push_str(&format!("{gap}{name:>cell_width$}"));
-        values.push_str(&format!("{gap}{value:>cell_width$}"));
+        names.extend([gap, &format!("{name:>cell_width$}")]);
+        values.extend([gap, &format!("{value:>cell_width$}")]);
     }
     lines.extend([names, values]);
     lines

@@ -134,7 +134,8 @@ impl Algorithm {
     }
 
     fn training_step(&mut self) -> Result<(), Error> {
-        let iteration = self.parts.task.run_iteration()?;
+        let (workers, task) = (&self.workers, &mut self.parts.task);
+        let iteration = workers.run(|| task.run_iteration())?;
         if let Some(stop) = iteration.stop {
             return Err(Error::Stopped { reason: stop.reason });
         }

@@ -19,7 +19,7 @@ use crate::config::{ClipRewards, CommonConfig, ObservationFilter};
 use crate::contract::{DEFAULT_MODULE_ID, ModuleId, ModuleRollout, Policies, Rollout};
 use crate::error::Error;
 use crate::publish::WeightBoard;
-use crate::workers::Workers;
+use crate::workers::{Gate, Workers};
 
 /// Which module acts for an agent.
 pub type PolicyMapping = Arc<dyn Fn(&str) -> ModuleId + Send + Sync>;
@@ -71,6 +71,7 @@ pub struct EnvRunner {
     normalizers: BTreeMap<ModuleId, Normalizer>,
     options: RunnerOptions,
     workers: Arc<Workers>,
+    gate: Gate,
     /// Statistics go on being gathered; off in evaluation, where they are copied from training.
     update_statistics: bool,
     /// A rollout failed, and so did the reset after it.
@@ -108,7 +109,16 @@ impl EnvRunner {
                 )?))
             }
         };
-        let mut runner = Self { kind, policies, normalizers, options, workers, update_statistics: true, needs_reset: false };
+        let mut runner = Self {
+            kind,
+            policies,
+            normalizers,
+            options,
+            workers,
+            gate: Gate::default(),
+            update_statistics: true,
+            needs_reset: false,
+        };
         runner.reset()?;
         Ok(runner)
     }
@@ -197,7 +207,9 @@ impl EnvRunner {
                     normalizer: self.normalizers.get(DEFAULT_MODULE_ID),
                     explore: self.options.explore,
                 };
-                self.workers.for_each(shards, |_, shard| shard.outcome = shard.runner.sample(&rules, steps));
+                self.workers.for_each(&mut self.gate, steps, shards, |_, shard| {
+                    shard.outcome = shard.runner.sample(&rules, steps);
+                });
                 join_shards(shards, &self.policies, steps)?
             }
             Kind::Agents(runner) => {

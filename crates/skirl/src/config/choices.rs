@@ -147,13 +147,13 @@ choices! {
         AgentSteps = "agent_steps",
     }
 
-    /// How much is logged.
+    /// How much is said beside results.
     pub enum LogLevel {
-        /// Everything.
+        /// The plan and the stages with all that they read and write.
         Debug = "DEBUG",
-        /// Progress and warnings.
+        /// The plan.
         Info = "INFO",
-        /// Warnings and errors.
+        /// Remarks.
         Warn = "WARN" | "WARNING",
         /// Errors only.
         Error = "ERROR",

@@ -21,7 +21,7 @@ options! {
         policy_mapping: PolicyMapping = PolicyMapping::default();
         /// Names of the policies that learn. `none` trains all.
         policies_to_train: Option<Vec<String>> = None;
-        /// What counts as one step in batch sizes.
+        /// What counts as one step in batch sizes. Only `env_steps` is served yet.
         count_steps_by: CountStepsBy = CountStepsBy::EnvSteps;
     }
 }

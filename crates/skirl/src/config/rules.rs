@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::algorithm::AlgorithmConfig;
-use super::choices::OptimizerType;
+use super::choices::{CountStepsBy, OptimizerType};
 use super::error::{ConfigError, ConfigErrors};
 use super::mixed::RolloutFragmentLength;
 use super::ppo::PpoConfig;
@@ -22,6 +22,7 @@ const RULES: &[Rule] = &[
     mapped_policies_exist,
     trained_policies_exist,
     policy_overrides_are_valid,
+    steps_are_counted_by_environment,
 ];
 
 /// Everything that is wrong: first the ranges, then, once single values are sound, the rules between them.
@@ -160,6 +161,14 @@ fn trained_policies_exist(config: &PpoConfig) -> Vec<ConfigError> {
             .suggest(format!("multi_agent.policies has {}", names.join(", ")))
     };
     missing.map(refuse).collect()
+}
+
+fn steps_are_counted_by_environment(config: &PpoConfig) -> Vec<ConfigError> {
+    if config.common.multi_agent.count_steps_by == CountStepsBy::EnvSteps {
+        return Vec::new();
+    }
+    let problem = "not served by skirl yet".to_owned();
+    vec![error(config, "multi_agent.count_steps_by", problem).suggest("use \"env_steps\"")]
 }
 
 /// Sections of which policies may differ, and options in them that concern the whole batch.

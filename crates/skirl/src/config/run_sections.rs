@@ -44,7 +44,7 @@ options! {
     pub struct DebuggingOptions in "debugging" {
         /// Seed of the run, from which all random streams derive. `none` draws one, prints it and stores it with the run.
         seed: Option<u64> = None => between(0.0, 18_446_744_073_709_551_615.0);
-        /// How much is logged.
+        /// How much the command says beside results. `ERROR` leaves remarks out, `WARN` shows them, `INFO` adds the plan, `DEBUG` the stages with all that they read and write.
         log_level: LogLevel = LogLevel::Warn => called(&[("SB3", "verbose")]);
     }
 }

@@ -8,7 +8,7 @@ use skirl_nn::Tape;
 
 use super::loss::{Loss, LossContext};
 use crate::error::Error;
-use crate::workers::Workers;
+use crate::workers::{Gate, Workers};
 
 /// Rows of one chunk: the unit in which gradients are summed.
 pub const CHUNK_ROWS: usize = 64;
@@ -36,12 +36,13 @@ pub struct GradientStats {
 /// Computes gradients; keeps its buffers from call to call.
 pub struct GradientEngine<S> {
     segments: Vec<Segment<S>>,
+    gate: Gate,
 }
 
 impl<S: Send> GradientEngine<S> {
     /// No buffers yet.
     pub fn new() -> Self {
-        Self { segments: Vec::new() }
+        Self { segments: Vec::new(), gate: Gate::default() }
     }
 
     /// Sets `grads` to the gradient of the mean loss over `rows` of the batch.
@@ -100,7 +101,8 @@ impl<S: Send> GradientEngine<S> {
     ) -> Result<(), Error> {
         self.grow(runs.len(), loss, context);
         let segments = &mut self.segments[..runs.len()];
-        workers.for_each(segments, |index, segment| {
+        let rows = runs.iter().map(Range::len).sum();
+        workers.for_each(&mut self.gate, rows, segments, |index, segment| {
             segment.stats.fill(0.0);
             segment.outcome = segment.run(loss, context, runs[index].clone());
         });
@@ -133,7 +135,7 @@ impl<S: Send> Default for GradientEngine<S> {
 
 impl<S> std::fmt::Debug for GradientEngine<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("GradientEngine").field("segments", &self.segments.len()).finish()
+        f.debug_struct("GradientEngine").field("segments", &self.segments.len()).finish_non_exhaustive()
     }
 }
 
