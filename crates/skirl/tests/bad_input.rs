@@ -5,13 +5,13 @@ mod runs;
 
 use std::fs;
 
-use runs::{build, config, train, weight_bits};
+use runs::{assert_same_state, build, config, train, trained, weight_bits};
 use serde_json::{Value, json};
 use skirl::checkpoint::{MODULE_STATE, Payload, TensorData, module_file};
 use skirl::run::Run;
 use skirl::{Algorithm, Error};
 use skirl_env::{
-    AgentActions, AgentStep, DType, Env, EnvError, MultiAgentEnv, Row, RowRef, Space, Step, TwoCartPoles,
+    AgentActions, AgentStep, DType, Env, EnvContext, EnvError, MultiAgentEnv, Row, RowRef, Space, Step, TwoCartPoles,
 };
 
 /// The message of the error in `outcome`; every part must be in it.
@@ -168,7 +168,10 @@ impl MultiAgentEnv for FaultyAgents {
 #[test]
 fn one_of_several_agents_is_guarded_too() {
     for (name, reward) in [("test/FaultyReward", true), ("test/FaultyObservation", false)] {
-        let make = move |_: &_| Ok(FaultyAgents { inner: TwoCartPoles::default(), steps: 0, reward });
+        let make = move |context: &EnvContext| {
+            let faulty = context.first_env_index == 0;
+            Ok(FaultyAgents { inner: TwoCartPoles::default(), steps: if faulty { 0 } else { 1000 }, reward })
+        };
         skirl_env::register_multi_agent_env(name, make).unwrap();
         let mut algorithm = build(name, &json!({}));
         let good = weight_bits(&algorithm);
@@ -205,8 +208,10 @@ fn a_checkpoint_of_other_spaces_or_another_network_is_refused() {
     let before = weight_bits(&larger);
     says(larger.restore_from_path(&saved), &["pi.0"]);
     assert_eq!(weight_bits(&larger), before);
-    let mut more = build("CartPole-v1", &json!({ "env_runners": { "num_envs_per_env_runner": 5 } }));
+    let five = json!({ "env_runners": { "num_envs_per_env_runner": 5 } });
+    let (mut more, untouched) = (trained("CartPole-v1", &five, 1), trained("CartPole-v1", &five, 1));
     says(more.restore_from_path(&saved), &["5 environments", "4 environments"]);
+    assert_same_state(&untouched, &more, "after a refused restore");
 }
 
 #[test]
@@ -253,7 +258,7 @@ fn an_output_directory_that_cannot_be_written_is_found_at_the_start() {
     let file = directory.path().join("file");
     fs::write(&file, "in the way").unwrap();
     // The environment does not exist either: the directory is looked at first.
-    let outcome = Run::create(config("CartPole-v1", &json!({})), Some(&file.join("run")));
+    let outcome = Run::create(config("NoSuchEnv-v0", &json!({})), Some(&file.join("run")));
     says(outcome, &["file"]);
 }
 

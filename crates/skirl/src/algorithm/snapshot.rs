@@ -121,11 +121,20 @@ impl Algorithm {
         })
     }
 
-    /// Puts a whole state back.
+    /// Puts a whole state back; where that fails, this algorithm stays as it was.
     ///
     /// # Errors
     /// A state of another algorithm, other spaces, another network or another number of environments.
     pub fn restore(&mut self, snapshot: &Snapshot) -> Result<(), Error> {
+        let before = self.snapshot()?;
+        let restored = self.restore_all(snapshot);
+        if restored.is_err() {
+            self.restore_all(&before)?;
+        }
+        restored
+    }
+
+    fn restore_all(&mut self, snapshot: &Snapshot) -> Result<(), Error> {
         snapshot.manifest.check_algorithm(self.config.algorithm())?;
         snapshot.manifest.check_spaces(&self.spaces())?;
         let isa = skirl_nn::isa().to_string();
@@ -153,7 +162,8 @@ impl Algorithm {
             let weights = named_under(snapshot.tensors(&module_file(id, MODULE_STATE))?.all(), "");
             // A module that is not trained has weights only.
             let saved = learner_state.get("modules").and_then(|modules| modules.get(id)).unwrap_or(&Value::Null);
-            self.parts.learners.restore_state(id, &module_state(id, weights, saved, optimizer))?;
+            let state = module_state(id, weights, saved, optimizer);
+            self.parts.learners.restore_state(id, &state).map_err(|error| in_module(id, error))?;
             if let Some(policy) = self.parts.learners.policy(id) {
                 check_example(id, &policy, snapshot)?;
                 published.modules.insert(id.clone(), policy.net.params().values().to_vec());
@@ -227,6 +237,17 @@ fn module_state(id: &str, weights: Vec<skirl_nn::NamedTensor>, saved: &Value, op
         weights,
         optimizer: buffers.iter().filter_map(Value::as_str).map(buffer).collect(),
         extra: saved.get("state").cloned().unwrap_or_default(),
+    }
+}
+
+/// Says whose weights do not fit.
+fn in_module(id: &str, error: Error) -> Error {
+    let Error::Nn(source) = error else { return error };
+    Error::Mismatch {
+        what: format!("the saved state of module '{id}'"),
+        expected: "finite tensors of this run's network".to_owned(),
+        found: source.to_string(),
+        remedy: "Restore with the rl_module options that wrote the checkpoint, or take an older one".to_owned(),
     }
 }
 
