@@ -60,6 +60,7 @@ impl Algorithm {
     /// algorithm cannot serve.
     pub fn build(mut config: Box<dyn AlgorithmConfig>) -> Result<Self, Error> {
         config.validate()?;
+        skirl_nn::check_isa_env()?;
         let seed = fix_seed(&mut *config);
         let spec = environment_spec(config.common())?;
         let environments = Environments::make(&spec)?;
@@ -98,6 +99,11 @@ impl Algorithm {
     /// Stops the run between two stages, from any thread.
     pub fn stop_handle(&self) -> StopHandle {
         self.parts.task.stop_handle()
+    }
+
+    /// Names of the stages, in order.
+    pub fn stage_names(&self) -> Vec<&str> {
+        self.parts.task.pipeline().stage_names().collect()
     }
 
     /// The list of stages with what each reads and writes.

@@ -122,11 +122,20 @@ impl Algorithm {
         })
     }
 
-    /// Puts a whole state back.
+    /// Puts a whole state back; where that fails, this algorithm stays as it was.
     ///
     /// # Errors
     /// A state of another algorithm, other spaces, another network or another number of environments.
     pub fn restore(&mut self, snapshot: &Snapshot) -> Result<(), Error> {
+        let before = self.snapshot()?;
+        let restored = self.restore_all(snapshot);
+        if restored.is_err() {
+            self.restore_all(&before)?;
+        }
+        restored
+    }
+
+    fn restore_all(&mut self, snapshot: &Snapshot) -> Result<(), Error> {
         snapshot.manifest.check_algorithm(self.config.algorithm())?;
         snapshot.manifest.check_spaces(&self.spaces())?;
         let isa = skirl_nn::isa().to_string();
@@ -156,7 +165,8 @@ impl Algorithm {
             // A module that is not trained has weights only.
             let saved =
                 learner_state.get("modules").and_then(|modules| modules.get(id)).unwrap_or(&Value::Null);
-            self.parts.learners.restore_state(id, &module_state(id, weights, saved, optimizer))?;
+            let state = module_state(id, weights, saved, optimizer);
+            self.parts.learners.restore_state(id, &state).map_err(|error| in_module(id, error))?;
             if let Some(policy) = self.parts.learners.policy(id) {
                 check_example(id, &policy, snapshot)?;
                 published.modules.insert(id.clone(), policy.net.params().values().to_vec());
@@ -239,6 +249,18 @@ fn module_state(
     }
 }
 
+/// Says whose weights do not fit.
+fn in_module(id: &str, error: Error) -> Error {
+    let Error::Nn(source) = error else { return error };
+    Error::Mismatch {
+        what: format!("the saved state of module '{id}'"),
+        expected: "finite tensors of this run's network".to_owned(),
+        found: source.to_string(),
+        remedy: "Restore with the rl_module options that wrote the checkpoint, or take an older one"
+            .to_owned(),
+    }
+}
+
 /// An input and what the network makes of it: whoever loads the module can prove that it computes the same.
 fn example(policy: &Policy) -> Result<Tensors, Error> {
     let width = policy.obs_width();
@@ -267,8 +289,9 @@ fn check_example(id: &str, policy: &Policy, snapshot: &Snapshot) -> Result<(), E
             .iter()
             .zip(found_values)
             .map(|(a, b)| (a - b).abs() / a.abs().max(1.0))
-            .fold(0.0, f32::max);
-        if worst > TOLERANCE {
+            // Not `f32::max`, which would pass over a NaN.
+            .fold(0.0, |worst, next| if next > worst || next.is_nan() { next } else { worst });
+        if worst.is_nan() || worst > TOLERANCE {
             return Err(Error::Mismatch {
                 what: format!("module '{id}': output '{name}' of the stored example"),
                 expected: format!("the stored values ({:?})", expected.shape()),

@@ -209,3 +209,13 @@ fn an_update_that_diverges_can_be_rolled_back() {
     learner.roll_back();
     assert_eq!((weights(&learner), learner.rows_trained, learner.learner.updates()), (before, 0, 0));
 }
+
+/// What `explain` shows is what runs.
+#[test]
+fn the_plan_names_the_stages_of_the_pipeline() {
+    let config = crate::config::PpoConfig::new().environment("CartPole-v1");
+    let algorithm = crate::Algorithm::build(Box::new(config)).unwrap();
+    let planned: Vec<&str> =
+        algorithm.plan().stages.iter().filter_map(|line| line.split_whitespace().next()).collect();
+    assert_eq!(planned, algorithm.stage_names());
+}
