@@ -81,7 +81,7 @@ impl Actions {
     pub fn gather(&mut self, source: &Self, rows: &[u32]) {
         match (self, source) {
             (Self::Discrete { data, width }, Self::Discrete { data: from, .. }) => {
-                gather(data, from, *width, rows)
+                gather(data, from, *width, rows);
             }
             (Self::Continuous { data, width }, Self::Continuous { data: from, .. }) => {
                 gather(data, from, *width, rows);
