@@ -430,21 +430,11 @@ impl ModuleSlot {
             let inputs = Mat::new(&table.obs[start * width..end * width], acting.len(), width);
             policy.net.forward(&[inputs], None, tape)?;
             let outputs = tape.output(DIST_INPUTS);
-            let actions = table.actions.view_mut(start, end);
-            if explore {
-                let keys: Vec<StreamKey> =
-                    acting.iter().map(|&(env, agent)| envs[env].agents[agent].key).collect();
-                policy.dist.sample(
-                    outputs,
-                    &keys,
-                    counter,
-                    actions,
-                    &mut table.logp[start..end],
-                    &mut self.scratch,
-                )?;
-            } else {
-                policy.dist.mode(outputs, actions, &mut self.scratch)?;
-            }
+            let keys: Vec<StreamKey> =
+                acting.iter().map(|&(env, agent)| envs[env].agents[agent].key).collect();
+            let explore = explore.then_some((keys.as_slice(), counter));
+            let logp = &mut table.logp[start..end];
+            policy.choose(outputs, explore, &mut table.actions, start..end, logp, &mut self.scratch)?;
             copy_rows(outputs, &mut table.dist_inputs[start * dist_width..end * dist_width]);
             copy_rows(tape.output(VALUE), &mut table.values[start..end]);
         }

@@ -153,20 +153,9 @@ impl VectorRunner {
                 tape,
             )?;
             let inputs = tape.output(DIST_INPUTS);
-            let actions = table.actions.view_mut(start, end);
-            if rules.explore {
-                let keys = &keys[first..first + rows];
-                rules.policy.dist.sample(
-                    inputs,
-                    keys,
-                    self.steps,
-                    actions,
-                    &mut table.logp[start..end],
-                    scratch,
-                )?;
-            } else {
-                rules.policy.dist.mode(inputs, actions, scratch)?;
-            }
+            let explore = rules.explore.then_some((&keys[first..first + rows], self.steps));
+            let logp = &mut table.logp[start..end];
+            rules.policy.choose(inputs, explore, &mut table.actions, start..end, logp, scratch)?;
             copy_rows(inputs, &mut table.dist_inputs[start * dist_width..end * dist_width]);
             copy_rows(tape.output(VALUE), &mut table.values[start..end]);
         }

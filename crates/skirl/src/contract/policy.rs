@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use skirl_env::Space;
+use skirl_math::rng::StreamKey;
 use skirl_nn::Module;
-use skirl_nn::distributions::Distribution;
+use skirl_nn::distributions::{DistScratch, Distribution, Evaluated};
+use skirl_nn::{Mat, NnError};
 
 use super::Actions;
 
@@ -36,6 +39,28 @@ impl Policy {
     /// Width of the module's input.
     pub fn obs_width(&self) -> usize {
         self.net.input_widths().first().copied().unwrap_or(0)
+    }
+
+    /// Chooses actions for the rows of `inputs` (the network's distribution inputs): drawn from `keys` at `counter` with
+    /// `explore`, else the most likely ones. `logp` gets their log-probabilities.
+    pub fn choose(
+        &self,
+        inputs: Mat<'_>,
+        explore: Option<(&[StreamKey], u64)>,
+        actions: &mut Actions,
+        rows: Range<usize>,
+        logp: &mut [f32],
+        scratch: &mut DistScratch,
+    ) -> Result<(), NnError> {
+        let chosen = actions.view_mut(rows.start, rows.end);
+        if let Some((keys, counter)) = explore {
+            return self.dist.sample(inputs, keys, counter, chosen, logp, scratch);
+        }
+        self.dist.mode(inputs, chosen, scratch)?;
+        // Only greedy acting comes here, which is never the hot path: two small buffers do no harm.
+        let (mut entropy, mut kl) = (vec![0.0; rows.len()], vec![0.0; rows.len()]);
+        let out = Evaluated { logp, entropy: &mut entropy, kl: &mut kl };
+        self.dist.evaluate(inputs, actions.view(rows.start, rows.end), None, out, scratch)
     }
 
     /// An empty action column for this policy.
