@@ -1,5 +1,5 @@
 //! Whatever goes wrong is an error that says what, where, and what to do; and nothing that was good is lost.
-#![allow(missing_docs, clippy::unwrap_used)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::float_cmp)]
 
 mod runs;
 
@@ -11,7 +11,8 @@ use skirl::checkpoint::{MODULE_STATE, Payload, TensorData, module_file};
 use skirl::run::Run;
 use skirl::{Algorithm, Error};
 use skirl_env::{
-    AgentActions, AgentStep, DType, Env, EnvContext, EnvError, MultiAgentEnv, Row, RowRef, Space, Step, TwoCartPoles,
+    AgentActions, AgentStep, DType, Env, EnvContext, EnvError, MultiAgentEnv, Row, RowRef, Space, Step,
+    TwoCartPoles,
 };
 
 /// The message of the error in `outcome`; every part must be in it.
@@ -77,7 +78,11 @@ fn an_action_space_that_ppo_cannot_serve_is_refused() {
     ];
     for (name, space) in spaces {
         skirl_env::register_env(name, move || Acts(space.clone())).unwrap();
-        build_fails(name, &json!({}), &["action space", "Discrete, MultiDiscrete, MultiBinary or a float Box"]);
+        build_fails(
+            name,
+            &json!({}),
+            &["action space", "Discrete, MultiDiscrete, MultiBinary or a float Box"],
+        );
     }
 }
 
@@ -109,7 +114,8 @@ fn a_faulty_environment_is_named_and_nothing_is_lost() {
     for (fault, parts) in faults {
         for num_threads in [1, 3] {
             let mut sections = faulty(fault, 70);
-            sections["env_runners"] = json!({ "num_envs_per_env_runner": 4, "observation_filter": "MeanStdFilter" });
+            sections["env_runners"] =
+                json!({ "num_envs_per_env_runner": 4, "observation_filter": "MeanStdFilter" });
             sections["resources"] = json!({ "num_threads": num_threads });
             let mut algorithm = build("testing/Faulty-v0", &sections);
             train(&mut algorithm, 1);
@@ -123,7 +129,8 @@ fn a_faulty_environment_is_named_and_nothing_is_lost() {
             assert_eq!(weight_bits(&Algorithm::from_checkpoint(&saved).unwrap()), good, "{fault}");
             // The fault is over: the run goes on, from new episodes, with clean statistics.
             train(&mut algorithm, 2);
-            let finite = algorithm.policies()["default_policy"].net.params().values().iter().all(|x| x.is_finite());
+            let finite =
+                algorithm.policies()["default_policy"].net.params().values().iter().all(|x| x.is_finite());
             assert!(finite, "{fault}");
         }
     }

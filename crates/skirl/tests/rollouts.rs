@@ -1,5 +1,5 @@
 //! What the runners collect, row by row, and what the estimator makes of it.
-#![allow(missing_docs, clippy::unwrap_used)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::float_cmp)]
 
 mod runs;
 
@@ -13,9 +13,7 @@ use skirl::contract::{Actions, Links, ModuleRollout, Policies, Rollout};
 use skirl::estimate::{GaeRules, estimate};
 use skirl::plan::environment_spec;
 use skirl::workers::Workers;
-use skirl_env::{
-    AgentActions, AgentStep, Env, EnvContext, EnvError, EnvSpec, MultiAgentEnv, Row, RowRef, Space, Step,
-};
+use skirl_env::{Env, EnvContext, EnvError, EnvSpec, Row, RowRef, Space, Step};
 use skirl_math::chain::END;
 use skirl_math::rng::StreamKey;
 use skirl_nn::NamedTensor;
@@ -94,7 +92,9 @@ fn decisions(rollouts: &[Rollout]) -> Decisions {
 
 #[test]
 fn a_single_agent_environment_gives_the_same_rows_in_both_runners() {
-    for (env, filter) in [("CartPole-v1", "NoFilter"), ("CartPole-v1", "MeanStdFilter"), ("Pendulum-v1", "MeanStdFilter")] {
+    for (env, filter) in
+        [("CartPole-v1", "NoFilter"), ("CartPole-v1", "MeanStdFilter"), ("Pendulum-v1", "MeanStdFilter")]
+    {
         let sections =
             json!({ "env_runners": { "num_envs_per_env_runner": 70, "observation_filter": filter } });
         let general = Environments::Multi(skirl_env::make_multi(env, 70, &EnvContext::single()).unwrap());
@@ -181,7 +181,8 @@ fn largest_advantage(rollout: &Rollout, gamma: f64, lambda: f64) -> f32 {
 /// T2: with exact values every advantage is zero, for every γ, λ, truncation and cut, in both runners.
 #[test]
 fn exact_values_leave_no_advantage() {
-    skirl_env::register("test/Corridor", EnvSpec::single(|_| Ok(Corridor::default())).max_episode_steps(4)).unwrap();
+    skirl_env::register("test/Corridor", EnvSpec::single(|_| Ok(Corridor::default())).max_episode_steps(4))
+        .unwrap();
     let sections = linear(json!({ "env_runners": { "num_envs_per_env_runner": 5 } }));
     for gamma in [0.0, 0.5, 0.99, 1.0] {
         let values = corridor_values(gamma);
@@ -339,7 +340,11 @@ fn an_agent_that_leaves_early_ends_its_own_chain_only() {
                     assert!(table.terminated[row], "`differ` has one step");
                 }
                 if let Some(&after) = table.terminated.get(next[row] as usize) {
-                    assert_eq!((table.agent[next[row] as usize], after), (0, true), "`matcher` has two steps");
+                    assert_eq!(
+                        (table.agent[next[row] as usize], after),
+                        (0, true),
+                        "`matcher` has two steps"
+                    );
                 }
             }
         }

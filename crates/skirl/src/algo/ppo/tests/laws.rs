@@ -57,7 +57,11 @@ fn equal_advantages_are_no_advantage() {
         let before = weights(&learner);
         batch.advantages.fill(3.25);
         learner.update(batch, 0).unwrap();
-        assert!(weights(&learner).iter().all(|(name, values)| !name.starts_with("pi.") || *values == before[name]));
+        assert!(
+            weights(&learner)
+                .iter()
+                .all(|(name, values)| !name.starts_with("pi.") || *values == before[name])
+        );
     }
 }
 
@@ -130,7 +134,8 @@ fn an_update_stops_once_the_policy_has_moved_too_far() {
     far.update(batch.clone(), 0).unwrap();
     assert_eq!((far.learner.updates(), weights(&far)), (0, before));
     // Old and new policy alike at first: the first step is taken, and later ones move too far.
-    let (mut near, mut batch) = start("categorical", &plain().num_epochs(5).minibatch_size(100).target_kl(1e-4));
+    let (mut near, mut batch) =
+        start("categorical", &plain().num_epochs(5).minibatch_size(100).target_kl(1e-4));
     let policy = near.learner.policy().clone();
     batch.logp = log_probabilities(&policy, &batch);
     near.update(batch, 0).unwrap();
@@ -172,7 +177,10 @@ fn schedules_follow_the_environment_steps() {
         let metrics = learner.update(batch, steps).unwrap();
         let close = |name: &str, expected: f64| (metric(&metrics, name) - expected).abs() < 1e-7;
         assert!(close("default_optimizer_learning_rate", lr), "{steps}: {metrics:?}");
-        assert!(close("curr_clip_param", clip) && close("curr_entropy_coeff", entropy), "{steps}: {metrics:?}");
+        assert!(
+            close("curr_clip_param", clip) && close("curr_entropy_coeff", entropy),
+            "{steps}: {metrics:?}"
+        );
         assert_eq!(weights(&learner) == before, lr == 0.0, "{steps}");
     }
 }
