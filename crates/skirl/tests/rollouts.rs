@@ -1,5 +1,5 @@
 //! What the runners collect, row by row, and what the estimator makes of it.
-#![allow(missing_docs, clippy::unwrap_used)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::float_cmp)]
 
 mod runs;
 
@@ -13,9 +13,7 @@ use skirl::contract::{Actions, Links, ModuleRollout, Policies, Rollout};
 use skirl::estimate::{GaeRules, estimate};
 use skirl::plan::environment_spec;
 use skirl::workers::Workers;
-use skirl_env::{
-    AgentActions, AgentStep, Env, EnvContext, EnvError, EnvSpec, MultiAgentEnv, Row, RowRef, Space, Step,
-};
+use skirl_env::{Env, EnvContext, EnvError, EnvSpec, Row, RowRef, Space, Step};
 use skirl_math::chain::END;
 use skirl_math::rng::StreamKey;
 use skirl_nn::NamedTensor;
