@@ -98,7 +98,7 @@ fn split<T: Send>(items: &mut [T], first: usize, work: &(impl Fn(usize, &mut T) 
 /// Decides for one kind of work whether several threads take part, by what they gained so far.
 ///
 /// Starts with a few calls on one thread to know their cost, then opens. A call that gains nothing closes it for some
-/// calls, ever more of them while it goes on so: at most one call in [`LONGEST_PAUSE`] is then spent on trying.
+/// calls, ever more of them while it goes on so: at most one call in a few thousand is then spent on trying.
 #[derive(Debug, Clone)]
 pub struct Gate {
     /// Seconds for a unit of cost on one thread, smoothed.
