@@ -1,6 +1,6 @@
 //! Safe functions on slices and matrices, each compiled for every instruction set.
 //!
-//! The crate's `unsafe` is here, in [`crate::simd`] and in [`crate::flush`]; every function checks its sizes, in
+//! The crate's `unsafe` is here, in [`crate::simd`] and in `flush`; every function checks its sizes, in
 //! release builds too.
 
 pub mod activation;

@@ -5,11 +5,11 @@ use core::arch::x86_64::*;
 
 use super::{Isa, Kernel, LANES, Sealed, Simd};
 
-/// Proof of AVX-512 F, DQ, BW and VL. Only [`run_avx512`] makes one.
+/// Proof of AVX-512 F, DQ, BW and VL. Only `run_avx512` makes one.
 #[derive(Debug, Clone, Copy)]
 pub struct Avx512(());
 
-/// Proof of AVX2 and FMA. Only [`run_avx2`] makes one.
+/// Proof of AVX2 and FMA. Only `run_avx2` makes one.
 #[derive(Debug, Clone, Copy)]
 pub struct Avx2(());
 
