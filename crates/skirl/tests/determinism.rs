@@ -32,6 +32,16 @@ fn cases() -> Vec<(&'static str, &'static str, Value)> {
         "env_runners": { "num_envs_per_env_runner": 8 },
         "training": { "train_batch_size": 1600, "minibatch_size": 700, "entropy_coeff": 0.01 },
     });
+    let shared = json!({
+        "rl_module": {
+            "fcnet_hiddens": [16, 16], "vf_share_layers": true, "fcnet_use_layernorm": true, "free_log_std": true,
+        },
+        "training": {
+            "lr": [[0, 1e-2], [1500, 1e-4]], "clip_param": [[0, 0.3], [1500, 0.1]],
+            "optimizer": { "type": "adamw", "weight_decay": 0.01 },
+        },
+    });
+    let momentum = json!({ "training": { "optimizer": { "type": "rmsprop", "momentum": 0.5 } } });
     let separate = json!({
         "multi_agent": {
             "policies": ["left", "right"],
@@ -44,6 +54,8 @@ fn cases() -> Vec<(&'static str, &'static str, Value)> {
         ("one chunk", "CartPole-v1", json!({ "training": { "minibatch_size": 64 } })),
         ("many chunks, short last minibatch", "CartPole-v1", many_chunks),
         ("normalised, continuous", "Pendulum-v1", filtered.clone()),
+        ("shared layers, layer norm, free deviations, schedules", "Pendulum-v1", shared),
+        ("momentum", "CartPole-v1", momentum),
         ("two agents, one module", "TwoCartPole-v0", json!({})),
         ("two agents, two modules", "TwoCartPole-v0", separate),
         ("two agents, normalised", "TwoCartPole-v0", filtered),

@@ -1,7 +1,8 @@
 //! Running mean and standard deviation of observations (RLlib: `observation_filter = "MeanStdFilter"`).
 //!
-//! The statistics in use are frozen during a rollout, so that every row of it was normalised alike and the learner's
-//! first forward equals the one that acted. What the rollout saw is gathered for each environment apart and merged in
+//! The statistics in use are frozen during a rollout, so that its rows were normalised alike and the learner's first
+//! forward equals the one that acted. (An observation that waits for its action when a rollout ends keeps the form in
+//! which that rollout saw it.) What the rollout saw is gathered for each environment apart and merged in
 //! the order of the environments at its end: the same bytes for any number of threads.
 
 use skirl_math::stats::ColumnMoments;

@@ -302,6 +302,7 @@ impl EnvRunner {
     /// Puts a saved state back; the number of environments must be the same, the number of threads need not.
     pub fn restore_state(&mut self, state: EnvRunnerState) -> Result<(), Error> {
         self.take_seen();
+        self.needs_reset = false;
         match (&mut self.kind, state) {
             (Kind::Vector(shards), state @ EnvRunnerState::Vector(_)) => {
                 let sizes: Vec<usize> = shards.iter().map(|shard| shard.runner.num_envs()).collect();

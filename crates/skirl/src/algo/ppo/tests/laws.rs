@@ -74,6 +74,7 @@ fn a_short_last_minibatch_is_averaged_over_its_own_rows() {
     assert_eq!(whole.learner.updates(), 2);
     let (mut apart, _) = start("gaussian", &options);
     apart.update(rows(&batch, 0..64), 0).unwrap();
+    apart.options.minibatch_size = 36;
     apart.update(rows(&batch, 64..100), 0).unwrap();
     assert_eq!(weights(&whole), weights(&apart));
 }
