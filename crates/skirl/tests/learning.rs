@@ -1,10 +1,10 @@
 //! PPO solves CartPole with the shipped settings, within a budget of steps.
 //!
-//! Runs are deterministic: on one instruction set the test passes always or never, so it has no false alarms there. On
-//! another one the last bits differ, and each seed is a new draw.
-#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::float_cmp)]
-
-mod runs;
+//! Two of three fixed seeds must solve it and hold it. Runs are deterministic, so on one instruction set the test passes
+//! always or never. Where the last bits differ, each seed is a new draw: of 28 draws (seeds 1 to 20 with AVX-512, which
+//! AVX2 repeats to the bit here, and 1 to 8 with portable code) one did not solve within the budget and one did not
+//! hold, so a seed fails with about 7 % and the test with 3 × 0.07² ≈ 1.5 % (false alarms).
+#![allow(missing_docs, clippy::unwrap_used)]
 
 use std::path::Path;
 
@@ -14,22 +14,28 @@ use skirl::config;
 
 /// Environment steps within which the mean of the last 100 episodes must reach 475.
 const BUDGET: u64 = 250_000;
+const SOLVED: f64 = 475.0;
+
+/// What a seed reached: the mean of the last 100 training episodes, then of 100 unseen greedy ones if that was enough.
+fn solve(file: &Path, seed: u64) -> (f64, f64) {
+    let mut config = config::load_file(file).unwrap();
+    config.common_mut().debugging.seed = Some(seed);
+    let mut algorithm = Algorithm::build(config).unwrap();
+    let mut reached = 0.0;
+    while reached < SOLVED && algorithm.env_steps() < BUDGET {
+        reached = algorithm.train().unwrap().get("env_runners/episode_return_mean").unwrap_or(0.0);
+    }
+    if reached < SOLVED {
+        return (reached, 0.0);
+    }
+    let request = EvaluateRequest { episodes: Some(100), seed: Some(1000), ..EvaluateRequest::default() };
+    (reached, algorithm.evaluate(&request).unwrap().return_mean().unwrap())
+}
 
 #[test]
 fn cart_pole_is_solved_and_stays_solved() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs/ppo/cartpole.toml");
-    for seed in 1..=3 {
-        let mut config = config::load_file(&file).unwrap();
-        config.common_mut().debugging.seed = Some(seed);
-        let mut algorithm = Algorithm::build(config).unwrap();
-        let mut best = 0.0f64;
-        while best < 475.0 {
-            let result = algorithm.train().unwrap();
-            best = result.get("env_runners/episode_return_mean").unwrap_or(0.0);
-            assert!(algorithm.env_steps() <= BUDGET, "seed {seed}: {best} after {BUDGET} steps");
-        }
-        let request = EvaluateRequest { episodes: Some(100), seed: Some(1000), ..EvaluateRequest::default() };
-        let held = algorithm.evaluate(&request).unwrap().return_mean().unwrap();
-        assert!(held >= 475.0, "seed {seed}: {held} in 100 unseen episodes");
-    }
+    let outcomes: Vec<(f64, f64)> = (1..=3).map(|seed| solve(&file, seed)).collect();
+    let solved = outcomes.iter().filter(|(_, held)| *held >= SOLVED).count();
+    assert!(solved >= 2, "{outcomes:?}");
 }
