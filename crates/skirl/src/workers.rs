@@ -56,7 +56,7 @@ impl Workers {
             return one_after_the_other(items, &work);
         };
         let (together, started) = (gate.opens(), Instant::now());
-        match (together, rayon::current_thread_index().is_some()) {
+        match (together, pool.current_thread_index().is_some()) {
             (true, true) => split(items, 0, &work),
             (true, false) => pool.install(|| split(items, 0, &work)),
             (false, true) => one_after_the_other(items, &work),

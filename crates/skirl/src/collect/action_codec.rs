@@ -49,12 +49,8 @@ impl ActionCodec {
                 let low: Vec<f32> = bounds.low.iter().map(|&value| value as f32).collect();
                 let high: Vec<f32> = bounds.high.iter().map(|&value| value as f32).collect();
                 let bounded = low.iter().chain(&high).all(|bound| bound.is_finite());
-                Kind::Continuous {
-                    low,
-                    high,
-                    stretch: rules.normalize && bounded,
-                    clip: rules.clip || rules.normalize,
-                }
+                let stretch = rules.normalize && bounded;
+                Kind::Continuous { low, high, stretch, clip: rules.clip || stretch }
             }
             _ => return Err(unsupported(space)),
         };
@@ -131,6 +127,9 @@ mod tests {
         let space = Space::boxed(-2.0, 4.0, &[1], DType::F32);
         let codec = ActionCodec::new(&space, ActionRules { normalize: true, clip: false }).unwrap();
         assert_eq!(floats(&codec, &[-1.0, 0.0, 1.0, 3.0, -9.0]), [-2.0, 1.0, 4.0, 4.0, -2.0]);
+        let half = Space::boxed(0.0, f64::INFINITY, &[1], DType::F32);
+        let codec = ActionCodec::new(&half, ActionRules { normalize: true, clip: false }).unwrap();
+        assert_eq!(floats(&codec, &[-3.0]), [-3.0], "a half-bounded box is left alone");
         let raw = ActionCodec::new(&space, ActionRules { normalize: false, clip: false }).unwrap();
         assert_eq!(floats(&raw, &[7.0]), [7.0]);
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 use skirl_env::registry::{self, AnyEnv, EnvContext};
-use skirl_env::{MultiAgentEnv, Space, VectorEnv};
+use skirl_env::{EnvError, MultiAgentEnv, Space, VectorEnv};
 
 use crate::contract::DEFAULT_AGENT_ID;
 use crate::error::Error;
@@ -41,7 +41,16 @@ pub struct AgentSpaces {
 
 impl Environments {
     /// Builds all environments of `spec`.
+    ///
+    /// # Errors
+    /// An unknown name, wrong arguments, spaces that are no spaces, environments with different spaces.
     pub fn make(spec: &EnvironmentSpec) -> Result<Self, Error> {
+        let environments = Self::build(spec)?;
+        environments.check_spaces()?;
+        Ok(environments)
+    }
+
+    fn build(spec: &EnvironmentSpec) -> Result<Self, Error> {
         let shards = spec.num_shards.clamp(1, spec.num_envs.max(1));
         let mut single = Vec::new();
         for shard in 0..shards {
@@ -69,26 +78,35 @@ impl Environments {
         }
     }
 
+    /// What the first environment says of its spaces must be sound, and hold for all of them.
+    fn check_spaces(&self) -> Result<(), Error> {
+        let first = self.spaces();
+        for agent in &first {
+            agent.observation.validate().map_err(EnvError::from)?;
+            agent.action.validate().map_err(EnvError::from)?;
+        }
+        let all: Vec<(usize, Vec<AgentSpaces>)> = match self {
+            Self::Single(shards) => {
+                shards.iter().map(|(index, env)| (*index, single_spaces(&**env))).collect()
+            }
+            Self::Multi(envs) => envs.iter().map(|env| multi_spaces(&**env)).enumerate().collect(),
+        };
+        match all.into_iter().find(|(_, spaces)| *spaces != first) {
+            Some((index, found)) => Err(Error::Mismatch {
+                what: format!("the spaces of environment {index}"),
+                expected: format!("those of environment 0: {first:?}"),
+                found: format!("{found:?}"),
+                remedy: "All environments of a run need the same agents and spaces".to_owned(),
+            }),
+            None => Ok(()),
+        }
+    }
+
     /// Spaces of every agent, in the environment's order.
     pub fn spaces(&self) -> Vec<AgentSpaces> {
         match self {
-            Self::Single(shards) => shards
-                .first()
-                .map(|(_, env)| AgentSpaces {
-                    agent: DEFAULT_AGENT_ID.to_owned(),
-                    observation: env.observation_space().clone(),
-                    action: env.action_space().clone(),
-                })
-                .into_iter()
-                .collect(),
-            Self::Multi(envs) => envs.first().map_or_else(Vec::new, |env| {
-                let spaces = |(index, agent): (usize, &String)| AgentSpaces {
-                    agent: agent.clone(),
-                    observation: env.observation_space(index).clone(),
-                    action: env.action_space(index).clone(),
-                };
-                env.agents().iter().enumerate().map(spaces).collect()
-            }),
+            Self::Single(shards) => shards.first().map_or_else(Vec::new, |(_, env)| single_spaces(&**env)),
+            Self::Multi(envs) => envs.first().map_or_else(Vec::new, |env| multi_spaces(&**env)),
         }
     }
 
@@ -96,6 +114,23 @@ impl Environments {
     pub fn is_multi_agent(&self) -> bool {
         matches!(self, Self::Multi(_))
     }
+}
+
+fn single_spaces(env: &dyn VectorEnv) -> Vec<AgentSpaces> {
+    vec![AgentSpaces {
+        agent: DEFAULT_AGENT_ID.to_owned(),
+        observation: env.observation_space().clone(),
+        action: env.action_space().clone(),
+    }]
+}
+
+fn multi_spaces(env: &dyn MultiAgentEnv) -> Vec<AgentSpaces> {
+    let spaces = |(index, agent): (usize, &String)| AgentSpaces {
+        agent: agent.clone(),
+        observation: env.observation_space(index).clone(),
+        action: env.action_space(index).clone(),
+    };
+    env.agents().iter().enumerate().map(spaces).collect()
 }
 
 impl std::fmt::Debug for Environments {

@@ -277,9 +277,13 @@ impl VectorRunner {
 
     /// Takes the table out, leaving an empty one of the same widths.
     pub fn take_table(&mut self) -> ModuleRollout {
-        let mut empty = self.table.clone();
-        empty.resize(0, 0);
-        empty.ends.clear();
+        let links = Links::Rectangular { num_envs: self.num_envs };
+        let empty = ModuleRollout::new(
+            self.table.obs_width,
+            self.table.dist_width,
+            self.table.actions.empty(),
+            links,
+        );
         std::mem::replace(&mut self.table, empty)
     }
 

@@ -37,11 +37,16 @@ const KNOWN_METRICS: &[&str] = &[
     "env_runners/episode_return_min",
     "env_runners/episode_return_max",
     "env_runners/episode_len_mean",
+    "env_runners/episode_len_min",
+    "env_runners/episode_len_max",
     "env_runners/num_episodes_lifetime",
     "env_runners/num_env_steps_sampled_lifetime",
     "evaluation/env_runners/episode_return_mean",
     "evaluation/env_runners/episode_return_min",
+    "evaluation/env_runners/episode_return_max",
     "evaluation/env_runners/episode_len_mean",
+    "evaluation/env_runners/episode_len_min",
+    "evaluation/env_runners/episode_len_max",
 ];
 
 /// Names of RLlib's old results and of other libraries.

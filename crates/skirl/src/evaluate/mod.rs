@@ -44,11 +44,21 @@ pub fn evaluate(
     match duration {
         Duration::EnvSteps(steps) => {
             let each = steps.div_ceil(runner.num_envs() as u64).max(1);
-            let env_steps = runner.sample(each as usize)?.env_steps;
-            Ok(Evaluation { episodes: runner.take_finished(), env_steps })
+            play_steps(runner, each)
         }
         Duration::Episodes(episodes) => play_episodes(runner, episodes, max_env_steps),
     }
+}
+
+fn play_steps(runner: &mut EnvRunner, each: u64) -> Result<Evaluation, Error> {
+    let (mut evaluation, mut left) = (Evaluation::default(), each);
+    while left > 0 {
+        let steps = left.min(FRAGMENT as u64);
+        evaluation.env_steps += runner.sample(steps as usize)?.env_steps;
+        evaluation.episodes.extend(runner.take_finished());
+        left -= steps;
+    }
+    Ok(evaluation)
 }
 
 fn play_episodes(runner: &mut EnvRunner, episodes: usize, max_env_steps: u64) -> Result<Evaluation, Error> {
@@ -56,18 +66,20 @@ fn play_episodes(runner: &mut EnvRunner, episodes: usize, max_env_steps: u64) ->
     let quota = |env: usize| episodes / num_envs + usize::from(env < episodes % num_envs);
     let mut played: Vec<Vec<EpisodeRecord>> = vec![Vec::new(); num_envs];
     let (mut env_steps, mut missing) = (0, episodes);
-    let mut each = 0;
+    // Steps of each environment since the last episode that counted.
+    let mut waited = 0;
     while missing > 0 {
-        if each >= max_env_steps {
-            return Err(Error::EndlessEpisode { steps: each, missing });
+        if waited >= max_env_steps {
+            return Err(Error::EndlessEpisode { steps: waited, missing });
         }
         env_steps += runner.sample(FRAGMENT)?.env_steps;
-        each += FRAGMENT as u64;
+        waited += FRAGMENT as u64;
         for record in runner.take_finished() {
             let env = record.env;
             if played[env].len() < quota(env) {
                 played[env].push(record);
                 missing -= 1;
+                waited = 0;
             }
         }
     }

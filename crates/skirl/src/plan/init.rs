@@ -24,9 +24,10 @@ pub(super) fn initialize(
     params.init_tensors(|tensor, values| {
         let name = tensor.name();
         let part = part_of(name, network, options);
+        let is_norm = name.contains(".norm.");
         match name.rsplit('.').next() {
-            Some("weight") => weight(tensor, part, options, seed, values),
-            Some("bias") if !name.contains("norm") => bias(tensor, part, network, options, seed, values),
+            Some("weight") if !is_norm => weight(tensor, part, options, seed, values),
+            Some("bias") if !is_norm => bias(tensor, part, network, options, seed, values),
             _ => {}
         }
     });

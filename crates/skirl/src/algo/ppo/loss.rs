@@ -31,8 +31,10 @@ pub struct PpoLoss {
     pub clip_range_vf: f32,
     /// c_e.
     pub entropy_coeff: f32,
-    /// β; 0 where the KL term is off.
+    /// β.
     pub kl_coeff: f32,
+    /// Whether KL(π_old ‖ π) is measured; β may be 0 all the same, and must be able to grow again.
+    pub measure_kl: bool,
     /// Whether the value function is trained.
     pub use_critic: bool,
 }
@@ -89,7 +91,7 @@ impl Loss for PpoLoss {
         let actions = batch.actions.view(rows.start, rows.end);
         let width = batch.dist_width;
         let old = Mat::new(&batch.dist_inputs[rows.start * width..rows.end * width], n, width);
-        let old = (self.kl_coeff != 0.0).then_some(old);
+        let old = self.measure_kl.then_some(old);
         let PpoScratch { dist, logp, ratio, entropy, kl, d_logp, d_entropy, d_kl } = scratch;
         let evaluated = Evaluated { logp: &mut logp[..n], entropy: &mut entropy[..n], kl: &mut kl[..n] };
         policy.dist.evaluate(tape.output(DIST_INPUTS), actions, old, evaluated, dist)?;

@@ -160,6 +160,7 @@ impl PpoLearner {
             clip_range_vf: options.clip_range_vf.map_or(f32::INFINITY, |bound| bound as f32),
             entropy_coeff: options.entropy_coeff.value_at(env_steps) as f32,
             kl_coeff: if options.use_kl_loss { self.kl_coeff as f32 } else { 0.0 },
+            measure_kl: options.use_kl_loss,
             use_critic: options.use_critic,
         };
         Coefficients { lr: options.lr.value_at(env_steps), loss }

@@ -17,6 +17,7 @@ const PLAIN: PpoLoss = PpoLoss {
     clip_range_vf: f32::INFINITY,
     entropy_coeff: 0.0,
     kl_coeff: 0.0,
+    measure_kl: true,
     use_critic: true,
 };
 

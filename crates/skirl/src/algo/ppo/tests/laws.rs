@@ -2,7 +2,10 @@
 
 use skirl_math::stats::{Denominator, standardize};
 
-use super::{Goldens, action_spaces, learner, weights};
+use super::{
+    AgentSpaces, DType, Goldens, ModulePlan, RlModuleOptions, Space, StreamKey, action_spaces, build_policy,
+    learner, weights,
+};
 use crate::algo::ppo::update::PpoLearner;
 use crate::config::{OptimizerType, PpoTraining, ScheduleSpec, StandardizeAdvantages};
 use crate::error::Error;
@@ -219,4 +222,27 @@ fn the_plan_names_the_stages_of_the_pipeline() {
     let planned: Vec<&str> =
         algorithm.plan().stages.iter().filter_map(|line| line.split_whitespace().next()).collect();
     assert_eq!(planned, algorithm.stage_names());
+}
+
+/// Normalisation starts as the identity, whatever initialises the weights.
+#[test]
+fn layer_norm_gains_start_at_one() {
+    for initializer in [crate::config::Initializer::TorchDefault, crate::config::Initializer::Orthogonal] {
+        let options = RlModuleOptions {
+            fcnet_use_layernorm: true,
+            fcnet_kernel_initializer: initializer,
+            ..RlModuleOptions::default()
+        };
+        let agent = AgentSpaces {
+            agent: "agent".to_owned(),
+            observation: Space::boxed(-1.0, 1.0, &[3], DType::F32),
+            action: Space::discrete(2),
+        };
+        let plan = ModulePlan::new(&options, &agent, true).unwrap();
+        let policy = build_policy(&plan, StreamKey::root(1)).unwrap();
+        let tensors = policy.net.params().export();
+        let gains = tensors.iter().filter(|tensor| tensor.name.ends_with("norm.weight"));
+        assert_eq!(gains.clone().count(), 4);
+        assert!(gains.flat_map(|tensor| &tensor.data).all(|&gain| gain == 1.0));
+    }
 }
