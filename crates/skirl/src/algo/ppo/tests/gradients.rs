@@ -17,7 +17,7 @@ const PLAIN: PpoLoss = PpoLoss {
     clip_range_vf: f32::INFINITY,
     entropy_coeff: 0.0,
     kl_coeff: 0.0,
-    measure_kl: true,
+    measure_kl: false,
     use_critic: true,
 };
 
@@ -25,8 +25,15 @@ const PLAIN: PpoLoss = PpoLoss {
 const LOSSES: [PpoLoss; 4] = [
     PLAIN,
     PpoLoss { clip_param: 0.3, vf_loss_coeff: 1.0, entropy_coeff: 0.01, vf_clip_param: 0.5, ..PLAIN },
-    PpoLoss { clip_param: 0.1, entropy_coeff: 0.02, kl_coeff: 0.3, clip_range_vf: 0.3, ..PLAIN },
-    PpoLoss { entropy_coeff: 0.01, kl_coeff: 0.2, use_critic: false, ..PLAIN },
+    PpoLoss {
+        clip_param: 0.1,
+        entropy_coeff: 0.02,
+        kl_coeff: 0.3,
+        measure_kl: true,
+        clip_range_vf: 0.3,
+        ..PLAIN
+    },
+    PpoLoss { entropy_coeff: 0.01, kl_coeff: 0.2, measure_kl: true, use_critic: false, ..PLAIN },
 ];
 
 fn gradient(loss: &PpoLoss, policy: &Policy, batch: &Batch) -> (Grads, GradientStats) {
