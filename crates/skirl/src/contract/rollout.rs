@@ -226,7 +226,10 @@ impl ModuleRollout {
         let mut first_env = 0;
         for (part, &width) in parts.iter().zip(&widths) {
             let place = |row: usize| row / width * num_envs + first_env + row % width;
-            (0..part.rows).for_each(|row| whole.copy_row(place(row), part, row));
+            // The rows of one part at one step are neighbours on both sides.
+            for from in (0..part.rows).step_by(width.max(1)) {
+                whole.copy_rows(place(from), part, from, width);
+            }
             for (index, &row) in part.ends.row.iter().enumerate() {
                 whole.ends.row.push(place(row as usize) as u32);
                 whole.ends.obs.extend_from_slice(&part.ends.obs[index * part.obs_width..][..part.obs_width]);
@@ -240,18 +243,27 @@ impl ModuleRollout {
 
     /// Copies the columns of one row; links and end rows are the caller's.
     pub fn copy_row(&mut self, to: usize, source: &Self, from: usize) {
-        let (obs, dist) = (self.obs_width, self.dist_width);
-        self.obs[to * obs..][..obs].copy_from_slice(&source.obs[from * obs..][..obs]);
-        self.dist_inputs[to * dist..][..dist].copy_from_slice(&source.dist_inputs[from * dist..][..dist]);
-        self.actions.copy_row(to, &source.actions, from);
-        self.logp[to] = source.logp[from];
-        self.values[to] = source.values[from];
-        self.rewards[to] = source.rewards[from];
-        self.terminated[to] = source.terminated[from];
-        self.truncated[to] = source.truncated[from];
-        self.env[to] = source.env[from];
-        self.agent[to] = source.agent[from];
+        self.copy_rows(to, source, from, 1);
     }
+
+    /// Copies the columns of `rows` neighbouring rows.
+    fn copy_rows(&mut self, to: usize, source: &Self, from: usize, rows: usize) {
+        copy(&mut self.obs, &source.obs, self.obs_width, to, from, rows);
+        copy(&mut self.dist_inputs, &source.dist_inputs, self.dist_width, to, from, rows);
+        (0..rows).for_each(|row| self.actions.copy_row(to + row, &source.actions, from + row));
+        copy(&mut self.logp, &source.logp, 1, to, from, rows);
+        copy(&mut self.values, &source.values, 1, to, from, rows);
+        copy(&mut self.rewards, &source.rewards, 1, to, from, rows);
+        copy(&mut self.terminated, &source.terminated, 1, to, from, rows);
+        copy(&mut self.truncated, &source.truncated, 1, to, from, rows);
+        copy(&mut self.env, &source.env, 1, to, from, rows);
+        copy(&mut self.agent, &source.agent, 1, to, from, rows);
+    }
+}
+
+/// Copies `rows` rows of width `width` from row `from` of one column to row `at` of another.
+fn copy<T: Copy>(to: &mut [T], source: &[T], width: usize, at: usize, from: usize, rows: usize) {
+    to[at * width..][..rows * width].copy_from_slice(&source[from * width..][..rows * width]);
 }
 
 #[cfg(test)]
