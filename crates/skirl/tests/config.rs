@@ -218,3 +218,16 @@ fn rules_between_options() {
         assert_eq!(errors.0.len(), 1, "{path}: {errors}");
     }
 }
+
+#[test]
+fn rules_between_options_hold_for_a_policys_own_options_too() {
+    let config = PpoConfig::new().environment("TwoCartPole-v0").multi_agent(|m| {
+        m.policies([
+            ("a", serde_json::json!({ "vf_share_layers": true, "vf_hiddens": [32] })),
+            ("b", serde_json::json!({})),
+        ])
+    });
+    let errors = config.validate().unwrap_err();
+    assert!(errors.0.iter().any(|error| error.path.starts_with("multi_agent.policies.a.")), "{errors}");
+    assert!(errors.0.iter().all(|error| !error.path.starts_with("multi_agent.policies.b.")), "{errors}");
+}

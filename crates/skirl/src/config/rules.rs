@@ -172,6 +172,21 @@ fn steps_are_counted_by_environment(config: &PpoConfig) -> Vec<ConfigError> {
 }
 
 /// Sections of which policies may differ, and options in them that concern the whole batch.
+/// Rules between options that may differ from policy to policy.
+const PER_POLICY_RULES: [Rule; 3] =
+    [gae_needs_critic, shared_layers_have_one_shape, optimizer_options_have_effect];
+
+/// What a policy's own options break that the common ones do not.
+fn broken_by_overrides<'a>(
+    config: &'a PpoConfig,
+    own: &'a PpoConfig,
+) -> impl Iterator<Item = ConfigError> + 'a {
+    PER_POLICY_RULES.iter().flat_map(|rule| {
+        let common: Vec<String> = rule(config).into_iter().map(|error| error.path).collect();
+        rule(own).into_iter().filter(move |error| !common.contains(&error.path))
+    })
+}
+
 const PER_POLICY_SECTIONS: [&str; 3] = ["training", "training.optimizer", "rl_module"];
 const SHARED_BY_POLICIES: [&str; 4] =
     ["train_batch_size", "minibatch_size", "num_epochs", "shuffle_batch_per_epoch"];
@@ -209,6 +224,10 @@ fn policy_errors(config: &PpoConfig, policy: &str) -> Vec<ConfigError> {
                 .suggest(format!("write it once, as {}", spec.path()))
         })
         .collect();
+    errors.extend(
+        broken_by_overrides(config, &own)
+            .map(|error| ConfigError { path: format!("{prefix}.{}", error.path), ..error }),
+    );
     if own.stop.to_value() != config.stop.to_value() {
         errors.push(
             ConfigError::new(format!("{prefix}.stop"), "may not differ between policies").found(json!({})),
