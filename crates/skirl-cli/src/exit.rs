@@ -76,7 +76,7 @@ impl Failure {
 
     /// An error met while running.
     pub(crate) fn while_running(error: &Error) -> Self {
-        let status = match error {
+        let status = match error.cause() {
             Error::Checkpoint(_) => ExitStatus::Checkpoint,
             Error::Stopped { .. } => ExitStatus::Interrupted,
             _ => ExitStatus::Failed,

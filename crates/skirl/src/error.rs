@@ -100,6 +100,14 @@ pub enum Error {
         /// Who asked, and why.
         reason: String,
     },
+    /// A run ended with an error, and its last good state was saved, or could not be.
+    #[error("{source}. {saved}")]
+    RunFailed {
+        /// Why it ended.
+        source: Box<Self>,
+        /// Where the state was saved, or why it was not: a sentence.
+        saved: String,
+    },
     /// A checkpoint could not be written or read.
     #[error(transparent)]
     Checkpoint(#[from] crate::checkpoint::CheckpointError),
@@ -156,6 +164,15 @@ impl From<PipelineError> for Error {
 }
 
 impl Error {
+    /// What went wrong first: the error itself, or the one that ended the run.
+    #[must_use]
+    pub fn cause(&self) -> &Self {
+        match self {
+            Self::RunFailed { source, .. } => source.cause(),
+            other => other,
+        }
+    }
+
     pub(crate) fn env(env: usize, env_step: u64, source: EnvError) -> Self {
         Self::Env { env, env_step, source }
     }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::algorithm::{Algorithm, EvaluateRequest, report_evaluation};
+use crate::algorithm::{Algorithm, report_evaluation};
 use crate::checkpoint;
 use crate::config::AlgorithmConfig;
 use crate::error::Error;
@@ -40,6 +40,8 @@ pub struct Run {
     algorithm: Algorithm,
     sinks: Vec<Box<dyn Sink>>,
     last_checkpoint: Option<(u64, PathBuf)>,
+    /// Environment steps when this process took the run up: up to there it is saved already, or there is nothing to save.
+    started_at: u64,
 }
 
 impl Run {
@@ -68,7 +70,7 @@ impl Run {
         let algorithm = Algorithm::build(config)?;
         directory.write_config(&algorithm.config().to_value())?;
         let sinks = directory.open_sinks(ResumePoint::START)?;
-        Ok(Self { directory, algorithm, sinks, last_checkpoint: None })
+        Ok(Self { directory, algorithm, sinks, last_checkpoint: None, started_at: 0 })
     }
 
     /// Goes on with the run in `path` from its newest good checkpoint; `edit` may change options that do not change what
@@ -86,8 +88,9 @@ impl Run {
             training_iteration: algorithm.training_iteration(),
             env_steps: algorithm.env_steps(),
         };
+        directory.write_config(&algorithm.config().to_value())?;
         let sinks = directory.open_sinks(resume)?;
-        Ok(Self { directory, algorithm, sinks, last_checkpoint: None })
+        Ok(Self { directory, algorithm, sinks, last_checkpoint: None, started_at: resume.env_steps })
     }
 
     /// The run's directory.
@@ -108,8 +111,33 @@ impl Run {
     /// Trains until a stop criterion holds or `after_result` wants to stop; saves, evaluates and reports as configured.
     ///
     /// # Errors
-    /// Whatever training, saving or writing results meets. What was saved before stays loadable.
+    /// Whatever training, saving or writing results meets. What was saved before stays loadable, and with
+    /// `checkpoint_at_end` the last good state is saved first: [`Error::RunFailed`] says where.
     pub fn train_until_stop(
+        &mut self,
+        after_result: &mut dyn FnMut(&TrainResult) -> Flow,
+    ) -> Result<RunSummary, Error> {
+        self.train_and_report(after_result).map_err(|error| self.save_what_is_good(error))
+    }
+
+    /// A failed iteration leaves the state of the one before it, which is hours of work.
+    fn save_what_is_good(&mut self, error: Error) -> Error {
+        let wanted = self.algorithm.config().common().checkpointing.checkpoint_at_end;
+        let nothing_new = self.algorithm.env_steps() == self.started_at;
+        if !wanted || nothing_new || matches!(error, Error::Checkpoint(_)) {
+            return error;
+        }
+        let saved = self.checkpoint();
+        // The first error is the one to tell; results that cannot be flushed are on disk up to the last line that was.
+        let _ = self.sinks.iter_mut().try_for_each(|sink| sink.flush());
+        let saved = match saved {
+            Ok(path) => format!("What was learned before is saved in {}", path.display()),
+            Err(second) => format!("What was learned before could not be saved: {second}"),
+        };
+        Error::RunFailed { source: Box::new(error), saved }
+    }
+
+    fn train_and_report(
         &mut self,
         after_result: &mut dyn FnMut(&TrainResult) -> Flow,
     ) -> Result<RunSummary, Error> {
@@ -123,12 +151,13 @@ impl Run {
                 (None, Flow::Continue) => None,
             };
             let evaluation = match reason.is_some() {
-                true => self.evaluate_at_end(&mut result)?,
-                false => None,
+                true => self.evaluate_at_end(&mut result),
+                false => Ok(None),
             };
             for sink in &mut self.sinks {
                 sink.write(&result)?;
             }
+            let evaluation = evaluation?;
             match reason {
                 Some(reason) => return self.finish(reason, met.is_some(), result, evaluation),
                 None => self.checkpoint_if_due()?,
@@ -141,7 +170,7 @@ impl Run {
         if !self.algorithm.config().common().evaluation.evaluation_at_end {
             return Ok(None);
         }
-        let evaluation = self.algorithm.evaluate(&EvaluateRequest::default())?;
+        let evaluation = self.algorithm.evaluate_once()?;
         report_evaluation(&evaluation, result);
         Ok(Some(evaluation))
     }

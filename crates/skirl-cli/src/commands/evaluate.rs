@@ -29,8 +29,11 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<ExitStatus, Failure> {
     let evaluation = algorithm.evaluate(&request).map_err(|error| Failure::while_running(&error))?;
     let summary = Summary::of(&evaluation);
     if args.json {
-        output::line(&summary.to_value(&evaluation).to_string());
+        let mut value = summary.to_value(&evaluation);
+        value["warnings"] = json!(algorithm.warnings());
+        output::line(&value.to_string());
     } else {
+        algorithm.warnings().iter().for_each(|warning| output::remark(warning));
         output::line(&summary.to_text(&evaluation));
     }
     Ok(ExitStatus::Success)

@@ -54,7 +54,11 @@ fn resume(args: &TrainArgs, directory: &Path) -> Result<Run, Failure> {
         errors.extend(checkpoint_flags(args, config));
         ConfigErrors(errors).into_result().map_err(skirl::Error::from)
     };
-    Run::resume(directory, edit).map_err(|error| Failure::on_restore(&error))
+    let run = Run::resume(directory, edit).map_err(|error| Failure::on_restore(&error))?;
+    if !args.json && says(run.algorithm().config(), LogLevel::Warn) {
+        run.algorithm().warnings().iter().for_each(|warning| output::remark(warning));
+    }
+    Ok(run)
 }
 
 fn checkpoint_flags(args: &TrainArgs, config: &mut dyn AlgorithmConfig) -> Vec<ConfigError> {
@@ -86,6 +90,7 @@ fn announce(args: &TrainArgs, run: &Run) {
             "run_dir": run.path(),
             "seed": run.algorithm().seed(),
             "config": config.to_value(),
+            "warnings": run.algorithm().warnings(),
         });
         return output::line(&start.to_string());
     }

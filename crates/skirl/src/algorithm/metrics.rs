@@ -1,6 +1,5 @@
 //! From what happened in an iteration to its result, under RLlib's keys.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
@@ -20,7 +19,6 @@ pub(super) struct RunMetrics {
     pub(super) training_iteration: u64,
     episodes: EpisodeMetrics,
     time_total_s: f64,
-    module_steps_lifetime: BTreeMap<String, u64>,
     agent_steps_lifetime: u64,
     #[serde(skip)]
     learners: LearnerResults,
@@ -40,6 +38,9 @@ const TIMERS: [(&str, &str); 4] = [
     ("publish", "synch_weights"),
 ];
 
+/// Rows that a module's updates went over in one pass of the pipeline.
+const ROWS_TRAINED: &str = "num_module_steps_trained";
+
 impl RunMetrics {
     /// Nothing yet; means go over the last `window` episodes.
     pub(super) fn new(window: usize) -> Self {
@@ -47,7 +48,6 @@ impl RunMetrics {
             training_iteration: 0,
             episodes: EpisodeMetrics::new(window),
             time_total_s: 0.0,
-            module_steps_lifetime: BTreeMap::new(),
             agent_steps_lifetime: 0,
             learners: LearnerResults::new(),
             env_steps: 0,
@@ -60,6 +60,13 @@ impl RunMetrics {
     pub(super) fn begin_iteration(&mut self) {
         self.episodes.begin_iteration();
         self.throughput.begin_iteration();
+        self.agent_steps = 0;
+        self.learners.clear();
+    }
+
+    /// Means go over the last `window` episodes from now on.
+    pub(super) fn set_window(&mut self, window: usize) {
+        self.episodes.set_capacity(window);
     }
 
     /// Adds one pass of the pipeline.
@@ -84,9 +91,19 @@ impl RunMetrics {
                 self.episodes.push_agent(agent, module, whole);
             }
         }
-        self.learners = learners;
-        self.agent_steps = agent_steps - self.agent_steps_lifetime;
+        self.take_learners(learners);
+        self.agent_steps += agent_steps - self.agent_steps_lifetime;
         self.agent_steps_lifetime = agent_steps;
+    }
+
+    /// The newest metrics of each module count, but its rows add up over the passes of an iteration.
+    fn take_learners(&mut self, learners: LearnerResults) {
+        for (module, mut metrics) in learners {
+            let before = self.learners.get(&module).map_or(0.0, |metrics| rows_trained(metrics));
+            let rows = metrics.iter_mut().filter(|(name, _)| *name == ROWS_TRAINED);
+            rows.for_each(|(_, rows)| *rows += before);
+            self.learners.insert(module, metrics);
+        }
     }
 
     /// Closes the iteration.
@@ -153,13 +170,17 @@ impl RunMetrics {
                     true => result.set_at(&["learners", module, name], value as u64),
                     false => result.set_at(&["learners", module, name], value),
                 };
-                trained += if name == "num_module_steps_trained" { value } else { 0.0 };
             }
+            trained += rows_trained(metrics);
         }
         if !self.learners.is_empty() {
             result.set("learners/__all_modules__/num_module_steps_trained", trained as u64);
         }
     }
+}
+
+fn rows_trained(metrics: &[(&'static str, f64)]) -> f64 {
+    metrics.iter().filter(|(name, _)| *name == ROWS_TRAINED).map(|(_, rows)| rows).sum()
 }
 
 /// Puts an evaluation's episodes under `evaluation/env_runners`.

@@ -48,6 +48,8 @@ pub struct Algorithm {
     workers: Arc<Workers>,
     evaluator: Option<Evaluator>,
     metrics: RunMetrics,
+    /// The newest evaluation as configured, and after which iteration it was made.
+    evaluated: Option<(u64, Evaluation)>,
     seed: u64,
     warnings: Vec<String>,
 }
@@ -68,7 +70,8 @@ impl Algorithm {
         let workers = Arc::new(Workers::new(config.common().resources.num_threads)?);
         let parts = algo::build(&*config, &plan, environments, &workers, seed)?;
         let metrics = RunMetrics::new(config.common().reporting.metrics_num_episodes_for_smoothing);
-        Ok(Self { config, plan, parts, workers, evaluator: None, metrics, seed, warnings: Vec::new() })
+        let (evaluator, evaluated, warnings) = (None, None, Vec::new());
+        Ok(Self { config, plan, parts, workers, evaluator, metrics, evaluated, seed, warnings })
     }
 
     /// The configuration with its seed.
@@ -158,10 +161,23 @@ impl Algorithm {
     fn evaluate_if_due(&mut self, result: &mut TrainResult) -> Result<(), Error> {
         let interval = self.config.common().evaluation.evaluation_interval;
         if interval.is_some_and(|interval| self.metrics.training_iteration.is_multiple_of(interval as u64)) {
-            let evaluation = self.evaluate(&EvaluateRequest::default())?;
+            let evaluation = self.evaluate_once()?;
             report_evaluation(&evaluation, result);
         }
         Ok(())
+    }
+
+    /// The evaluation of this iteration as configured: made now, unless it was made already.
+    pub(crate) fn evaluate_once(&mut self) -> Result<Evaluation, Error> {
+        let iteration = self.metrics.training_iteration;
+        if let Some((evaluated_at, evaluation)) = &self.evaluated
+            && *evaluated_at == iteration
+        {
+            return Ok(evaluation.clone());
+        }
+        let evaluation = self.evaluate(&EvaluateRequest::default())?;
+        self.evaluated = Some((iteration, evaluation.clone()));
+        Ok(evaluation)
     }
 
     /// Plays with the newest weights in environments of its own, as `evaluation` says; `request` overrides.
@@ -249,7 +265,8 @@ impl Algorithm {
         Ok(())
     }
 
-    /// What the user should be told about a restored state: damage, another instruction set. One sentence each.
+    /// What the user should be told about a restored state: damage, another instruction set, what was not saved. One
+    /// sentence each.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }

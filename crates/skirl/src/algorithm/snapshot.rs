@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
+use skirl_math::rng::StreamKey;
 use skirl_math::stats::ColumnMoments;
 use skirl_nn::Mat;
 
@@ -22,6 +23,8 @@ use crate::contract::{ModuleState, Policies};
 use crate::error::Error;
 use crate::publish::Weights;
 
+/// The runner's stream below the run's seed, as the pipeline is built with it.
+const RUNNER_STREAM: &str = "training";
 /// Rows of the stored example that proves a loaded module.
 const EXAMPLE_ROWS: usize = 4;
 
@@ -127,10 +130,11 @@ impl Algorithm {
     /// # Errors
     /// A state of another algorithm, other spaces, another network or another number of environments.
     pub fn restore(&mut self, snapshot: &Snapshot) -> Result<(), Error> {
-        let before = self.snapshot()?;
+        let (before, warnings) = (self.snapshot()?, std::mem::take(&mut self.warnings));
         let restored = self.restore_all(snapshot);
         if restored.is_err() {
             self.restore_all(&before)?;
+            self.warnings = warnings;
         }
         restored
     }
@@ -146,13 +150,25 @@ impl Algorithm {
                 snapshot.manifest.isa
             ));
         }
+        let missing = snapshot.manifest.not_saved.iter();
+        self.warnings.extend(missing.map(|what| format!("the checkpoint does not hold {what}")));
+        let state = snapshot.json(ALGORITHM_STATE)?;
+        self.take_seed(u64_in(state, "seed")?);
         self.restore_learners(snapshot)?;
         self.restore_runner(snapshot)?;
-        let state = snapshot.json(ALGORITHM_STATE)?;
         self.parts.task.restore_state(state.get("pipeline").unwrap_or(&Value::Null))?;
         self.metrics = from_json(state.get("metrics"), "metrics")?;
-        self.evaluator = None;
+        self.metrics.set_window(self.config.common().reporting.metrics_num_episodes_for_smoothing);
+        (self.evaluator, self.evaluated) = (None, None);
         Ok(())
+    }
+
+    /// The streams of what follows are those of the run that was saved, whatever seed this algorithm was built with.
+    fn take_seed(&mut self, seed: u64) {
+        self.seed = seed;
+        self.config.common_mut().debugging.seed = Some(seed);
+        self.plan.seed = Some(seed);
+        self.parts.runner.lock().set_root(StreamKey::root(seed).child(RUNNER_STREAM));
     }
 
     fn restore_learners(&mut self, snapshot: &Snapshot) -> Result<(), Error> {
@@ -322,7 +338,7 @@ fn from_json<T: serde::de::DeserializeOwned>(value: Option<&Value>, what: &str) 
 fn u64_in(value: &Value, name: &str) -> Result<u64, Error> {
     let text = value.get(name).and_then(Value::as_str);
     text.and_then(|text| text.parse().ok()).ok_or_else(|| Error::Mismatch {
-        what: format!("'{name}' in the learner's state"),
+        what: format!("'{name}' in the saved state"),
         expected: "a number".to_owned(),
         found: "nothing readable".to_owned(),
         remedy: "The checkpoint is damaged; take an older one".to_owned(),

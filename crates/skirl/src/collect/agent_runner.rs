@@ -307,7 +307,7 @@ impl AgentRunner {
         self.modules.iter_mut().map(|module| (module.id.clone(), module.seen.take())).collect()
     }
 
-    /// State for exact resume. Rows carried over are dropped there: their agents act anew.
+    /// State for exact resume.
     pub fn save_state(&self) -> AgentRunnerState {
         AgentRunnerState {
             envs: self.envs.iter().map(EnvSlot::save_state).collect(),
@@ -316,22 +316,73 @@ impl AgentRunner {
         }
     }
 
-    /// Puts a saved state back.
-    pub fn restore_state(&mut self, state: AgentRunnerState) -> Result<(), Error> {
+    /// Puts a saved state back. Environments that could not save theirs start new episodes with `seeds`, and the rows
+    /// that their agents had open are dropped: what followed them is lost.
+    pub fn restore_state(
+        &mut self,
+        mut state: AgentRunnerState,
+        seeds: StreamKey,
+        rules: &AgentRules<'_>,
+    ) -> Result<(), Error> {
         if state.envs.len() != self.envs.len() || state.carried.len() != self.modules.len() {
             return Err(Error::RunnerState {
                 expected: format!("{} environments and {} modules", self.envs.len(), self.modules.len()),
                 found: format!("{} environments and {} modules", state.envs.len(), state.carried.len()),
             });
         }
+        self.check_open_rows(&state)?;
+        self.drop_unsaved_rows(&mut state);
         self.steps = state.steps;
         for (module, carried) in self.modules.iter_mut().zip(state.carried) {
             module.carried = carried;
+            module.dropped.clear();
         }
-        for (index, (slot, saved)) in self.envs.iter_mut().zip(state.envs).enumerate() {
-            slot.restore_state(saved).map_err(|source| Error::env(index, state.steps, source))?;
+        for (index, saved) in state.envs.into_iter().enumerate() {
+            let slot = &mut self.envs[index];
+            if saved.env.is_some() {
+                slot.restore_state(saved).map_err(|source| Error::env(index, state.steps, source))?;
+            } else {
+                slot.episode = saved.episode;
+                slot.episode.restart();
+                self.reset_env(index, Some(seeds.index(index as u64).0 >> 1), rules)?;
+            }
         }
         Ok(())
+    }
+
+    /// Every open row must be one of those carried for the agent's module.
+    fn check_open_rows(&self, state: &AgentRunnerState) -> Result<(), Error> {
+        for (slot, saved) in self.envs.iter().zip(&state.envs) {
+            for (agent, open) in slot.agents.iter().zip(&saved.open) {
+                let rows = state.carried[agent.module].as_ref().map_or(0, |carried| carried.rows);
+                if open.is_some_and(|open| open as usize >= rows) {
+                    return Err(Error::RunnerState {
+                        expected: format!("open rows below the {rows} carried ones"),
+                        found: format!("row {}", open.unwrap_or_default()),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the rows of environments without a saved state out of the carried ones, and renumbers the others.
+    fn drop_unsaved_rows(&self, state: &mut AgentRunnerState) {
+        for (index, carried) in state.carried.iter_mut().enumerate() {
+            let Some(table) = carried else { continue };
+            let is_saved = |env: &u32| state.envs.get(*env as usize).is_some_and(|saved| saved.env.is_some());
+            let keep: Vec<bool> = table.env.iter().map(is_saved).collect();
+            table.retain(&keep);
+            if table.rows == 0 {
+                *carried = None;
+            }
+            for (slot, saved) in self.envs.iter().zip(&mut state.envs) {
+                let own = slot.agents.iter().zip(&mut saved.open).filter(|(agent, _)| agent.module == index);
+                for open in own.filter_map(|(_, open)| open.as_mut()) {
+                    *open = keep.iter().take(*open as usize).filter(|keep| **keep).count() as u32;
+                }
+            }
+        }
     }
 }
 

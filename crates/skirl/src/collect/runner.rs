@@ -185,7 +185,20 @@ impl EnvRunner {
             }
         }?;
         self.take_seen();
+        self.needs_reset = false;
         Ok(())
+    }
+
+    /// Draws from streams under another root from now on; what runs goes on.
+    pub fn set_root(&mut self, root: StreamKey) {
+        self.options.seed = root;
+        let explore = root.child("explore");
+        match &mut self.kind {
+            Kind::Vector(shards) => {
+                shards.iter_mut().for_each(|shard| shard.runner.restart_exploration(explore));
+            }
+            Kind::Agents(runner) => runner.restart_exploration(explore),
+        }
     }
 
     /// Takes the newest weights, if they are newer than the ones here.
@@ -199,7 +212,6 @@ impl EnvRunner {
     pub fn sample(&mut self, steps: usize) -> Result<Rollout, Error> {
         if self.needs_reset {
             self.reset()?;
-            self.needs_reset = false;
         }
         let outcome = self.collect(steps.max(1));
         if outcome.is_err() {
@@ -300,18 +312,39 @@ impl EnvRunner {
     }
 
     /// Puts a saved state back; the number of environments must be the same, the number of threads need not.
+    /// Environments that could not save their state start new episodes.
     pub fn restore_state(&mut self, state: EnvRunnerState) -> Result<(), Error> {
+        let restored = self.restore_kind(state);
         self.take_seen();
         self.needs_reset = false;
+        restored
+    }
+
+    fn restore_kind(&mut self, state: EnvRunnerState) -> Result<(), Error> {
+        // Seeds of their own: those of the start would play its episodes again.
+        let seeds = self.options.seed.child("env").child("restored");
         match (&mut self.kind, state) {
             (Kind::Vector(shards), state @ EnvRunnerState::Vector(_)) => {
                 let sizes: Vec<usize> = shards.iter().map(|shard| shard.runner.num_envs()).collect();
                 for (shard, part) in shards.iter_mut().zip(state.split(&sizes)?) {
+                    let (steps, saved) = (part.steps, part.env.is_some());
                     shard.runner.restore_state(part)?;
+                    if !saved {
+                        let normalizer = self.normalizers.get(DEFAULT_MODULE_ID);
+                        shard.runner.reset(Some(seeds.index(steps)), normalizer)?;
+                    }
                 }
                 Ok(())
             }
-            (Kind::Agents(runner), EnvRunnerState::Agents(state)) => runner.restore_state(state),
+            (Kind::Agents(runner), EnvRunnerState::Agents(state)) => {
+                let rules = AgentRules {
+                    policies: &self.policies,
+                    normalizers: &self.normalizers,
+                    explore: self.options.explore,
+                };
+                let seeds = seeds.index(state.steps);
+                runner.restore_state(state, seeds, &rules)
+            }
             _ => Err(Error::RunnerState {
                 expected: "the same kind of environment (one agent or several)".to_owned(),
                 found: "the other".to_owned(),

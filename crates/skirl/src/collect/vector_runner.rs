@@ -309,7 +309,7 @@ impl VectorRunner {
         }
     }
 
-    /// Puts a saved state back.
+    /// Puts a saved state back. Where the environment's own is missing, [`reset`](Self::reset) must follow.
     pub fn restore_state(&mut self, state: RunnerState) -> Result<(), Error> {
         if state.current.len() != self.current.len() || state.episodes.len() != self.num_envs {
             return Err(Error::RunnerState {
@@ -322,9 +322,9 @@ impl VectorRunner {
         }
         if let Some(env) = &state.env {
             self.env.restore_state(env).map_err(|source| Error::env(self.first_env, state.steps, source))?;
+            self.current = state.current;
         }
         self.steps = state.steps;
-        self.current = state.current;
         self.episodes = state.episodes;
         Ok(())
     }

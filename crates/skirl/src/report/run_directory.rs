@@ -43,7 +43,7 @@ impl RunDirectory {
     pub fn create(path: &Path) -> Result<Self, ReportError> {
         std::fs::create_dir_all(path).map_err(ReportError::io("create", path))?;
         let lock = RunLock::acquire(path)?;
-        if let Some(found) = TRACES.iter().find(|name| path.join(name).exists()) {
+        if let Some(found) = TRACES.iter().find(|name| is_trace(&path.join(name))) {
             return Err(ReportError::AlreadyARun { path: path.to_path_buf(), found: (*found).to_string() });
         }
         Self::prepare(path, lock)
@@ -134,6 +134,15 @@ impl RunDirectory {
     }
 }
 
+/// Whether something of a run is there. An empty directory is what a failed start leaves: no reason to refuse the
+/// corrected one.
+fn is_trace(path: &Path) -> bool {
+    match std::fs::read_dir(path) {
+        Ok(mut entries) => entries.next().is_some(),
+        Err(_) => path.exists(),
+    }
+}
+
 /// Makes the names of the run's directories durable, so that a power cut cannot take a synced checkpoint with its parent.
 /// Best effort: some systems cannot open a directory, and the grandparent may be unreadable.
 fn sync_names(checkpoints: &Path) {
@@ -219,6 +228,18 @@ mod tests {
         assert!(message.contains("config.json") && message.contains("--resume"), "{message}");
         drop(RunDirectory::resume(&path).unwrap());
         assert_eq!(RunDirectory::read_config(&path).unwrap(), config);
+    }
+
+    #[test]
+    fn a_failed_start_does_not_block_the_next() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("run");
+        drop(RunDirectory::create(&path).unwrap());
+        let run = RunDirectory::create(&path).unwrap();
+        std::fs::create_dir(run.checkpoints().join("step-1")).unwrap();
+        drop(run);
+        let message = RunDirectory::create(&path).unwrap_err().to_string();
+        assert!(message.contains("checkpoints"), "{message}");
     }
 
     #[test]

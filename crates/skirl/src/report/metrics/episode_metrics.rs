@@ -32,6 +32,13 @@ impl EpisodeMetrics {
         window_of(&mut self.modules, module, self.episodes.capacity()).push(part);
     }
 
+    /// Changes the length of all windows; the oldest episodes leave those that are too long.
+    pub fn set_capacity(&mut self, capacity: usize) {
+        self.episodes.set_capacity(capacity);
+        let parts = self.agents.values_mut().chain(self.modules.values_mut());
+        parts.for_each(|window| window.set_capacity(capacity));
+    }
+
     /// Starts the counts of this iteration at zero. The windows stay.
     pub fn begin_iteration(&mut self) {
         self.episodes.begin_iteration();

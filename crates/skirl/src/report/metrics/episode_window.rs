@@ -54,6 +54,13 @@ impl EpisodeWindow {
         self.num_episodes_lifetime = self.num_episodes_lifetime.saturating_add(1);
     }
 
+    /// Changes how many episodes the window holds (0 is taken as 1); the oldest ones leave first.
+    pub fn set_capacity(&mut self, capacity: usize) {
+        self.capacity = capacity.max(1);
+        let surplus = self.episodes.len().saturating_sub(self.capacity);
+        self.episodes.drain(..surplus);
+    }
+
     /// Starts the count of this iteration's episodes at zero. The window stays.
     pub fn begin_iteration(&mut self) {
         self.num_episodes = 0;
@@ -171,6 +178,16 @@ mod tests {
         assert_eq!((window.num_episodes(), window.num_episodes_lifetime(), window.len()), (5, 5, 3));
         window.begin_iteration();
         assert_eq!((window.num_episodes(), window.num_episodes_lifetime(), window.len()), (0, 5, 3));
+    }
+
+    #[test]
+    fn a_shorter_window_keeps_the_newest() {
+        let mut window = EpisodeWindow::new(5);
+        (0..5).for_each(|i| window.push(episode(f64::from(i), 1)));
+        window.set_capacity(2);
+        assert_eq!((window.return_min(), window.capacity(), window.len()), (Some(3.0), 2, 2));
+        window.push(episode(9.0, 1));
+        assert_eq!((window.return_min(), window.len(), window.num_episodes_lifetime()), (Some(4.0), 2, 6));
     }
 
     #[test]
