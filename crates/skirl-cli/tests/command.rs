@@ -191,6 +191,14 @@ fn bad_input_is_a_usage_error_with_the_fix_and_leaves_nothing_behind() {
 }
 
 #[test]
+fn a_failed_start_does_not_block_the_corrected_command() {
+    let dir = dir();
+    let bogus = ["train", "cartpole", "--set", "environment.env_config.bogus=1", "--output", "run"];
+    refused(dir.path(), &bogus, 2);
+    train(dir.path(), "run", 1, &[]);
+}
+
+#[test]
 fn all_errors_of_all_flags_come_at_once() {
     let dir = dir();
     let flags = [

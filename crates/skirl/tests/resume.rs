@@ -1,0 +1,227 @@
+//! What is saved when a run fails, and what a resumed one takes over.
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::float_cmp)]
+
+mod runs;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use runs::{assert_same_state, build, config, train, trained, weight_bits};
+use serde_json::{Value, json};
+use skirl::checkpoint::ENV_RUNNER_STATE;
+use skirl::run::{Flow, Run};
+use skirl::{Algorithm, Error};
+use skirl_env::{
+    AgentActions, AgentStep, DType, Env, EnvError, MultiAgentEnv, Row, RowRef, Space, Step, TwoCartPoles,
+};
+
+/// Tells its age in steps, and cannot save its state. `resets` counts those with a seed.
+struct Clock {
+    age: u32,
+    resets: &'static AtomicUsize,
+}
+
+impl Env for Clock {
+    fn observation_space(&self) -> Space {
+        Space::boxed(0.0, 100.0, &[1], DType::F32)
+    }
+
+    fn action_space(&self) -> Space {
+        Space::discrete(2)
+    }
+
+    fn reset(&mut self, seed: Option<u64>, observation: &mut Row<'_>) -> Result<(), EnvError> {
+        self.resets.fetch_add(usize::from(seed.is_some()), Ordering::Relaxed);
+        self.age = 0;
+        observation.set(&[0.0])
+    }
+
+    fn step(&mut self, _action: &RowRef<'_>, observation: &mut Row<'_>) -> Result<Step, EnvError> {
+        self.age += 1;
+        observation.set(&[self.age as f32])?;
+        Ok(if self.age == 50 { Step::terminal(1.0) } else { Step::running(1.0) })
+    }
+}
+
+fn register_clock(name: &str, resets: &'static AtomicUsize) {
+    skirl_env::register_env(name, move || Clock { age: 0, resets }).unwrap();
+}
+
+fn runner_state(algorithm: &Algorithm) -> Value {
+    algorithm.snapshot().unwrap().json(ENV_RUNNER_STATE).unwrap().clone()
+}
+
+#[test]
+fn a_failed_run_saves_what_it_learned() {
+    let directory = tempfile::tempdir().unwrap();
+    let env_config = json!({ "env": "CartPole-v1", "fault": "nan_reward", "at_step": 200, "on_env": 2 });
+    let sections = json!({ "environment": { "env_config": env_config } });
+    let mut run = Run::create(config("testing/Faulty-v0", &sections), Some(directory.path())).unwrap();
+    let error = run.train_until_stop(&mut |_| Flow::Continue).unwrap_err();
+    let message = error.to_string();
+    assert!(matches!(error.cause(), Error::Env { .. }), "{message}");
+    assert!(matches!(error, Error::RunFailed { .. }) && message.contains("checkpoints"), "{message}");
+    assert_eq!(run.algorithm().training_iteration(), 3);
+    let good = weight_bits(run.algorithm());
+    drop(run);
+    let resumed = Run::resume(directory.path(), |_| Ok(())).unwrap();
+    assert_eq!(resumed.algorithm().training_iteration(), 3);
+    assert_eq!(weight_bits(resumed.algorithm()), good);
+}
+
+#[test]
+fn an_environment_without_a_state_starts_a_new_episode() {
+    static RESETS: AtomicUsize = AtomicUsize::new(0);
+    register_clock("test/Clock", &RESETS);
+    let directory = tempfile::tempdir().unwrap();
+    let algorithm = trained("test/Clock", &json!({}), 1);
+    let before = runner_state(&algorithm);
+    assert_eq!(before["vector"]["episodes"][0]["len"], 14);
+    let saved = algorithm.save_to_path(&directory.path().join("saved")).unwrap();
+    let mut resumed = Algorithm::from_checkpoint(&saved).unwrap();
+    let after = runner_state(&resumed);
+    assert_eq!(after["vector"]["steps"], before["vector"]["steps"]);
+    for episode in after["vector"]["episodes"].as_array().unwrap() {
+        assert_eq!(
+            (&episode["len"], &episode["episode_return"], &episode["index"]),
+            (&json!(0), &json!(0.0), &json!(1))
+        );
+    }
+    let current = resumed.snapshot().unwrap();
+    let current = current.tensors(skirl::checkpoint::ENV_RUNNER_TENSORS).unwrap();
+    assert_eq!(current.f32("current", &[4]).unwrap(), [0.0; 4]);
+    assert!(
+        resumed.warnings().iter().any(|warning| warning.contains("test/Clock")),
+        "{:?}",
+        resumed.warnings()
+    );
+    let result = resumed.train().unwrap();
+    assert_eq!(result.get("env_runners/episode_len_max"), Some(50.0));
+}
+
+/// Two cart-poles that act in turn, and cannot save their state.
+struct Turns {
+    inner: TwoCartPoles,
+    turn: usize,
+}
+
+impl MultiAgentEnv for Turns {
+    fn agents(&self) -> &[String] {
+        self.inner.agents()
+    }
+
+    fn observation_space(&self, agent: usize) -> &Space {
+        self.inner.observation_space(agent)
+    }
+
+    fn action_space(&self, agent: usize) -> &Space {
+        self.inner.action_space(agent)
+    }
+
+    fn reset(&mut self, _seed: Option<u64>, out: &mut AgentStep) -> Result<(), EnvError> {
+        self.turn = 0;
+        out.observe(0).set(&[0.0; 4])
+    }
+
+    fn step(&mut self, _actions: &AgentActions, out: &mut AgentStep) -> Result<(), EnvError> {
+        self.turn += 1;
+        if self.turn == 50 {
+            out.all_terminated = true;
+        }
+        out.observe(self.turn % 2).set(&[self.turn as f32; 4])
+    }
+}
+
+#[test]
+fn agents_of_an_environment_without_a_state_forget_their_open_rows() {
+    skirl_env::register_multi_agent_env("test/Turns", |_| {
+        Ok(Turns { inner: TwoCartPoles::default(), turn: 0 })
+    })
+    .unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let algorithm = trained("test/Turns", &json!({}), 1);
+    let before = runner_state(&algorithm);
+    assert!(before["agents"]["carried"][0].is_object(), "a row waits for the other agent's turn");
+    let saved = algorithm.save_to_path(&directory.path().join("saved")).unwrap();
+    let mut resumed = Algorithm::from_checkpoint(&saved).unwrap();
+    let after = runner_state(&resumed);
+    assert!(after["agents"]["carried"][0].is_null());
+    for slot in after["agents"]["envs"].as_array().unwrap() {
+        assert_eq!(slot["open"], json!([null, null]));
+        assert_eq!(slot["must_act"], json!([true, false]));
+        assert_eq!(slot["episode"]["len"], 0);
+    }
+    train(&mut resumed, 1);
+
+    let mut broken = algorithm.snapshot().unwrap();
+    let mut state = before.clone();
+    state["agents"]["envs"][0]["open"] = json!([7, 7]);
+    broken.put_json(ENV_RUNNER_STATE, state);
+    let error = resumed.restore(&broken).unwrap_err();
+    assert!(matches!(error, Error::RunnerState { .. }), "{error}");
+}
+
+#[test]
+fn a_restored_state_brings_its_seed() {
+    for env in ["CartPole-v1", "TwoCartPole-v0"] {
+        let directory = tempfile::tempdir().unwrap();
+        let seeded = |seed: u64| json!({ "debugging": { "seed": seed } });
+        let mut first = trained(env, &seeded(11), 1);
+        let saved = first.save_to_path(&directory.path().join("saved")).unwrap();
+        let mut other = build(env, &seeded(12));
+        other.restore_from_path(&saved).unwrap();
+        assert_eq!((other.seed(), other.config().common().debugging.seed), (11, Some(11)));
+        train(&mut first, 1);
+        train(&mut other, 1);
+        assert_same_state(&first, &other, env);
+        let request = skirl::algorithm::EvaluateRequest::default();
+        assert_eq!(first.evaluate(&request).unwrap(), other.evaluate(&request).unwrap());
+    }
+}
+
+#[test]
+fn counts_of_a_result_add_up_over_its_training_steps() {
+    let sections = json!({ "reporting": { "min_sample_timesteps_per_iteration": 700 } });
+    let result = build("CartPole-v1", &sections).train().unwrap();
+    assert_eq!(result.get("num_training_step_calls_per_iteration"), Some(3.0));
+    assert_eq!(result.get("env_runners/num_agent_steps_sampled/default_agent"), Some(768.0));
+    let trained = result.get("learners/default_policy/num_module_steps_trained");
+    assert_eq!(trained, result.get("learners/default_policy/num_module_steps_trained_lifetime"));
+    assert_eq!(trained, result.get("learners/__all_modules__/num_module_steps_trained"));
+}
+
+#[test]
+fn an_edited_configuration_is_written_and_its_window_used() {
+    let directory = tempfile::tempdir().unwrap();
+    let sections = json!({ "stop": { "training_iteration": 2 } });
+    let mut run = Run::create(config("CartPole-v1", &sections), Some(directory.path())).unwrap();
+    run.train_until_stop(&mut |_| Flow::Continue).unwrap();
+    drop(run);
+    let edit = |config: &mut dyn skirl::config::AlgorithmConfig| {
+        config.common_mut().reporting.metrics_num_episodes_for_smoothing = 1;
+        Ok(())
+    };
+    let mut run = Run::resume(directory.path(), edit).unwrap();
+    let written = skirl::report::RunDirectory::read_config(run.path()).unwrap();
+    assert_eq!(written["reporting"]["metrics_num_episodes_for_smoothing"], 1);
+    let result = run.algorithm_mut().train().unwrap();
+    let (min, max) = ("env_runners/episode_return_min", "env_runners/episode_return_max");
+    assert_eq!(result.get(min), result.get(max));
+}
+
+#[test]
+fn the_last_evaluation_is_not_made_twice() {
+    static RESETS: AtomicUsize = AtomicUsize::new(0);
+    register_clock("test/CountedClock", &RESETS);
+    let directory = tempfile::tempdir().unwrap();
+    let sections = json!({
+        "stop": { "training_iteration": 2 },
+        "evaluation": {
+            "evaluation_interval": 2, "evaluation_at_end": true, "evaluation_duration": 3, "evaluation_num_envs": 3,
+        },
+    });
+    let mut run = Run::create(config("test/CountedClock", &sections), Some(directory.path())).unwrap();
+    let summary = run.train_until_stop(&mut |_| Flow::Continue).unwrap();
+    assert_eq!(summary.evaluation.unwrap().episodes.len(), 3);
+    // Four environments of training; three of evaluation, reset when made and once for the evaluation.
+    assert_eq!(RESETS.load(Ordering::Relaxed), 4 + 3 + 3);
+}
