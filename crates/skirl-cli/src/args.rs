@@ -8,9 +8,11 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0    done
   1    the run failed (environment, divergence, disk)
-  2    wrong usage or configuration; nothing was started
+  2    wrong usage or configuration; nothing was started (a stop criterion on a metric that no
+       result has is found at the first result)
   3    a checkpoint could not be read or written
-  130  interrupted (Ctrl-C or SIGTERM); the state was saved";
+  130  interrupted (Ctrl-C, SIGTERM, or nobody reads the pipe any more); the state was saved,
+       unless a second Ctrl-C ended the command at once";
 
 /// Reinforcement learning from one command.
 #[derive(Debug, Parser)]
@@ -25,8 +27,10 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Train until a stop criterion is met; write results and checkpoints into a directory
+    #[command(after_help = EXIT_CODES)]
     Train(TrainArgs),
     /// Play episodes with a trained policy and report its returns
+    #[command(after_help = EXIT_CODES)]
     Evaluate(EvaluateArgs),
     /// Show what would run: spaces, networks, batch arithmetic, memory, stages
     Explain(ExplainArgs),

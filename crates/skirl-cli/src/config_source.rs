@@ -19,7 +19,7 @@ pub(crate) struct Configured {
 
 /// Reads the whole source and checks it.
 pub(crate) fn read(source: &Source) -> Result<Configured, ConfigErrors> {
-    let mut base = base(source)?;
+    let mut base = base(source).map_err(|errors| with_errors_of_flags(errors, source))?;
     let mut errors = Vec::new();
     if source.run.is_some() && source.file.is_some() {
         errors.extend(other_algorithm(source, &*base.config));
@@ -29,10 +29,44 @@ pub(crate) fn read(source: &Source) -> Result<Configured, ConfigErrors> {
     }
     errors.extend(apply_flags(source, &mut *base.config));
     errors.extend(unknown_environments(&*base.config));
+    errors.extend(evaluation_never(&*base.config));
     if let Err(invalid) = base.config.validate() {
         errors.extend(invalid.0);
     }
-    ConfigErrors(errors).into_result().map(|()| base)
+    ConfigErrors(errors).into_result()?;
+    if source.file.is_none() && !source.tuned {
+        base.remarks.extend(better_tuned(&*base.config));
+    }
+    Ok(base)
+}
+
+/// The errors of a file that could not be used, and those of the flags beside it, which do not depend on the file.
+fn with_errors_of_flags(mut errors: ConfigErrors, source: &Source) -> ConfigErrors {
+    if let Ok(mut defaults) = for_algorithm(source.run.as_deref().unwrap_or("PPO")) {
+        errors.0.extend(apply_flags(source, &mut *defaults));
+    }
+    errors
+}
+
+/// Points to the configuration that ships for the environment when RLlib's defaults were taken.
+fn better_tuned(config: &dyn AlgorithmConfig) -> Option<String> {
+    let env = config.common().environment.env.as_deref()?;
+    let (name, _) = tuned_for(config.algorithm(), env)?;
+    Some(format!("RLlib's defaults; a tuned configuration ships for this environment: add --tuned ({name})"))
+}
+
+/// Stop criteria on evaluations where none takes place while training.
+fn evaluation_never(config: &dyn AlgorithmConfig) -> Vec<ConfigError> {
+    if config.common().evaluation.evaluation_interval.is_some() {
+        return Vec::new();
+    }
+    let criteria = config.stop().0.keys().filter(|metric| metric.starts_with("evaluation/"));
+    let error = |metric: &String| {
+        let problem = "nothing is evaluated while training, so it would never stop the run";
+        ConfigError::new(format!("stop.{metric}"), problem)
+            .suggest("set evaluation.evaluation_interval, for example to 10")
+    };
+    criteria.map(error).collect()
 }
 
 /// Environments that are not registered; the library finds them too, but only one error at a time.
@@ -110,13 +144,7 @@ fn base(source: &Source) -> Result<Configured, ConfigErrors> {
         (None, run) if source.tuned => tuned(source.env.as_deref().unwrap_or_default(), run.unwrap_or("PPO")),
         (None, Some(run)) => {
             let config = for_algorithm(run).map_err(|errors| from_flag(errors, "--run"))?;
-            let shipped = source.env.as_deref().and_then(|env| tuned_for(config.algorithm(), env));
-            let remark = shipped.map(|(name, _)| {
-                format!(
-                    "RLlib's defaults; a tuned configuration ships for this environment: add --tuned ({name})"
-                )
-            });
-            Ok(Configured { config, remarks: remark.into_iter().collect() })
+            Ok(Configured { config, remarks: Vec::new() })
         }
         (None, None) => {
             let error = ConfigError::new("run", "the algorithm is missing");
@@ -140,17 +168,30 @@ fn from_file(file: &Path) -> Result<Configured, ConfigErrors> {
             *name == wanted || stem(name) == wanted || name.ends_with(&format!("/{wanted}"))
         })
     };
-    match (file.exists(), shipped()) {
-        (true, _) => Ok(Configured { config: load_file(file)?, remarks: Vec::new() }),
-        (false, Some((name, text))) => {
-            let remarks = vec![format!("configuration that ships with skirl: {name}")];
-            Ok(Configured { config: load_text(text, FileFormat::Toml, Path::new(name))?, remarks })
-        }
-        (false, None) => {
-            let names: Vec<&str> = tuned_configs().map(|(name, _)| stem(name)).collect();
-            let error = ConfigError::new("", format!("there is no file {}", file.display()));
-            Err(error.suggest(format!("configurations that ship: {}", names.join(", "))).into())
-        }
+    if file.is_file() {
+        return Ok(Configured { config: load_file(file)?, remarks: Vec::new() });
+    }
+    if let Some((name, text)) = shipped() {
+        let remarks = vec![format!("configuration that ships with skirl: {name}")];
+        return Ok(Configured { config: load_text(text, FileFormat::Toml, Path::new(name))?, remarks });
+    }
+    let error = if file.is_dir() { directory_as_file(file) } else { no_such_file(file) };
+    Err(error.into())
+}
+
+fn no_such_file(file: &Path) -> ConfigError {
+    let names: Vec<&str> = tuned_configs().map(|(name, _)| stem(name)).collect();
+    let error = ConfigError::new("", format!("there is no file {}", file.display()));
+    error.suggest(format!("configurations that ship: {}", names.join(", ")))
+}
+
+fn directory_as_file(directory: &Path) -> ConfigError {
+    let shown = directory.display();
+    let error = ConfigError::new("", format!("{shown} is a directory, expected a configuration file"));
+    if directory.join("checkpoints").is_dir() {
+        error.suggest(format!("to go on with the run in it: skirl train --resume {shown}"))
+    } else {
+        error.suggest("name a .toml, .yaml or .json file")
     }
 }
 

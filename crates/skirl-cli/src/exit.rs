@@ -17,7 +17,7 @@ pub enum ExitStatus {
     Usage,
     /// 3: a checkpoint could not be read or written.
     Checkpoint,
-    /// 130: interrupted; the state was saved.
+    /// 130: interrupted; the state was saved, unless a second signal ended the process at once.
     Interrupted,
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::exit::ExitStatus;
+use crate::output;
 
 /// Raised by the first signal.
 #[derive(Debug, Clone)]
@@ -16,8 +17,13 @@ impl Interrupt {
         let raised = Arc::clone(&flag);
         let _ = ctrlc::set_handler(move || {
             if raised.swap(true, Ordering::AcqRel) {
+                output::remark(&format!("{}ended without saving; what was saved before stays", after_echo()));
                 std::process::exit(i32::from(ExitStatus::Interrupted.code()));
             }
+            output::remark(&format!(
+                "{}stopping: this iteration is finished, then the state is saved; Ctrl-C again ends at once",
+                after_echo()
+            ));
         });
         Self(flag)
     }
@@ -25,4 +31,9 @@ impl Interrupt {
     pub(crate) fn is_raised(&self) -> bool {
         self.0.load(Ordering::Acquire)
     }
+}
+
+/// A terminal has just shown ^C in the middle of a line.
+fn after_echo() -> &'static str {
+    if output::is_interactive() { "\n" } else { "" }
 }

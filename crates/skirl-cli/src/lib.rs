@@ -21,6 +21,7 @@ mod interrupt;
 mod number;
 mod output;
 mod progress;
+mod stop_check;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -27,6 +27,16 @@ pub(crate) fn short(value: f64) -> String {
     }
 }
 
+/// A measured value beside a round one: `475.96`, `-179.2`, `12`.
+pub(crate) fn measured(value: f64) -> String {
+    if value.abs() < 1e-3 || value.abs() >= 1e15 {
+        return format!("{value}");
+    }
+    let decimals = if value.abs() < 1.0 { 5 } else { 2 };
+    let text = format!("{value:.decimals$}");
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
 /// `210k`, `1.53M`
 pub(crate) fn with_suffix(value: f64) -> String {
     for (unit, suffix) in [(1e9, "G"), (1e6, "M"), (1e3, "k")] {
@@ -69,6 +79,11 @@ mod tests {
         assert_eq!(short(0.012_345), "0.01235");
         assert_eq!(short(-1.234e-5), "-1.234e-5");
         assert_eq!(short(-1234.5), "-1234");
+        assert_eq!(measured(475.96), "475.96");
+        assert_eq!(measured(-179.197_479_913_643_52), "-179.2");
+        assert_eq!(measured(1_000_448.0), "1000448");
+        assert_eq!(measured(0.0125), "0.0125");
+        assert_eq!(measured(0.0), "0");
         assert_eq!(with_suffix(210_400.0), "210k");
         assert_eq!(with_suffix(1_530_000.0), "1.53M");
         assert_eq!(duration(0.05), "0.05 s");

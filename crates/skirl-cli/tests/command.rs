@@ -9,8 +9,9 @@ use std::time::Instant;
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// The shipped CartPole configuration, seeded; what follows comes after it.
-const CARTPOLE: [&str; 4] = ["train", "cartpole", "--seed", "1"];
+/// The shipped CartPole configuration, seeded, with a batch that does not change when it is tuned anew; what follows comes
+/// after it.
+const CARTPOLE: [&str; 6] = ["train", "cartpole", "--seed", "1", "--set", "training.train_batch_size=1024"];
 
 fn dir() -> TempDir {
     tempfile::tempdir().expect("directory")
@@ -168,6 +169,12 @@ fn bad_input_is_a_usage_error_with_the_fix_and_leaves_nothing_behind() {
         ),
         (train(&["--run=PPO", "--env=CartPol-v1"]), "CartPole-v1"),
         (train(&["nofile.toml"]), "there is no file nofile.toml"),
+        (train(&["."]), ". is a directory, expected a configuration file"),
+        (ppo(&["--set", "env_config.foo=3"]), "`foo` is not an option of this environment"),
+        (
+            ppo(&["--stop", r#"{"evaluation/env_runners/episode_return_mean": 9}"#]),
+            "set evaluation.evaluation_interval",
+        ),
         (ppo(&["--tuned", "--env", "x"]), "cannot be used multiple times"),
         (train(&["--env=No-v0", "--tuned"]), "no tuned configuration ships for PPO on No-v0"),
         (train(&["cartpole", "--run", "SAC"]), "the file configures PPO"),
@@ -217,6 +224,89 @@ fn all_errors_of_all_flags_come_at_once() {
     for part in ["`clip_range` is called `clip_param` here", "at: --config", "at: --set", "at: --stop"] {
         assert!(message.contains(part), "{message}");
     }
+}
+
+#[test]
+fn errors_of_a_file_do_not_hide_those_of_the_flags() {
+    let dir = dir();
+    std::fs::write(dir.path().join("bad.toml"), "run = 'PPO'\nenv = 'CartPole-v1'\ntraining.gama = 1\n")
+        .expect("written");
+    let message = refused(dir.path(), &["train", "bad.toml", "--set", "lr=fast"], 2);
+    assert!(message.contains("did you mean `training.gamma`?") && message.contains("at: --set"), "{message}");
+}
+
+#[test]
+fn a_stop_criterion_that_no_result_has_ends_the_run_at_once_and_saves_it() {
+    let dir = dir();
+    let stop = r#"{"training_iter": 5, "training_iteration": 9}"#;
+    let output = skirl(dir.path(), &[&CARTPOLE[..], &["--output", "run", "--stop", stop]].concat());
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("did you mean `training_iteration`?"), "{}", stderr(&output));
+    assert!(stdout(&output).contains("\nstopped after "), "{}", stdout(&output));
+    let output = skirl(dir.path(), &["train", "--resume", "run", "--stop", "{\"training_iteration\": 2}"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+}
+
+#[test]
+fn a_run_that_is_over_is_not_trained_further() {
+    let dir = dir();
+    train(dir.path(), "run", 2, &[]);
+    let rows = || std::fs::read_to_string(dir.path().join("run/progress.csv")).expect("progress");
+    let before = rows();
+    let output = skirl(dir.path(), &["train", "--resume", "run"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(
+        stdout(&output).contains("nothing to do: training_iteration = 2 reached 2"),
+        "{}",
+        stdout(&output)
+    );
+    assert_eq!(before, rows());
+}
+
+#[test]
+fn a_damaged_checkpoint_is_told_and_the_one_before_taken() {
+    let dir = dir();
+    train(dir.path(), "run", 2, &["--checkpoint-freq", "1"]);
+    let checkpoints = dir.path().join("run/checkpoints");
+    let newest = std::fs::read_to_string(checkpoints.join("LATEST")).expect("LATEST");
+    std::fs::write(checkpoints.join(newest.trim()).join("algorithm_state.json"), "{}").expect("written");
+    let output = skirl(dir.path(), &["evaluate", "run", "--episodes", "1"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stderr(&output).contains("warning: using the checkpoint"), "{}", stderr(&output));
+}
+
+#[test]
+fn paths_inside_a_run_are_told_apart() {
+    let dir = dir();
+    train(dir.path(), "run", 1, &[]);
+    let newest = std::fs::read_to_string(dir.path().join("run/checkpoints/LATEST")).expect("LATEST");
+    let step = format!("run/checkpoints/{}", newest.trim());
+    let module = format!("{step}/learner_group/learner/rl_module/default_policy");
+    let message = refused(dir.path(), &["evaluate", &module], 3);
+    assert!(message.contains(&format!("give the whole: skirl evaluate {step}")), "{message}");
+    let message = refused(dir.path(), &["train", "--resume", &step], 2);
+    assert!(message.contains("write --resume run"), "{message}");
+    let message = refused(dir.path(), &["train", "run"], 2);
+    assert!(message.contains("skirl train --resume run"), "{message}");
+    let output = skirl(dir.path(), &["train", "--resume", "run/checkpoints"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+}
+
+#[test]
+fn a_run_whose_reader_has_gone_is_saved() {
+    let dir = dir();
+    let arguments =
+        [&CARTPOLE[..], &["--stop", "{\"training_iteration\": 1000000}", "--output", "run"]].concat();
+    let mut child = command(dir.path(), &arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("starts");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("ended");
+    assert_eq!(output.status.code(), Some(130));
+    assert!(stderr(&output).contains("saved and ended"), "{}", stderr(&output));
+    assert!(dir.path().join("run/checkpoints/LATEST").exists());
 }
 
 #[test]
@@ -270,7 +360,10 @@ fn listings_help_schema_and_plan() {
     assert!(json(&said(&["envs", "--json"])).as_array().is_some_and(|list| list.len() >= 6));
     assert!(said(&["algos"]).starts_with("PPO  "));
     assert_eq!(json(&said(&["algos", "--json"]))[0]["name"], "PPO");
-    assert!(said(&["explain", "cartpole"]).contains("8 environments × 128 steps = 1024"));
+    assert!(
+        said(&["explain", "cartpole", "--set", "train_batch_size=1024"])
+            .contains("8 environments × 128 steps = 1024")
+    );
     assert_eq!(json(&said(&["explain", "cartpole", "--json"]))["env"], "CartPole-v1");
     assert!(
         said(&["explain", "--options", "training"])

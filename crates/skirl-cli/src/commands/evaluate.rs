@@ -17,13 +17,14 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<ExitStatus, Failure> {
     if args.episodes == Some(0) {
         return Err(Failure::usage("--episodes = 0: must be at least 1"));
     }
-    let path = checkpoint_in(&args.checkpoint);
+    let path = checkpoint_in(&args.checkpoint)?;
     let mut algorithm = Algorithm::from_checkpoint_with(&path, |config| {
         let wrong = args.set.iter().filter_map(|assignment| config.apply_set(assignment).err());
         let errors = wrong.flat_map(|errors| errors.0).collect();
         ConfigErrors(errors).into_result().map_err(skirl::Error::from)
     })
     .map_err(|error| Failure::on_restore(&error))?;
+    algorithm.warnings().iter().for_each(|warning| output::remark(&format!("warning: {warning}")));
     let request =
         EvaluateRequest { episodes: args.episodes, seed: args.seed, explore: args.explore.then_some(true) };
     let evaluation = algorithm.evaluate(&request).map_err(|error| Failure::while_running(&error))?;
@@ -40,9 +41,25 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<ExitStatus, Failure> {
 }
 
 /// The checkpoints of a run when its directory is given, else the path itself.
-fn checkpoint_in(path: &Path) -> PathBuf {
+fn checkpoint_in(path: &Path) -> Result<PathBuf, Failure> {
     let inside = path.join("checkpoints");
-    if inside.is_dir() { inside } else { path.to_owned() }
+    if path.join("component.json").is_file() {
+        return Err(part_of_a_checkpoint(path));
+    }
+    Ok(if inside.is_dir() { inside } else { path.to_owned() })
+}
+
+/// A part has weights but no environment to play in.
+fn part_of_a_checkpoint(path: &Path) -> Failure {
+    let part = format!(
+        "`{}` is a part of a checkpoint: it does not say in which environment to play",
+        path.display()
+    );
+    let help = match path.ancestors().find(|parent| parent.join("manifest.json").is_file()) {
+        Some(whole) => format!("give the whole: skirl evaluate {}", whole.display()),
+        None => "give the whole checkpoint, or the directory of its run".to_owned(),
+    };
+    Failure { status: ExitStatus::Checkpoint, message: format!("{part}\n  help: {help}") }
 }
 
 /// Statistics over the episodes; all zero without episodes.

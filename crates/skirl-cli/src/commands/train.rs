@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use serde_json::json;
-use skirl::config::{AlgorithmConfig, ConfigError, ConfigErrors, LogLevel};
+use skirl::config::{AlgorithmConfig, ConfigError, ConfigErrors, LogLevel, StopReason};
+use skirl::report::TrainResult;
 use skirl::run::{Flow, Run, RunSummary};
 
 use super::evaluate::Summary;
@@ -12,9 +13,10 @@ use crate::args::TrainArgs;
 use crate::config_source::{self, apply_flags, set_each};
 use crate::exit::{ExitStatus, Failure};
 use crate::interrupt::Interrupt;
-use crate::number::{duration, grouped};
+use crate::number::{duration, grouped, measured};
 use crate::output;
 use crate::progress::{JsonLines, LiveTable, PlainLines, Progress};
+use crate::stop_check::StopCheck;
 
 pub(crate) fn run(args: &TrainArgs) -> Result<ExitStatus, Failure> {
     if let Some(section) = &args.help_options {
@@ -26,16 +28,91 @@ pub(crate) fn run(args: &TrainArgs) -> Result<ExitStatus, Failure> {
         None => create(args)?,
     };
     announce(args, &run);
-    let mut progress = choose_progress(args, &run);
+    if let Some(reason) = already_met(&run) {
+        report_nothing_to_do(args, &run, &reason);
+        return Ok(ExitStatus::Success);
+    }
+    let watched = watch(args, &mut run, &interrupt);
+    let summary = watched.outcome.map_err(|error| while_running(&error, run.path()))?;
+    report_end(args, &run, &summary, watched.interrupted);
+    if let Some(problem) = watched.wrong_stop {
+        return Err(Failure::usage(format!("{problem}\n  then: {}", more(run.path()))));
+    }
+    if output::reader_is_gone() {
+        output::remark(&format!("nobody reads the output any more: saved and ended; {}", more(run.path())));
+    }
+    let interrupted = watched.interrupted && !summary.criterion_met;
+    Ok(if interrupted { ExitStatus::Interrupted } else { ExitStatus::Success })
+}
+
+/// How training went.
+struct Watched {
+    outcome: Result<RunSummary, skirl::Error>,
+    interrupted: bool,
+    wrong_stop: Option<String>,
+}
+
+/// Trains to the end, shows every result, and listens to who wants to stop.
+fn watch(args: &TrainArgs, run: &mut Run, interrupt: &Interrupt) -> Watched {
+    let mut progress = choose_progress(args, run);
+    let mut stop_check = StopCheck::new(run.algorithm().config().stop());
+    let (mut interrupted, mut wrong_stop) = (false, None);
     let outcome = run.train_until_stop(&mut |result| {
+        if interrupt.is_raised() && !interrupted {
+            progress.begin_anew();
+            interrupted = true;
+        }
         progress.result(result);
-        if interrupt.is_raised() { Flow::Stop } else { Flow::Continue }
+        interrupted |= output::reader_is_gone();
+        wrong_stop = stop_check.see(result);
+        if interrupted || wrong_stop.is_some() { Flow::Stop } else { Flow::Continue }
     });
     progress.finish();
-    let summary = outcome.map_err(|error| Failure::while_running(&error))?;
-    report_end(args, &run, &summary, interrupt.is_raised());
-    let interrupted = interrupt.is_raised() && !summary.criterion_met;
-    Ok(if interrupted { ExitStatus::Interrupted } else { ExitStatus::Success })
+    Watched { outcome, interrupted, wrong_stop }
+}
+
+/// What went wrong, and where the results so far are.
+fn while_running(error: &skirl::Error, directory: &Path) -> Failure {
+    let Failure { status, message } = Failure::while_running(error);
+    Failure {
+        status,
+        message: format!("{message}\n  results and checkpoints so far: {}", directory.display()),
+    }
+}
+
+/// The stop criterion that the last result of a resumed run has met: training on would overshoot it.
+fn already_met(run: &Run) -> Option<StopReason> {
+    let algorithm = run.algorithm();
+    let text = std::fs::read_to_string(run.path().join("result.jsonl")).ok()?;
+    let last = TrainResult::from_value(&serde_json::from_str(text.lines().last()?).ok()?);
+    let is_newest = last.get_count("training_iteration") == Some(algorithm.training_iteration());
+    algorithm.config().stop().reached(|metric| last.get(metric)).filter(|_| is_newest)
+}
+
+fn report_nothing_to_do(args: &TrainArgs, run: &Run, reason: &StopReason) {
+    let reason = in_words(reason);
+    if args.json {
+        let end = json!({
+            "event": "end",
+            "reason": reason,
+            "criterion_met": true,
+            "interrupted": false,
+            "run_dir": run.path(),
+        });
+        return output::line(&end.to_string());
+    }
+    output::line(&format!("nothing to do: {reason}"));
+    output::remark(&format!("ask for more: {}", more(run.path())));
+}
+
+/// How a run goes on with another stop criterion.
+fn more(directory: &Path) -> String {
+    format!("skirl train --resume {} --stop '{{\"METRIC\": MINIMUM}}'", directory.display())
+}
+
+/// `env_runners/episode_return_mean = 475.96 reached 475`, without digits that nobody reads.
+fn in_words(reason: &StopReason) -> String {
+    format!("{} = {} reached {}", reason.metric, measured(reason.value), measured(reason.threshold))
 }
 
 fn create(args: &TrainArgs) -> Result<Run, Failure> {
@@ -45,6 +122,8 @@ fn create(args: &TrainArgs) -> Result<Run, Failure> {
     if !args.json && says(&*configured.config, LogLevel::Warn) {
         configured.remarks.iter().for_each(|remark| output::remark(remark));
     }
+    // What does not fit the environment is found before a directory is made for the run.
+    skirl::plan::explain(&*configured.config).map_err(|error| Failure::at_start(&error))?;
     Run::create(configured.config, args.output.as_deref()).map_err(|error| Failure::at_start(&error))
 }
 
@@ -54,11 +133,31 @@ fn resume(args: &TrainArgs, directory: &Path) -> Result<Run, Failure> {
         errors.extend(checkpoint_flags(args, config));
         ConfigErrors(errors).into_result().map_err(skirl::Error::from)
     };
+    let directory = run_directory(directory)?;
     let run = Run::resume(directory, edit).map_err(|error| Failure::on_restore(&error))?;
     if !args.json && says(run.algorithm().config(), LogLevel::Warn) {
-        run.algorithm().warnings().iter().for_each(|warning| output::remark(warning));
+        run.algorithm().warnings().iter().for_each(|warning| output::remark(&format!("warning: {warning}")));
     }
     Ok(run)
+}
+
+/// The directory of the run when its `checkpoints/` is given; one checkpoint among them is refused, as a run goes on from
+/// its newest one only.
+fn run_directory(path: &Path) -> Result<&Path, Failure> {
+    let run_of = |checkpoints: &Path| {
+        checkpoints.ends_with("checkpoints") && checkpoints.join("../config.json").is_file()
+    };
+    match path.parent() {
+        Some(run) if run_of(path) => Ok(run),
+        Some(checkpoints) if run_of(checkpoints) => {
+            let run = checkpoints.parent().unwrap_or(checkpoints).display();
+            Err(Failure::usage(format!(
+                "`{}` is a checkpoint of the run `{run}`; a run goes on from its newest one\n  help: write --resume {run}",
+                path.display()
+            )))
+        }
+        _ => Ok(path),
+    }
 }
 
 fn checkpoint_flags(args: &TrainArgs, config: &mut dyn AlgorithmConfig) -> Vec<ConfigError> {
@@ -138,13 +237,19 @@ fn report_end(args: &TrainArgs, run: &Run, summary: &RunSummary, interrupted: bo
     }
     let steps = summary.result.get_count("num_env_steps_sampled_lifetime").unwrap_or_default();
     let time = summary.result.get("time_total_s").unwrap_or_default();
-    let reason = if interrupted && !summary.criterion_met { "interrupted" } else { summary.reason.as_str() };
+    let stop = run.algorithm().config().stop();
+    let reason = match stop.reached(|metric| summary.result.get(metric)) {
+        Some(reason) if summary.criterion_met => in_words(&reason),
+        _ if interrupted => "interrupted".to_owned(),
+        _ => "stopped".to_owned(),
+    };
     output::line(&format!("{reason} after {} steps in {}", grouped(steps), duration(time)));
     if let Some((summary, evaluation)) = evaluation {
         output::line(&format!("evaluation: {}", summary.to_text(evaluation)));
     }
+    output::line(&format!("results: {}", run.path().display()));
     match &summary.checkpoint {
         Some(checkpoint) => output::line(&format!("checkpoint: {}", checkpoint.display())),
-        None => output::line(&format!("results: {} (no checkpoint was asked for)", run.path().display())),
+        None => output::line("checkpoint: none was asked for"),
     }
 }

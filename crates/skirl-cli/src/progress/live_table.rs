@@ -27,12 +27,7 @@ pub(crate) struct LiveTable {
 
 impl LiveTable {
     pub(crate) fn new(stop: StopCriteria) -> Self {
-        let bar = ProgressBar::with_draw_target(Some(LENGTH), ProgressDrawTarget::stderr());
-        // Colours follow NO_COLOR and the terminal's abilities.
-        let template = if stop.0.is_empty() { "{msg}" } else { "{wide_bar:.cyan} {percent:>3}%\n{msg}" };
-        bar.set_style(
-            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
-        );
+        let bar = new_bar(&stop);
         Self { bar, stop, start: Start::default(), drawn: None, last: None, widths: Vec::new() }
     }
 
@@ -46,6 +41,14 @@ impl LiveTable {
     }
 }
 
+fn new_bar(stop: &StopCriteria) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(LENGTH), ProgressDrawTarget::stderr());
+    // Colours follow NO_COLOR and the terminal's abilities.
+    let template = if stop.0.is_empty() { "{msg}" } else { "{wide_bar:.cyan} {percent:>3}%\n{msg}" };
+    bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar
+}
+
 impl Progress for LiveTable {
     fn result(&mut self, result: &TrainResult) {
         self.start.see(result);
@@ -55,10 +58,16 @@ impl Progress for LiveTable {
         self.last = Some(result.clone());
     }
 
+    fn begin_anew(&mut self) {
+        // Hidden first: a bar that is dropped would move up and wipe lines that are no longer its own.
+        self.bar.set_draw_target(ProgressDrawTarget::hidden());
+        self.bar = new_bar(&self.stop);
+        self.drawn = None;
+    }
+
     fn finish(&mut self) {
-        if let Some(last) = self.last.take() {
-            self.draw(&last);
-        }
+        let Some(last) = self.last.take() else { return self.bar.finish_and_clear() };
+        self.draw(&last);
         self.bar.abandon();
     }
 }

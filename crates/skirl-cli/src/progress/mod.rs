@@ -18,6 +18,9 @@ pub(crate) trait Progress {
     /// Called after every iteration.
     fn result(&mut self, result: &TrainResult);
 
+    /// Called when something else was written to the terminal: what was drawn stays, the next result is drawn below.
+    fn begin_anew(&mut self) {}
+
     /// Called once, when the run has ended, well or not.
     fn finish(&mut self);
 }

@@ -12,11 +12,15 @@ use crate::output;
 
 /// The first result is shown at once, later ones at most this often: a fast run makes hundreds of results a second.
 const INTERVAL: Duration = Duration::from_millis(500);
+/// A long run's log grows slowly: the interval becomes this share of the time so far, up to [`LONGEST`].
+const SHARE: f64 = 0.02;
+const LONGEST: Duration = Duration::from_secs(30);
 
 #[derive(Debug)]
 pub(crate) struct PlainLines {
     stop: StopCriteria,
     start: Start,
+    begun: Instant,
     shown: Option<Instant>,
     pending: Option<TrainResult>,
     widths: Vec<(&'static str, usize)>,
@@ -24,7 +28,14 @@ pub(crate) struct PlainLines {
 
 impl PlainLines {
     pub(crate) fn new(stop: StopCriteria) -> Self {
-        Self { stop, start: Start::default(), shown: None, pending: None, widths: Vec::new() }
+        Self {
+            stop,
+            start: Start::default(),
+            begun: Instant::now(),
+            shown: None,
+            pending: None,
+            widths: Vec::new(),
+        }
     }
 
     fn show(&mut self, result: &TrainResult) {
@@ -38,10 +49,16 @@ impl PlainLines {
     }
 }
 
+/// Time between two lines of a run that has lasted this long.
+fn interval(elapsed: Duration) -> Duration {
+    elapsed.mul_f64(SHARE).clamp(INTERVAL, LONGEST)
+}
+
 impl Progress for PlainLines {
     fn result(&mut self, result: &TrainResult) {
         self.start.see(result);
-        if self.shown.is_none_or(|shown| shown.elapsed() >= INTERVAL) {
+        let interval = interval(self.begun.elapsed());
+        if self.shown.is_none_or(|shown| shown.elapsed() >= interval) {
             self.pending = None;
             self.show(result);
         } else {
@@ -53,5 +70,18 @@ impl Progress for PlainLines {
         if let Some(last) = self.pending.take() {
             self.show(&last);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_become_rarer() {
+        let seconds = Duration::from_secs;
+        assert_eq!(interval(seconds(0)), INTERVAL);
+        assert_eq!(interval(seconds(600)), seconds(12));
+        assert_eq!(interval(seconds(86_400)), LONGEST);
     }
 }

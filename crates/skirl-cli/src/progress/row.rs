@@ -9,12 +9,8 @@ use crate::number::{duration, grouped, short, with_suffix};
 pub(super) type Cell = (&'static str, String);
 
 /// Losses shown of the first trained module: result key and name.
-const LOSSES: [(&str, &str); 4] = [
-    ("policy_loss", "policy loss"),
-    ("vf_loss", "value loss"),
-    ("entropy", "entropy"),
-    ("mean_kl_loss", "KL"),
-];
+const LOSSES: [(&str, &str); 3] =
+    [("policy_loss", "policy loss"), ("vf_loss", "value loss"), ("entropy", "entropy")];
 
 /// The values worth showing; what a result does not have is left out.
 pub(super) fn cells(result: &TrainResult, stop: &StopCriteria, start: &Start) -> Vec<Cell> {
@@ -29,6 +25,7 @@ pub(super) fn cells(result: &TrainResult, stop: &StopCriteria, start: &Start) ->
         ("steps/s", throughput(result).map(with_suffix)),
     ];
     cells.extend(LOSSES.iter().map(|(key, name)| (*name, loss(result, key).map(short))));
+    cells.push(("KL", kl(result).map(short)));
     cells.push(("time", result.get("time_total_s").map(duration)));
     cells.push(("ETA", eta(result, stop, start).map(duration)));
     cells.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
@@ -44,6 +41,13 @@ fn throughput(result: &TrainResult) -> Option<f64> {
 fn loss(result: &TrainResult, key: &str) -> Option<f64> {
     let learners = result.value("learners")?.as_object()?;
     learners.values().find_map(|module| module.get(key)?.as_f64())
+}
+
+/// The divergence of the new policy from the old one. Without a KL loss, `mean_kl_loss` is zero whatever the policy does;
+/// the estimate from the actions taken says more then.
+fn kl(result: &TrainResult) -> Option<f64> {
+    let exact = loss(result, "mean_kl_loss").filter(|kl| *kl != 0.0);
+    exact.or_else(|| loss(result, "approx_kl"))
 }
 
 /// What progress is measured against: the first result of this process.
@@ -120,6 +124,17 @@ mod tests {
         assert_eq!(fraction(&result(3, 14.0, 50.0), &stop, &start), 0.5);
         assert_eq!(fraction(&result(3, 14.0, 120.0), &stop, &start), 1.0);
         assert_eq!(fraction(&result(3, 14.0, -20.0), &stop, &start), 3.0 / 11.0);
+    }
+
+    #[test]
+    fn without_a_kl_loss_the_estimate_is_shown() {
+        let mut result = TrainResult::new();
+        result.set("learners/default_policy/mean_kl_loss", 0.0);
+        assert_eq!(kl(&result), None);
+        result.set("learners/default_policy/approx_kl", 0.02);
+        assert_eq!(kl(&result), Some(0.02));
+        result.set("learners/default_policy/mean_kl_loss", 0.01);
+        assert_eq!(kl(&result), Some(0.01));
     }
 
     #[test]
