@@ -23,7 +23,7 @@ explain_failure() {
 }
 trap explain_failure EXIT
 
-command -v cargo >/dev/null || { step="looking for cargo" hint="install Rust 1.90 or newer: https://rustup.rs"; exit 1; }
+command -v cargo >/dev/null || { step="looking for cargo" hint="install Rust 1.90 or newer, for example with rustup"; exit 1; }
 mkdir -p "$target"
 target="$(cd "$target" && pwd)"
 scratch="$(mktemp -d "$target/test-runs.XXXXXX")"

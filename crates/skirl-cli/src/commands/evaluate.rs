@@ -24,7 +24,6 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<ExitStatus, Failure> {
         ConfigErrors(errors).into_result().map_err(skirl::Error::from)
     })
     .map_err(|error| Failure::on_restore(&error))?;
-    algorithm.warnings().iter().for_each(|warning| output::remark(&format!("warning: {warning}")));
     let request =
         EvaluateRequest { episodes: args.episodes, seed: args.seed, explore: args.explore.then_some(true) };
     let evaluation = algorithm.evaluate(&request).map_err(|error| Failure::while_running(&error))?;
@@ -34,7 +33,7 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<ExitStatus, Failure> {
         value["warnings"] = json!(algorithm.warnings());
         output::line(&value.to_string());
     } else {
-        algorithm.warnings().iter().for_each(|warning| output::remark(warning));
+        algorithm.warnings().iter().for_each(|warning| output::remark(&format!("warning: {warning}")));
         output::line(&summary.to_text(&evaluation));
     }
     Ok(ExitStatus::Success)
