@@ -56,7 +56,7 @@ fn better_tuned(config: &dyn AlgorithmConfig) -> Option<String> {
 }
 
 /// Stop criteria on evaluations where none takes place while training.
-fn evaluation_never(config: &dyn AlgorithmConfig) -> Vec<ConfigError> {
+pub(crate) fn evaluation_never(config: &dyn AlgorithmConfig) -> Vec<ConfigError> {
     if config.common().evaluation.evaluation_interval.is_some() {
         return Vec::new();
     }

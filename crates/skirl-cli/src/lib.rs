@@ -21,6 +21,7 @@ mod interrupt;
 mod number;
 mod output;
 mod progress;
+mod run_path;
 mod stop_check;
 
 use std::ffi::OsString;

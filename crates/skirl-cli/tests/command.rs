@@ -261,6 +261,10 @@ fn a_run_that_is_over_is_not_trained_further() {
         stdout(&output)
     );
     assert_eq!(before, rows());
+    let stop = r#"{"evaluation/env_runners/episode_return_mean": 9}"#;
+    let options = ["--set", "evaluation_interval=none", "--stop", stop];
+    let message = refused(dir.path(), &[&["train", "--resume", "run"], &options[..]].concat(), 2);
+    assert!(message.contains("set evaluation.evaluation_interval"), "{message}");
 }
 
 #[test]
@@ -329,6 +333,11 @@ fn checkpoints_that_cannot_be_read_have_their_own_exit_code() {
     let manifest = dir.path().join("run/checkpoints/step-000000001024/manifest.json");
     std::fs::write(manifest, "{}").expect("written");
     refused(dir.path(), &["evaluate", "run/checkpoints/step-000000001024"], 3);
+    train(dir.path(), "unsaved", 1, &["--checkpoint-at-end", "false"]);
+    for arguments in [["evaluate", "unsaved"].as_slice(), &["train", "--resume", "unsaved"]] {
+        let message = refused(dir.path(), arguments, 3);
+        assert!(message.contains("the run `unsaved` has saved no checkpoint"), "{message}");
+    }
 }
 
 #[test]

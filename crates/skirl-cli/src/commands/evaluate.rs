@@ -1,7 +1,5 @@
 //! `skirl evaluate`: a trained policy plays.
 
-use std::path::{Path, PathBuf};
-
 use serde_json::json;
 use skirl::Algorithm;
 use skirl::algorithm::EvaluateRequest;
@@ -12,12 +10,13 @@ use crate::args::EvaluateArgs;
 use crate::exit::{ExitStatus, Failure};
 use crate::number::{grouped, short};
 use crate::output;
+use crate::run_path;
 
 pub(crate) fn run(args: &EvaluateArgs) -> Result<ExitStatus, Failure> {
     if args.episodes == Some(0) {
         return Err(Failure::usage("--episodes = 0: must be at least 1"));
     }
-    let path = checkpoint_in(&args.checkpoint)?;
+    let path = run_path::to_evaluate(&args.checkpoint)?;
     let mut algorithm = Algorithm::from_checkpoint_with(&path, |config| {
         let wrong = args.set.iter().filter_map(|assignment| config.apply_set(assignment).err());
         let errors = wrong.flat_map(|errors| errors.0).collect();
@@ -37,28 +36,6 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<ExitStatus, Failure> {
         output::line(&summary.to_text(&evaluation));
     }
     Ok(ExitStatus::Success)
-}
-
-/// The checkpoints of a run when its directory is given, else the path itself.
-fn checkpoint_in(path: &Path) -> Result<PathBuf, Failure> {
-    let inside = path.join("checkpoints");
-    if path.join("component.json").is_file() {
-        return Err(part_of_a_checkpoint(path));
-    }
-    Ok(if inside.is_dir() { inside } else { path.to_owned() })
-}
-
-/// A part has weights but no environment to play in.
-fn part_of_a_checkpoint(path: &Path) -> Failure {
-    let part = format!(
-        "`{}` is a part of a checkpoint: it does not say in which environment to play",
-        path.display()
-    );
-    let help = match path.ancestors().find(|parent| parent.join("manifest.json").is_file()) {
-        Some(whole) => format!("give the whole: skirl evaluate {}", whole.display()),
-        None => "give the whole checkpoint, or the directory of its run".to_owned(),
-    };
-    Failure { status: ExitStatus::Checkpoint, message: format!("{part}\n  help: {help}") }
 }
 
 /// Statistics over the episodes; all zero without episodes.

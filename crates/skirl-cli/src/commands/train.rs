@@ -10,12 +10,13 @@ use skirl::run::{Flow, Run, RunSummary};
 use super::evaluate::Summary;
 use super::explain;
 use crate::args::TrainArgs;
-use crate::config_source::{self, apply_flags, set_each};
+use crate::config_source::{self, apply_flags, evaluation_never, set_each};
 use crate::exit::{ExitStatus, Failure};
 use crate::interrupt::Interrupt;
 use crate::number::{duration, grouped, measured};
 use crate::output;
 use crate::progress::{JsonLines, LiveTable, PlainLines, Progress};
+use crate::run_path;
 use crate::stop_check::StopCheck;
 
 pub(crate) fn run(args: &TrainArgs) -> Result<ExitStatus, Failure> {
@@ -131,33 +132,15 @@ fn resume(args: &TrainArgs, directory: &Path) -> Result<Run, Failure> {
     let edit = |config: &mut dyn AlgorithmConfig| {
         let mut errors = apply_flags(&args.source, config);
         errors.extend(checkpoint_flags(args, config));
+        errors.extend(evaluation_never(config));
         ConfigErrors(errors).into_result().map_err(skirl::Error::from)
     };
-    let directory = run_directory(directory)?;
+    let directory = run_path::to_resume(directory)?;
     let run = Run::resume(directory, edit).map_err(|error| Failure::on_restore(&error))?;
     if !args.json && says(run.algorithm().config(), LogLevel::Warn) {
         run.algorithm().warnings().iter().for_each(|warning| output::remark(&format!("warning: {warning}")));
     }
     Ok(run)
-}
-
-/// The directory of the run when its `checkpoints/` is given; one checkpoint among them is refused, as a run goes on from
-/// its newest one only.
-fn run_directory(path: &Path) -> Result<&Path, Failure> {
-    let run_of = |checkpoints: &Path| {
-        checkpoints.ends_with("checkpoints") && checkpoints.join("../config.json").is_file()
-    };
-    match path.parent() {
-        Some(run) if run_of(path) => Ok(run),
-        Some(checkpoints) if run_of(checkpoints) => {
-            let run = checkpoints.parent().unwrap_or(checkpoints).display();
-            Err(Failure::usage(format!(
-                "`{}` is a checkpoint of the run `{run}`; a run goes on from its newest one\n  help: write --resume {run}",
-                path.display()
-            )))
-        }
-        _ => Ok(path),
-    }
 }
 
 fn checkpoint_flags(args: &TrainArgs, config: &mut dyn AlgorithmConfig) -> Vec<ConfigError> {

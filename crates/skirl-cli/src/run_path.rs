@@ -1,0 +1,62 @@
+//! Paths that a user gives for a run or a checkpoint, told apart before anything is loaded.
+
+use std::path::{Path, PathBuf};
+
+use crate::exit::{ExitStatus, Failure};
+
+/// The directory of the run when its `checkpoints/` is given; one checkpoint among them is refused, as a run goes on from
+/// its newest one only.
+pub(crate) fn to_resume(path: &Path) -> Result<&Path, Failure> {
+    let run_of = |checkpoints: &Path| {
+        checkpoints.ends_with("checkpoints") && checkpoints.join("../config.json").is_file()
+    };
+    match path.parent() {
+        Some(run) if run_of(path) => {
+            let run = if run.as_os_str().is_empty() { Path::new(".") } else { run };
+            saved(run).map(|()| run)
+        }
+        Some(checkpoints) if run_of(checkpoints) => {
+            let run = checkpoints.parent().unwrap_or(checkpoints).display();
+            Err(Failure::usage(format!(
+                "`{}` is a checkpoint of the run `{run}`; a run goes on from its newest one\n  help: write --resume {run}",
+                path.display()
+            )))
+        }
+        _ => saved(path).map(|()| path),
+    }
+}
+
+/// The checkpoints of a run when its directory is given, else the path itself.
+pub(crate) fn to_evaluate(path: &Path) -> Result<PathBuf, Failure> {
+    let inside = path.join("checkpoints");
+    if path.join("component.json").is_file() {
+        return Err(part_of_a_checkpoint(path));
+    }
+    saved(path)?;
+    Ok(if inside.is_dir() { inside } else { path.to_owned() })
+}
+
+/// A part has weights but no environment to play in.
+fn part_of_a_checkpoint(path: &Path) -> Failure {
+    let part = format!(
+        "`{}` is a part of a checkpoint: it does not say in which environment to play",
+        path.display()
+    );
+    let help = match path.ancestors().find(|parent| parent.join("manifest.json").is_file()) {
+        Some(whole) => format!("give the whole: skirl evaluate {}", whole.display()),
+        None => "give the whole checkpoint, or the directory of its run".to_owned(),
+    };
+    Failure { status: ExitStatus::Checkpoint, message: format!("{part}\n  help: {help}") }
+}
+
+/// Refuses a run that has not saved anything yet.
+fn saved(run: &Path) -> Result<(), Failure> {
+    let is_run = run.join("config.json").is_file() && !run.join("manifest.json").exists();
+    let Ok(mut entries) = run.join("checkpoints").read_dir() else { return Ok(()) };
+    if !is_run || entries.next().is_some() {
+        return Ok(());
+    }
+    let problem = format!("the run `{}` has saved no checkpoint", run.display());
+    let help = "start it again; --checkpoint-freq N saves every N iterations, Ctrl-C saves at once";
+    Err(Failure { status: ExitStatus::Checkpoint, message: format!("{problem}\n  help: {help}") })
+}
