@@ -128,7 +128,7 @@ fn messages_name_the_option_meant() {
         ),
         (
             "clip_range=0.2",
-            "clip_range = 0.2: unknown option; `clip_range` is what SB3 calls it\n  \
+            "clip_range = 0.2: unknown option; `clip_range` is the name in SB3\n  \
                            help: `clip_range` is called `clip_param` here: write training.clip_param\n  at: --set",
         ),
         (

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::fs::{Fs, Kind, RealFs};
-use super::list::{LATEST, REPLACED_PREFIX, TEMPORARY_PREFIX, is_checkpoint};
+use super::list::{LATEST, REPLACED_PREFIX, TEMPORARY_PREFIX, is_checkpoint, steps_of};
 use super::load::{LoadOptions, read_checkpoint};
 use super::manifest::{FileRecord, MAX_MANIFEST_LEN, Manifest};
 use super::path_rules::{check_name, check_relative_path};
@@ -47,10 +47,24 @@ pub(super) fn save_in(
     name: &str,
     snapshot: &Snapshot,
 ) -> Result<PathBuf, CheckpointError> {
+    set_damaged_aside(fs, parent, name)?;
     let path = publish(fs, parent, name, snapshot)?;
     point_latest(fs, parent, name)?;
     remove_leftovers(fs, parent, |_| true);
     Ok(path)
+}
+
+/// A run that resumed from an older checkpoint comes to the step of a newer one again. Where that one lost its manifest it
+/// cannot be replaced as a checkpoint; under our own naming it is set aside, so that the run goes on and nothing is lost.
+fn set_damaged_aside(fs: &impl Fs, parent: &Path, name: &str) -> Result<(), CheckpointError> {
+    let path = parent.join(name);
+    let holds_something = || fs.list_dir(&path).is_ok_and(|names| !names.is_empty());
+    let is_directory = fs.kind(&path).is_ok_and(|kind| kind == Kind::Directory);
+    if steps_of(name).is_none() || !is_directory || is_checkpoint(fs, &path) || !holds_something() {
+        return Ok(());
+    }
+    let aside = parent.join(format!("{name}.damaged-{:016x}", nonce()));
+    fs.rename(&path, &aside).map_err(CheckpointError::io("rename", &path))
 }
 
 /// Writes, renames into place and verifies.

@@ -259,7 +259,7 @@ fn foreign(specs: &[&OptionSpec], name: &str) -> Option<Problem> {
         Some((spec, called.0))
     });
     if let Some((spec, library)) = translated {
-        let problem = format!("unknown option; `{name}` is what {library} calls it");
+        let problem = format!("unknown option; `{name}` is the name in {library}");
         return Some(Problem::new(problem).suggest(format!(
             "`{name}` is called `{}` here: write {}",
             spec.name,

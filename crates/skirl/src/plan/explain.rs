@@ -11,8 +11,8 @@ impl fmt::Display for Plan {
         writeln!(f, "environment  {} × {}", self.environment.env, self.environment.num_envs)?;
         for agent in &self.agents {
             writeln!(f, "  agent      {}", agent.agent)?;
-            writeln!(f, "    sees     {}", agent.observation.to_json())?;
-            writeln!(f, "    does     {}", agent.action.to_json())?;
+            writeln!(f, "    sees     {}", agent.observation)?;
+            writeln!(f, "    does     {}", agent.action)?;
         }
         writeln!(f, "threads      {}", self.num_threads)?;
         writeln!(f, "seed         {seed}")?;

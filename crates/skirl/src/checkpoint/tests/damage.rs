@@ -95,3 +95,17 @@ fn every_flipped_byte_of_latest_still_loads_a_sound_checkpoint() {
         }
     }
 }
+
+#[test]
+fn a_newer_checkpoint_without_its_manifest_does_not_stop_a_resumed_run() {
+    let directory = tempfile::tempdir().unwrap();
+    let name = step_name(2048);
+    let path = save(directory.path(), &name, &tiny()).unwrap();
+    std::fs::remove_file(path.join(MANIFEST)).unwrap();
+    save(directory.path(), &name, &tiny()).unwrap();
+    assert!(load(directory.path()).unwrap().warnings.is_empty());
+    let kept = std::fs::read_dir(directory.path()).unwrap().flatten();
+    assert!(
+        kept.map(|entry| entry.file_name().into_string().unwrap()).any(|name| name.contains(".damaged-"))
+    );
+}
