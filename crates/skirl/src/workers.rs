@@ -97,12 +97,17 @@ fn split<T: Send>(items: &mut [T], first: usize, work: &(impl Fn(usize, &mut T) 
 
 /// Decides for one kind of work whether several threads take part, by what they gained so far.
 ///
-/// Starts with a few calls on one thread to know their cost, then opens. A call that gains nothing closes it for some
-/// calls, ever more of them while it goes on so: at most one call in a few thousand is then spent on trying.
+/// Starts with a few calls on one thread to know their cost, then tries a few together: the first of them wakes the
+/// sleeping threads and does not count. While that gains it goes on; where it does not, the gate closes for ever longer, so
+/// that trying costs a few percent at most even beside a neighbour that keeps a core busy.
 #[derive(Debug, Clone)]
 pub struct Gate {
     /// Seconds for a unit of cost on one thread, smoothed.
     alone: Option<f64>,
+    /// The same for all threads together, since the gate opened.
+    together: Option<f64>,
+    /// Calls made together since the gate opened.
+    calls: u32,
     /// Calls until the next try.
     pause: u32,
     /// Length of the next pause.
@@ -111,16 +116,24 @@ pub struct Gate {
 
 /// Calls on one thread before the first try.
 const FIRST_PAUSE: u32 = 3;
-/// Pause after the first call that gained nothing.
+/// Pause after the first try that gained nothing.
 const SHORTEST_PAUSE: u32 = 8;
 /// Longest pause.
-const LONGEST_PAUSE: u32 = 2048;
+const LONGEST_PAUSE: u32 = 16_384;
+/// Calls of a try that are not judged by their mean yet.
+const TRY_CALLS: u32 = 6;
+/// A single call this many times as slow as alone ends a try: a thread was held up elsewhere.
+const HELD_UP: f64 = 3.0;
+/// The same for the call that wakes the sleeping threads.
+const SLOW_WAKING: f64 = 8.0;
+/// Factor between one pause and the next.
+const LONGER: u32 = 4;
 /// Weight of a new measurement.
-const SMOOTHING: f64 = 0.2;
+const SMOOTHING: f64 = 0.1;
 
 impl Default for Gate {
     fn default() -> Self {
-        Self { alone: None, pause: FIRST_PAUSE, next_pause: SHORTEST_PAUSE }
+        Self { alone: None, together: None, calls: 0, pause: FIRST_PAUSE, next_pause: SHORTEST_PAUSE }
     }
 }
 
@@ -130,18 +143,43 @@ impl Gate {
     }
 
     fn record(&mut self, together: bool, seconds: f64) {
-        if !together {
-            self.pause = self.pause.saturating_sub(1);
-            self.alone = Some(self.alone.map_or(seconds, |alone| alone + SMOOTHING * (seconds - alone)));
-            return;
-        }
-        if self.alone.is_some_and(|alone| seconds > alone) {
-            self.pause = self.next_pause;
-            self.next_pause = (self.next_pause * 2).min(LONGEST_PAUSE);
-        } else {
-            self.next_pause = (self.next_pause / 2).max(SHORTEST_PAUSE);
+        match (together, self.alone) {
+            (true, Some(alone)) => self.judge(alone, seconds),
+            _ => {
+                self.pause = self.pause.saturating_sub(1);
+                self.alone = Some(smooth(self.alone, seconds));
+            }
         }
     }
+
+    fn judge(&mut self, alone: f64, seconds: f64) {
+        self.calls += 1;
+        if self.calls == 1 {
+            if seconds > SLOW_WAKING * alone {
+                self.close();
+            }
+            return;
+        }
+        let mean = smooth(self.together, seconds);
+        self.together = Some(mean);
+        let trying = self.calls <= TRY_CALLS;
+        if (trying && seconds > HELD_UP * alone) || (!trying && mean > alone) {
+            self.close();
+        } else if !trying {
+            self.next_pause = SHORTEST_PAUSE;
+        }
+    }
+
+    fn close(&mut self) {
+        self.pause = self.next_pause;
+        self.next_pause = (self.next_pause * LONGER).min(LONGEST_PAUSE);
+        self.together = None;
+        self.calls = 0;
+    }
+}
+
+fn smooth(mean: Option<f64>, seconds: f64) -> f64 {
+    mean.map_or(seconds, |mean| mean + SMOOTHING * (seconds - mean))
 }
 
 #[cfg(test)]
@@ -164,19 +202,28 @@ mod tests {
     #[test]
     fn a_gate_opens_after_it_knows_the_cost_and_closes_ever_longer() {
         let mut gate = Gate::default();
-        while !gate.opens() {
-            gate.record(false, 1.0);
-        }
-        gate.record(true, 0.5);
-        assert!(gate.opens());
-        for pause in [SHORTEST_PAUSE, 2 * SHORTEST_PAUSE] {
-            gate.record(true, 3.0);
+        for pause in [FIRST_PAUSE, SHORTEST_PAUSE, LONGER * SHORTEST_PAUSE] {
             let mut closed = 0;
             while !gate.opens() {
                 gate.record(false, 1.0);
                 closed += 1;
             }
-            assert_eq!(closed, pause);
+            assert_eq!(closed, pause.max(1));
+            // Waking up is not held against it; a thread that is held up ends the try.
+            gate.record(true, 5.0);
+            assert!(gate.opens());
+            gate.record(true, 50.0);
+            assert!(!gate.opens());
         }
+    }
+
+    #[test]
+    fn a_gate_stays_open_while_it_gains_and_forgives_a_hiccup() {
+        let mut gate = Gate { pause: 0, alone: Some(1.0), ..Gate::default() };
+        (0..50).for_each(|_| gate.record(true, 0.6));
+        gate.record(true, 3.0);
+        assert!(gate.opens());
+        (0..50).for_each(|_| gate.record(true, 1.2));
+        assert!(!gate.opens());
     }
 }

@@ -15,6 +15,9 @@ pub const CHUNK_ROWS: usize = 64;
 /// Most runs of chunks that a minibatch is cut into; also the most threads that one minibatch can use.
 pub const SEGMENTS: usize = 8;
 
+/// Fewest parameters that a thread of its own adds up.
+const FOLD_MIN: usize = 16_384;
+
 /// The buffers of one run of chunks.
 struct Segment<S> {
     tape: Tape,
@@ -37,12 +40,13 @@ pub struct GradientStats {
 pub struct GradientEngine<S> {
     segments: Vec<Segment<S>>,
     gate: Gate,
+    fold_gate: Gate,
 }
 
 impl<S: Send> GradientEngine<S> {
     /// No buffers yet.
     pub fn new() -> Self {
-        Self { segments: Vec::new(), gate: Gate::default() }
+        Self { segments: Vec::new(), gate: Gate::default(), fold_gate: Gate::default() }
     }
 
     /// Sets `grads` to the gradient of the mean loss over `rows` of the batch.
@@ -114,12 +118,27 @@ impl<S: Send> GradientEngine<S> {
             segment.stats.fill(0.0);
             segment.outcome = segment.run(loss, context, runs[index].clone());
         });
-        for segment in segments {
+        for segment in segments.iter_mut() {
             std::mem::replace(&mut segment.outcome, Ok(()))?;
-            grads.add(&segment.grads)?;
             add(&mut total.sums, &segment.stats);
         }
+        self.fold(runs.len(), workers, grads);
         Ok(())
+    }
+
+    /// Adds the segments' gradients in order, each thread in its own part of the parameters.
+    fn fold(&mut self, segments: usize, workers: &Workers, grads: &mut Grads) {
+        let part = grads.values().len().div_ceil(workers.num_threads()).max(FOLD_MIN);
+        let sums: Vec<&[f32]> =
+            self.segments[..segments].iter().map(|segment| segment.grads.values()).collect();
+        let mut parts: Vec<&mut [f32]> = grads.values_mut().chunks_mut(part).collect();
+        let cost = parts.len() * part;
+        workers.for_each(&mut self.fold_gate, cost, &mut parts, |index, to| {
+            for sum in &sums {
+                let from = &sum[index * part..][..to.len()];
+                to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
+            }
+        });
     }
 
     fn grow<L: Loss<Scratch = S>>(&mut self, segments: usize, loss: &L, context: LossContext<'_>) {
