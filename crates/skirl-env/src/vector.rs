@@ -81,6 +81,9 @@ pub trait VectorEnv: Send {
     ) -> Result<(), EnvError>;
 
     /// Everything that `restore_state` needs to go on exactly here, or `None` if these environments cannot.
+    ///
+    /// Entries named `i/…` belong to environment `i`; `clock/total_steps` is common; all others have the environments as their
+    /// first axis. So a state can be cut for another number of threads.
     fn save_state(&self) -> Option<EnvState>;
 
     /// Goes on where `save_state` was called.
