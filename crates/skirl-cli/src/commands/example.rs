@@ -13,10 +13,9 @@ use crate::output;
 pub(crate) fn run(command: ExampleCommand) -> Result<ExitStatus, Failure> {
     match command {
         ExampleCommand::List(args) => {
-            if args.json {
-                list_as_json()
-            } else {
-                list()
+            match args.json {
+                true => list_as_json(),
+                false => list(),
             }
             Ok(ExitStatus::Success)
         }

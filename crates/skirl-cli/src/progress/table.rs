@@ -112,8 +112,9 @@ fn rows(cells: &[Cell], sizes: &[usize], width: usize) -> Vec<String> {
             lines.extend([std::mem::take(&mut names), std::mem::take(&mut values)]);
         }
         let gap = if names.is_empty() { 0 } else { GAP };
-        names.push_str(&format!("{:gap$}{name:>size$}", ""));
-        values.push_str(&format!("{:gap$}{value:>size$}", ""));
+        let size = gap + size;
+        names = format!("{names}{name:>size$}");
+        values = format!("{values}{value:>size$}");
     }
     if !names.is_empty() {
         lines.extend([names, values]);

@@ -6,5 +6,4 @@ mod status;
 mod tail;
 mod view;
 
-pub(crate) use status::Status;
 pub(crate) use view::{RunView, overview};

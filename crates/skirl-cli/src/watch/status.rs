@@ -20,16 +20,30 @@ pub(crate) enum Status {
     Died(LockOwner),
 }
 
+/// Who holds a run's lock, or has left it without an orderly end.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    holder: Option<LockOwner>,
+    left_by: Option<LockOwner>,
+}
+
+impl Lock {
+    pub(crate) fn read(directory: &Path) -> Self {
+        Self { holder: RunLock::holder(directory), left_by: RunLock::owner(directory) }
+    }
+}
+
 impl Status {
-    /// Looks at the lock first: a run that saves its last checkpoint has its last result already.
-    pub(crate) fn of(directory: &Path, stop: &StopCriteria, last: Option<&TrainResult>) -> Self {
-        if let Some(owner) = RunLock::holder(directory) {
+    /// From the lock, as it was before the last result was read: then nothing was written after the result of a run that
+    /// has ended. A run that saves its last checkpoint runs, though its last result is there.
+    pub(crate) fn of(directory: &Path, lock: Lock, stop: &StopCriteria, last: Option<&TrainResult>) -> Self {
+        if let Some(owner) = lock.holder {
             return Self::Running(owner);
         }
         if let Some(reason) = last.and_then(|last| stop.reached(|metric| last.get(metric))) {
             return Self::Finished(reason);
         }
-        match RunLock::owner(directory) {
+        match lock.left_by {
             Some(owner) => Self::Died(owner),
             None if directory.join("config.json").is_file() => Self::Stopped,
             None => Self::Waiting,
@@ -65,7 +79,7 @@ mod tests {
         stop.set("training_iteration", 3.0);
         let mut last = TrainResult::new();
         last.set("training_iteration", 2_u64);
-        let word = |last: &TrainResult| Status::of(path, &stop, Some(last)).word();
+        let word = |last: &TrainResult| Status::of(path, Lock::read(path), &stop, Some(last)).word();
         assert_eq!(word(&last), "waiting");
         std::fs::write(path.join("config.json"), "{}").expect("written");
         assert_eq!(word(&last), "stopped");
@@ -88,6 +102,6 @@ mod tests {
         last.set("training_iteration", 3_u64);
         drop(std::fs::remove_file(path.join(RunLock::FILE_NAME)));
         assert_eq!(word(&last), "finished");
-        assert!(Status::of(path, &stop, Some(&last)).has_ended());
+        assert!(Status::of(path, Lock::read(path), &stop, Some(&last)).has_ended());
     }
 }

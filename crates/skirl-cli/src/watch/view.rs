@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use skirl::config::{StopCriteria, StopReason};
 use skirl::report::{RunDirectory, TrainResult};
 
-use super::Status;
+use super::status::{Lock, Status};
 use super::tail::{self, Ends};
 use crate::number::{measured, whole_duration};
 use crate::progress::{self, Cell, Start, cells};
@@ -32,8 +32,9 @@ impl RunView {
         // A configuration of another version, or half of one, costs the title and the bar, not the results.
         let config = RunDirectory::read_config(directory).unwrap_or_default();
         let stop = stop_criteria(&config);
+        let lock = Lock::read(directory);
         let ends = tail::read(&directory.join("result.jsonl"));
-        let status = Status::of(directory, &stop, ends.as_ref().map(|ends| &ends.last));
+        let status = Status::of(directory, lock, &stop, ends.as_ref().map(|ends| &ends.last));
         Self { directory: directory.to_owned(), title: title(&config), stop, ends, status }
     }
 
