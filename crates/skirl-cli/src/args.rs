@@ -115,7 +115,7 @@ pub struct TrainArgs {
     /// Directory for results and checkpoints [default: a new one under runs/]
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub output: Option<PathBuf>,
-    /// Save a checkpoint every N iterations (0: never)
+    /// Save a checkpoint every N iterations (0: only at the end)
     #[arg(long, value_name = "N")]
     pub checkpoint_freq: Option<usize>,
     /// Save a checkpoint at the end

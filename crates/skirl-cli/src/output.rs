@@ -17,6 +17,13 @@ pub(crate) fn is_interactive() -> bool {
     !console::is_dumb() && std::io::stdout().is_terminal() && std::io::stderr().is_terminal()
 }
 
+/// Characters that a line on stdout may have: those of the terminal but the last column, in which some terminals break the
+/// line already; any number in a pipe.
+pub(crate) fn line_width() -> usize {
+    let size = if std::io::stdout().is_terminal() { console::Term::stdout().size_checked() } else { None };
+    size.map_or(usize::MAX, |(_, columns)| usize::from(columns).saturating_sub(1))
+}
+
 /// A line of results. A reader that has gone is remembered, not an error: `head` reads no more than it wants.
 pub(crate) fn line(text: &str) {
     let mut stdout = std::io::stdout().lock();

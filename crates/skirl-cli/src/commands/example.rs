@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use crate::args::{Cli, Command, ExampleCommand};
 use crate::examples::{PROGRAMS, Tuned, all, find};
 use crate::exit::{ExitStatus, Failure};
-use crate::output;
+use crate::flow::wrap;
+use crate::output::{self, line_width};
 
 pub(crate) fn run(command: ExampleCommand) -> Result<ExitStatus, Failure> {
     match command {
@@ -28,13 +29,21 @@ pub(crate) fn run(command: ExampleCommand) -> Result<ExitStatus, Failure> {
 }
 
 fn list() {
-    output::line("Tuned configurations, in the command: skirl example run NAME [flags of skirl train]");
+    let say = |indent: usize, text: &str| {
+        let line = format!("{:indent$}{text}", "");
+        wrap(&line, indent, line_width()).iter().for_each(|line| output::line(line));
+    };
+    say(0, "Tuned configurations, in the command: skirl example run NAME [flags of skirl train]");
     for tuned in all() {
-        output::line(&format!("  {}\n      {}", tuned.name, tuned.summary()));
+        say(2, &tuned.name);
+        say(6, tuned.summary());
     }
-    output::line("\nPrograms in Rust, in the repository:");
+    say(0, "");
+    say(0, "Programs in Rust, in the repository:");
     for program in &PROGRAMS {
-        output::line(&format!("  {}\n      {}\n      {}", program.name, program.summary, program.command));
+        say(2, program.name);
+        say(6, program.summary);
+        say(6, program.command);
     }
 }
 

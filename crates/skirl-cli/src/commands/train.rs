@@ -16,8 +16,8 @@ use crate::exit::{ExitStatus, Failure};
 use crate::flow::flow;
 use crate::interrupt::Interrupt;
 use crate::number::{duration, grouped, measured};
-use crate::output;
-use crate::progress::{JsonLines, LiveTable, PlainLines, Progress, terminal_width};
+use crate::output::{self, line_width};
+use crate::progress::{JsonLines, LiveTable, PlainLines, Progress};
 use crate::run_path;
 use crate::stop_check::StopCheck;
 
@@ -255,9 +255,4 @@ fn where_things_are(directory: &Path, checkpoint: Option<&Path>) {
         commands.map(|command| format!("skirl {command} {}", directory.display())).collect();
     pieces.iter_mut().take(1).for_each(|first| first.insert_str(0, "next: "));
     flow(&pieces, "  |  ", "next: ".len(), line_width()).iter().for_each(|line| output::line(line));
-}
-
-/// Characters in a line of a terminal; a pipe takes any.
-fn line_width() -> usize {
-    if output::is_interactive() { terminal_width() } else { usize::MAX }
 }
