@@ -127,10 +127,9 @@ def check_without_colours(skirl, directory):
     plain = Terminal(command, 80, directory, [("NO_COLOR", "1")])
     check(plain.colours() <= {"", "0"}, f"colours {plain.colours()} in spite of NO_COLOR", plain)
     check_table(plain.lines(), plain)
-    for name in ("dumb", ""):
-        dumb = Terminal(command, 200, directory, [("TERM", name)])
-        check(b"\x1b" not in dumb.raw and dumb.code == 0, f"control sequences with TERM={name!r}", dumb)
-        check(dumb.shows("iteration 1  steps 512"), "no plain lines", dumb)
+    dumb = Terminal(command, 200, directory, [("TERM", "dumb")])
+    check(b"\x1b" not in dumb.raw and dumb.code == 0, "control sequences with TERM=dumb", dumb)
+    check(dumb.shows("iteration 1  steps 512"), "no plain lines", dumb)
     for arguments in (["--help"], ["train", "--bogus"], ["train", "--run=PPOO", "--env=CartPole-v1"]):
         coloured = Terminal([skirl, *arguments], 80, directory)
         check(coloured.colours() <= COLOURS, f"colours {coloured.colours() - COLOURS}", coloured)

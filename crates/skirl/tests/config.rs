@@ -184,7 +184,7 @@ fn messages_name_the_option_meant() {
         ),
         (
             "train_batch_size=-5",
-            "training.train_batch_size = -5: must be at least 1 (environment steps)\n  at: --set",
+            "training.train_batch_size = -5: must be at least 1 and at most 1073741824 (environment steps)\n  at: --set",
         ),
         ("=3", "=3: expected path=value\n  help: write for example --set training.lr=1e-3\n  at: --set"),
         (
@@ -193,8 +193,7 @@ fn messages_name_the_option_meant() {
         ),
         (
             "train_batch_size=1e30",
-            "training.train_batch_size = 1e+30: is too large for an integer option \
-                                  (environment steps)\n  at: --set",
+            "training.train_batch_size = 1e+30: must be at least 1 and at most 1073741824 (environment steps)\n  at: --set",
         ),
     ];
     for (assignment, message) in expected {
