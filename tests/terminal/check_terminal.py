@@ -171,7 +171,9 @@ def check_listings(skirl, directory, columns):
     for command in ("envs", "algos", "example list", "explain cartpole --seed=1", "explain --env=TwoCartPole-v0"):
         terminal = Terminal([skirl, *command.split()], columns, directory)
         check(terminal.code == 0, command, terminal)
-        check_width(terminal)
+        # Its lines to copy stay whole.
+        if command != "example list":
+            check_width(terminal)
         yield command, terminal
 
 

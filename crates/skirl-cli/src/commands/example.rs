@@ -43,7 +43,8 @@ fn list() {
     for program in &PROGRAMS {
         say(2, program.name);
         say(6, program.summary);
-        say(6, program.command);
+        // Whole, to be copied.
+        output::line(&format!("      {}", program.command));
     }
 }
 
