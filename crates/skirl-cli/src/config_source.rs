@@ -9,6 +9,7 @@ use skirl::config::{
 use skirl::plan::tuned_configs;
 
 use crate::args::Source;
+use crate::examples::{self, Tuned};
 
 /// A configuration, and what to tell about where it came from.
 #[derive(Debug)]
@@ -162,25 +163,19 @@ fn from_flag(mut errors: ConfigErrors, flag: &str) -> ConfigErrors {
 
 /// A file on disk, or the name of one that ships: `cartpole`, `cartpole.toml`, `configs/ppo/cartpole.toml`.
 fn from_file(file: &Path) -> Result<Configured, ConfigErrors> {
-    let shipped = || {
-        let wanted = file.to_str()?;
-        tuned_configs().find(|(name, _)| {
-            *name == wanted || stem(name) == wanted || name.ends_with(&format!("/{wanted}"))
-        })
-    };
     if file.is_file() {
         return Ok(Configured { config: load_file(file)?, remarks: Vec::new() });
     }
-    if let Some((name, text)) = shipped() {
-        let remarks = vec![format!("configuration that ships with skirl: {name}")];
-        return Ok(Configured { config: load_text(text, FileFormat::Toml, Path::new(name))?, remarks });
+    if let Some(Tuned { file, text, .. }) = file.to_str().and_then(examples::find) {
+        let remarks = vec![format!("configuration that ships with skirl: {file}")];
+        return Ok(Configured { config: load_text(text, FileFormat::Toml, Path::new(file))?, remarks });
     }
     let error = if file.is_dir() { directory_as_file(file) } else { no_such_file(file) };
     Err(error.into())
 }
 
 fn no_such_file(file: &Path) -> ConfigError {
-    let names: Vec<&str> = tuned_configs().map(|(name, _)| stem(name)).collect();
+    let names: Vec<String> = examples::all().map(|example| example.name).collect();
     let error = ConfigError::new("", format!("there is no file {}", file.display()));
     error.suggest(format!("configurations that ship: {}", names.join(", ")))
 }
@@ -193,11 +188,6 @@ fn directory_as_file(directory: &Path) -> ConfigError {
     } else {
         error.suggest("name a .toml, .yaml or .json file")
     }
-}
-
-/// `cartpole` of `configs/ppo/cartpole.toml`.
-fn stem(name: &str) -> &str {
-    Path::new(name).file_stem().and_then(|stem| stem.to_str()).unwrap_or(name)
 }
 
 fn tuned(env: &str, algorithm: &str) -> Result<Configured, ConfigErrors> {

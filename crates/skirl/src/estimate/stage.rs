@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{GaeRules, estimate};
-use crate::contract::ModuleId;
 use crate::contract::slots::{SAMPLE, TRAIN_BATCH};
-use crate::learn::Batch;
+use crate::contract::{Batch, ModuleId};
 use crate::pipeline::{Declaration, Flow, Middleware, PipelineError, View};
 
 /// Generalised advantage estimation for every module.
