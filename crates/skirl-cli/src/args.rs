@@ -2,6 +2,12 @@
 
 use std::path::PathBuf;
 
+#[cfg(feature = "plot")]
+mod pictures;
+
+#[cfg(feature = "plot")]
+pub use pictures::RenderArgs;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 const EXIT_CODES: &str = "\
@@ -121,6 +127,10 @@ pub struct EvaluateArgs {
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
+    /// Pictures of the episodes.
+    #[cfg(feature = "plot")]
+    #[command(flatten)]
+    pub pictures: RenderArgs,
 }
 
 /// Flags of `skirl explain`.
