@@ -6,7 +6,7 @@ use std::path::PathBuf;
 mod pictures;
 
 #[cfg(feature = "plot")]
-pub use pictures::RenderArgs;
+pub use pictures::{AfterEnd, GroupBy, LogAxes, PlotArgs, RenderArgs, Spread, XAxis};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -38,6 +38,9 @@ pub enum Command {
     /// Play episodes with a trained policy and report its returns
     #[command(after_help = EXIT_CODES)]
     Evaluate(EvaluateArgs),
+    /// Draw learning curves of runs: PNG and SVG, several runs with median and spread
+    #[cfg(feature = "plot")]
+    Plot(PlotArgs),
     /// Show what would run: spaces, networks, batch arithmetic, memory, stages
     Explain(ExplainArgs),
     /// List the environments

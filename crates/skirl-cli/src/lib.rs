@@ -61,6 +61,8 @@ fn run(command: Command) -> Result<ExitStatus, Failure> {
     match command {
         Command::Train(args) => commands::train::run(&args),
         Command::Evaluate(args) => commands::evaluate::run(&args),
+        #[cfg(feature = "plot")]
+        Command::Plot(args) => commands::plot::run(&args),
         Command::Explain(args) => commands::explain::run(&args),
         Command::Envs(args) => Ok(commands::listings::envs(&args)),
         Command::Algos(args) => Ok(commands::listings::algos(&args)),

@@ -6,10 +6,12 @@
 
 pub mod animation;
 mod error;
+pub mod figure;
 
 mod palette;
 pub mod raster;
 
 pub use animation::Animation;
 pub use error::DrawError;
+pub use figure::{Axis, Curve, Figure, Panel, Sample};
 pub use raster::Image;
