@@ -83,8 +83,8 @@ where
         .margin_right(18 * UNITS)
         .margin_left(4 * UNITS)
         .margin_bottom(4 * UNITS)
-        .x_label_area_size(44 * UNITS)
-        .y_label_area_size(62 * UNITS)
+        .x_label_area_size(40 * UNITS)
+        .y_label_area_size(60 * UNITS)
         .build_cartesian_2d(across, up)
         .map_err(|error| fail(&error))?;
     chart

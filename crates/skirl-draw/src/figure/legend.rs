@@ -51,9 +51,10 @@ impl Layout {
     }
 
     pub(super) fn draw(&self, area: &Area<'_>) -> Result<(), String> {
+        let width = |row: &Vec<Entry>| row.iter().map(|entry| entry.width + BETWEEN).sum::<f64>() - BETWEEN;
+        let widest = self.rows.iter().map(width).fold(0.0, f64::max);
         for (number, row) in self.rows.iter().enumerate() {
-            let used: f64 = row.iter().map(|entry| entry.width + BETWEEN).sum::<f64>() - BETWEEN;
-            let mut left = (self.width - used) / 2.0;
+            let mut left = (self.width - widest) / 2.0;
             let middle = f64::from(MARGIN) + f64::from(ROW) * (number as f64 + 0.5);
             for entry in row {
                 draw_entry(area, entry, left, middle)?;

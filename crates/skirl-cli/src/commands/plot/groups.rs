@@ -141,11 +141,11 @@ fn what_differs(group: &Group, same: &[&Group], by: GroupBy) -> String {
     name.unwrap_or_else(|| path.display().to_string())
 }
 
-/// A schedule or list in a label shows its beginning.
+/// A schedule in a label shows that it is one, a long value its beginning.
 fn shortened(value: &str) -> String {
-    if value.chars().count() <= 14 {
-        value.to_owned()
-    } else {
-        value.chars().take(12).chain("…".chars()).collect()
+    match value.chars().count() {
+        0..=16 => value.to_owned(),
+        _ if value.starts_with("[[") => "schedule".to_owned(),
+        _ => value.chars().take(14).chain("…".chars()).collect(),
     }
 }
