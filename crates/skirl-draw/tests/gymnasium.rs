@@ -13,7 +13,7 @@ use skirl_env::{Column, Env, Row, RowRef, Space, make};
 /// Discrete: each three times in turn. Continuous: -1, -1/2, 0, 1/2, 1 of the range in turn.
 fn action(space: &Space, step: u64) -> Column {
     match space {
-        Space::Discrete(discrete) => Column::I64(vec![(step as i64 / 3) % discrete.n as i64]),
+        Space::Discrete(discrete) => Column::I64(vec![(step as i64 / 3) % discrete.n]),
         _ if space.to_string().contains('2') => Column::F32(vec![(step % 5) as f32 - 2.0]),
         _ => Column::F32(vec![((step % 5) as f32 - 2.0) / 2.0]),
     }

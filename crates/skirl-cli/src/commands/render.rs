@@ -148,7 +148,7 @@ impl<'a> Target<'a> {
         }
         fs::create_dir_all(directory).map_err(|error| unusable(directory, &error))?;
         let entries = fs::read_dir(directory).map_err(|error| unusable(directory, &error))?;
-        let is_frame = |name: &str| name.starts_with("episode_") && name.ends_with(".png");
+        let is_frame = |name: &str| name.starts_with("episode_");
         let mut names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
         if matches!(self, Self::Frames(_)) && names.any(|name| is_frame(&name)) {
             let shown = directory.display();

@@ -39,7 +39,7 @@ pub(super) fn tick(value: f64) -> String {
     let size = value.abs();
     let text = match size {
         _ if size < 1e-12 => "0".to_owned(),
-        _ if size < 1e-3 || size >= 1e13 => format!("{value:.1e}").replace(".0e", "e"),
+        _ if !(1e-3..1e13).contains(&size) => format!("{value:.1e}").replace(".0e", "e"),
         _ if size >= 1e9 => decimals(value / 1e9) + "G",
         _ if size >= 1e6 => decimals(value / 1e6) + "M",
         _ if size >= 1e3 => decimals(value / 1e3) + "k",

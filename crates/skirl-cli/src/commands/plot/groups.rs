@@ -136,7 +136,7 @@ fn what_differs(group: &Group, same: &[&Group], by: GroupBy) -> String {
     if by == GroupBy::Config && !different.is_empty() && different.len() <= MAX_OPTIONS {
         return different.join(", ");
     }
-    let path = group.runs.first().map(|run| run.path.as_path()).unwrap_or(Path::new(""));
+    let path = group.runs.first().map_or(Path::new(""), |run| run.path.as_path());
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
     name.unwrap_or_else(|| path.display().to_string())
 }
