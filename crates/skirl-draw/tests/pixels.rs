@@ -46,7 +46,8 @@ fn the_angle_of_the_pole_is_in_the_picture() {
         let pole = places(&image, [202, 152, 101]);
         // Measured from the x axis; the environment's angle is from upright, to the right.
         let angle = std::f64::consts::FRAC_PI_2 - direction(&pole).rem_euclid(std::f64::consts::PI);
-        assert!((angle - f64::from(observation[2])).abs() < 0.004, "{angle} in the picture, {observation:?}");
+        // Half a degree: the pixels of exactly this colour have steps at their edges.
+        assert!((angle - f64::from(observation[2])).abs() < 0.009, "{angle} in the picture, {observation:?}");
         // The cart below track and pole.
         let mut below = places(&image, [0, 0, 0]);
         below.retain(|place| place[1] < 97.0);
