@@ -7,6 +7,12 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
+#[cfg(feature = "plot")]
+mod pictures;
+
+#[cfg(feature = "plot")]
+pub use pictures::{AfterEnd, GroupBy, LogAxes, PlotArgs, RenderArgs, Spread, XAxis};
+
 const EXIT_CODES: &str = "\
 Exit codes:
   0    done
@@ -56,6 +62,9 @@ pub enum Command {
     /// List, show or run what ships: tuned configurations, and programs in Rust
     #[command(subcommand)]
     Example(ExampleCommand),
+    /// Draw learning curves of runs: PNG and SVG, several runs with median and spread
+    #[cfg(feature = "plot")]
+    Plot(PlotArgs),
     /// Show what would run: spaces, networks, batch arithmetic, memory, stages
     Explain(ExplainArgs),
     /// List the environments
@@ -150,6 +159,10 @@ pub struct EvaluateArgs {
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
+    /// Pictures of the episodes.
+    #[cfg(feature = "plot")]
+    #[command(flatten)]
+    pub pictures: RenderArgs,
 }
 
 /// Flags of `skirl watch`.

@@ -78,6 +78,7 @@ impl Failure {
     pub(crate) fn while_running(error: &Error) -> Self {
         let status = match error.cause() {
             Error::Checkpoint(_) => ExitStatus::Checkpoint,
+            Error::NotDrawable { .. } => ExitStatus::Usage,
             Error::Stopped { .. } => ExitStatus::Interrupted,
             _ => ExitStatus::Failed,
         };

@@ -26,7 +26,7 @@ pub(crate) fn wrap(line: &str, indent: usize, width: usize) -> Vec<String> {
         let fits = |at: &usize| chars(rest[..*at].trim_end()) <= width && chars(&rest[..*at]) > indent;
         let spaces = || rest.match_indices(' ').map(|(at, _)| at);
         let words = |at: &usize| !rest[..*at].trim().is_empty() && chars(&rest[..*at]) > indent;
-        let Some(at) = spaces().filter(fits).next_back().or_else(|| spaces().find(words)) else { break };
+        let Some(at) = spaces().rfind(fits).or_else(|| spaces().find(words)) else { break };
         lines.push(rest[..at].trim_end().to_owned());
         rest = format!("{:indent$}{}", "", rest[at..].trim_start());
     }
@@ -55,7 +55,7 @@ mod tests {
             ["batch    8 environments ×", "         64 steps = 512", "         rows"]
         );
         let path = format!("  help  {}", "x".repeat(40));
-        assert_eq!(wrap(&path, 8, 20), [path.clone()]);
+        assert_eq!(wrap(&path, 8, 20), std::slice::from_ref(&path));
         for width in 1..60 {
             let words: Vec<String> = wrap(line, 9, width);
             assert_eq!(words.join(" ").split_whitespace().collect::<String>(), line.replace(' ', ""));

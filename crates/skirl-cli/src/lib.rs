@@ -64,6 +64,8 @@ fn run(command: Command) -> Result<ExitStatus, Failure> {
     match command {
         Command::Train(args) => commands::train::run(&args),
         Command::Evaluate(args) => commands::evaluate::run(&args),
+        #[cfg(feature = "plot")]
+        Command::Plot(args) => commands::plot::run(&args),
         Command::Explain(args) => commands::explain::run(&args),
         Command::Watch(args) => commands::watch::run(&args),
         Command::Example(command) => commands::example::run(command),

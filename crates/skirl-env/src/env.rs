@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::column::Column;
 use crate::error::EnvError;
 use crate::row::{Row, RowRef};
+use crate::scene::Scene;
 use crate::space::Space;
 
 /// Everything an environment needs to go on exactly where it was: named columns, no code.
@@ -123,6 +124,11 @@ pub trait Env: Send {
     fn restore_state(&mut self, _state: &EnvState) -> Result<(), EnvError> {
         Err(EnvError::NoState { env: std::any::type_name::<Self>().to_owned() })
     }
+
+    /// The present state as a picture, or `None` if this environment does not draw itself.
+    fn draw(&self) -> Option<Scene> {
+        None
+    }
 }
 
 impl std::fmt::Debug for dyn Env {
@@ -154,5 +160,9 @@ impl<E: Env + ?Sized> Env for Box<E> {
 
     fn restore_state(&mut self, state: &EnvState) -> Result<(), EnvError> {
         (**self).restore_state(state)
+    }
+
+    fn draw(&self) -> Option<Scene> {
+        (**self).draw()
     }
 }

@@ -37,6 +37,7 @@ mod multi_agent;
 pub mod probe;
 pub mod registry;
 mod row;
+pub mod scene;
 pub mod seeding;
 pub mod space;
 pub mod state;
@@ -57,6 +58,7 @@ pub use registry::{
     register, register_env, register_env_with, register_multi_agent_env,
 };
 pub use row::{Row, RowRef};
+pub use scene::{Scene, Shape, View};
 pub use seeding::Generator;
 pub use space::{BoxSpace, Discrete, Leaf, MultiDiscrete, Space, SpaceError};
 pub use two_cart_poles::TwoCartPoles;

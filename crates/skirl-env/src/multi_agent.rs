@@ -4,6 +4,7 @@ use crate::column::{Column, column_muts, column_refs};
 use crate::env::{Env, EnvState};
 use crate::error::EnvError;
 use crate::row::{Row, RowRef};
+use crate::scene::Scene;
 use crate::space::Space;
 
 /// Index of an agent in [`MultiAgentEnv::agents`].
@@ -42,6 +43,11 @@ pub trait MultiAgentEnv: Send {
     fn restore_state(&mut self, _state: &EnvState) -> Result<(), EnvError> {
         Err(EnvError::NoState { env: std::any::type_name::<Self>().to_owned() })
     }
+
+    /// The present state as a picture, or `None` if this environment does not draw itself.
+    fn draw(&self) -> Option<Scene> {
+        None
+    }
 }
 
 impl std::fmt::Debug for dyn MultiAgentEnv {
@@ -77,6 +83,10 @@ impl<E: MultiAgentEnv + ?Sized> MultiAgentEnv for Box<E> {
 
     fn restore_state(&mut self, state: &EnvState) -> Result<(), EnvError> {
         (**self).restore_state(state)
+    }
+
+    fn draw(&self) -> Option<Scene> {
+        (**self).draw()
     }
 }
 
@@ -239,5 +249,9 @@ impl<E: Env> MultiAgentEnv for SingleAsMulti<E> {
 
     fn restore_state(&mut self, state: &EnvState) -> Result<(), EnvError> {
         self.env.restore_state(state)
+    }
+
+    fn draw(&self) -> Option<Scene> {
+        self.env.draw()
     }
 }

@@ -5,6 +5,7 @@ use crate::classic::{CartPole, Native};
 use crate::env::{Env, EnvState};
 use crate::error::EnvError;
 use crate::multi_agent::{AgentActions, AgentIndex, AgentStep, MultiAgentEnv};
+use crate::scene::Scene;
 use crate::seeding::SeedSequence;
 use crate::space::Space;
 use crate::state::{entry, nest, nested};
@@ -88,6 +89,12 @@ impl MultiAgentEnv for TwoCartPoles {
             cart.restore_state(&nested(state, name))?;
         }
         Ok(())
+    }
+
+    /// One cart above the other.
+    fn draw(&self) -> Option<Scene> {
+        let [upper, lower] = &self.carts;
+        Some(upper.draw()?.above(lower.draw()?))
     }
 }
 

@@ -5,6 +5,7 @@ use crate::env::{Env, EnvState};
 use crate::episode_clock::EpisodeClock;
 use crate::error::{EnvError, Place};
 use crate::row::{Row, RowRef};
+use crate::scene::Scene;
 use crate::space::{Leaf, Space};
 use crate::state::{nest, nested};
 
@@ -88,6 +89,11 @@ pub trait VectorEnv: Send {
 
     /// Goes on where `save_state` was called.
     fn restore_state(&mut self, state: &EnvState) -> Result<(), EnvError>;
+
+    /// The present state of environment `env` as a picture, or `None` if these environments do not draw themselves.
+    fn draw(&self, _env: usize) -> Option<Scene> {
+        None
+    }
 }
 
 impl std::fmt::Debug for dyn VectorEnv {
@@ -249,5 +255,9 @@ impl<E: Env> VectorEnv for Vectorized<E> {
             env.restore_state(&nested(state, &index.to_string())).map_err(|error| error.at_env(index))?;
         }
         Ok(())
+    }
+
+    fn draw(&self, env: usize) -> Option<Scene> {
+        self.envs.get(env)?.draw()
     }
 }

@@ -144,6 +144,15 @@ pub enum Error {
         /// What to do.
         remedy: String,
     },
+    /// Pictures of an environment that has none.
+    #[error(
+        "`{env}` cannot be rendered: expected an environment that draws itself, but its `draw` gives no picture. Implement \
+         `draw` (docs/environments.md), or evaluate without rendering"
+    )]
+    NotDrawable {
+        /// Name of the environment.
+        env: String,
+    },
     /// A bug of skirl.
     #[error("internal error: {0}. This is a bug in skirl: please report it with the command that led here")]
     Internal(String),

@@ -22,6 +22,7 @@ pub mod publish;
 pub mod collect;
 pub mod estimate;
 pub mod evaluate;
+pub mod film;
 pub mod learn;
 
 pub mod checkpoint;

@@ -1,6 +1,6 @@
 //! `skirl evaluate`: a trained policy plays.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use skirl::Algorithm;
 use skirl::algorithm::EvaluateRequest;
 use skirl::config::ConfigErrors;
@@ -16,6 +16,8 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<ExitStatus, Failure> {
     if args.episodes == Some(0) {
         return Err(Failure::usage("--episodes = 0: must be at least 1"));
     }
+    #[cfg(feature = "plot")]
+    let pictures = super::render::Order::of(&args.pictures)?;
     let path = run_path::to_evaluate(&args.checkpoint)?;
     let mut algorithm = Algorithm::from_checkpoint_with(&path, |config| {
         let wrong = args.set.iter().filter_map(|assignment| config.apply_set(assignment).err());
@@ -25,17 +27,39 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<ExitStatus, Failure> {
     .map_err(|error| Failure::on_restore(&error))?;
     let request =
         EvaluateRequest { episodes: args.episodes, seed: args.seed, explore: args.explore.then_some(true) };
+    #[cfg(feature = "plot")]
+    if let Some(pictures) = pictures {
+        let (evaluation, rendered) = pictures.play(&mut algorithm, &request)?;
+        report(args, &algorithm, &evaluation, Some(("rendered", rendered.to_value(), rendered.to_text())));
+        return Ok(ExitStatus::Success);
+    }
     let evaluation = algorithm.evaluate(&request).map_err(|error| Failure::while_running(&error))?;
-    let summary = Summary::of(&evaluation);
+    report(args, &algorithm, &evaluation, None);
+    Ok(ExitStatus::Success)
+}
+
+/// Prints the summary, and what was made besides: its key, as JSON and as text.
+fn report(
+    args: &EvaluateArgs,
+    algorithm: &Algorithm,
+    evaluation: &Evaluation,
+    more: Option<(&str, Value, String)>,
+) {
+    let summary = Summary::of(evaluation);
     if args.json {
-        let mut value = summary.to_value(&evaluation);
+        let mut value = summary.to_value(evaluation);
         value["warnings"] = json!(algorithm.warnings());
+        if let Some((key, made, _)) = more {
+            value[key] = made;
+        }
         output::line(&value.to_string());
     } else {
         algorithm.warnings().iter().for_each(|warning| output::warning(warning));
-        output::line(&summary.to_text(&evaluation));
+        output::line(&summary.to_text(evaluation));
+        if let Some((_, _, text)) = more {
+            output::line(&text);
+        }
     }
-    Ok(ExitStatus::Success)
 }
 
 /// Statistics over the episodes; all zero without episodes.

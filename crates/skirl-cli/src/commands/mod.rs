@@ -7,5 +7,9 @@ pub(crate) mod example;
 pub(crate) mod explain;
 pub(crate) mod listings;
 pub(crate) mod man;
+#[cfg(feature = "plot")]
+pub(crate) mod plot;
+#[cfg(feature = "plot")]
+pub(crate) mod render;
 pub(crate) mod train;
 pub(crate) mod watch;

@@ -11,6 +11,7 @@ use std::f64::consts::PI;
 use super::native::{Lanes, Physics, Results, split};
 use super::numpy::{cos_f32, power2, sin_f32};
 use crate::dtype::DType;
+use crate::scene::{Scene, View, turned, turned_box};
 use crate::seeding::Generator;
 use crate::space::Space;
 
@@ -73,6 +74,27 @@ impl Physics for Acrobot {
             out.rewards[lane] = if terminated { 0.0 } else { -1.0 };
         }
     }
+
+    fn draw(&self, state: &Lanes, lane: usize) -> Option<Scene> {
+        Some(picture(state[0][lane], state[1][lane]))
+    }
+}
+
+/// Gymnasium's picture: 500 × 500 pixels, 4.4 m wide, two links of 1 × 0.2 m and the bar at height 1.
+fn picture(theta1: f64, theta2: f64) -> Scene {
+    let view = View { left: -2.2, right: 2.2, bottom: -2.2, top: 2.2 };
+    let pixel = 4.4 / 500.0;
+    let (link, joint) = ([0, 204, 204], [204, 204, 0]);
+    // Angles are measured from hanging down; the boxes lie along x.
+    let (first, second) = (theta1 - PI / 2.0, theta1 + theta2 - PI / 2.0);
+    let (shoulder, elbow) = ([0.0, 0.0], turned([1.0, 0.0], first, [0.0, 0.0]));
+    let size = [0.0, 1.0, -0.1, 0.1];
+    Scene::new(view, [500, 500], 15.0)
+        .line(&[[view.left, 1.0], [view.right, 1.0]], pixel, [0, 0, 0])
+        .polygon(&turned_box(size, first, shoulder), link)
+        .disc(shoulder, 0.1, joint)
+        .polygon(&turned_box(size, second, elbow), link)
+        .disc(elbow, 0.1, joint)
 }
 
 fn bounded([theta1, theta2, speed1, speed2]: State) -> State {

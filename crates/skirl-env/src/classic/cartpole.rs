@@ -10,6 +10,7 @@ use std::f64::consts::PI;
 
 use super::native::{Lanes, Physics, Results, split};
 use crate::dtype::DType;
+use crate::scene::{Scene, View, turned_box};
 use crate::seeding::Generator;
 use crate::space::Space;
 
@@ -75,6 +76,28 @@ impl Physics for CartPole {
         }
         self.reward(out.terminated, out.rewards);
     }
+
+    fn draw(&self, state: &Lanes, lane: usize) -> Option<Scene> {
+        Some(picture(state[0][lane], state[2][lane]))
+    }
+}
+
+/// Gymnasium's picture: 600 × 400 pixels, 125 of them to the metre, cart of 50 × 30, pole as long as the physics says.
+fn picture(x: f64, theta: f64) -> Scene {
+    let width = 2.0 * POSITION_LIMIT;
+    let pixel = width / 600.0;
+    let view = View { left: -POSITION_LIMIT, right: POSITION_LIMIT, bottom: 0.0, top: 400.0 * pixel };
+    let track = 100.0 * pixel;
+    let axle = [x, track + 7.5 * pixel];
+    let cart = [-25.0, 25.0, -15.0, 15.0].map(|side| side * pixel);
+    let thin = 5.0 * pixel;
+    // The track goes through the middle of a row of pixels: a crisp line.
+    let rail = track + 0.5 * pixel;
+    Scene::new(view, [600, 400], 1.0 / TAU)
+        .polygon(&turned_box(cart, 0.0, [x, track]), [0, 0, 0])
+        .polygon(&turned_box([-thin, thin, -thin, 2.0 * LENGTH - thin], -theta, axle), [202, 152, 101])
+        .disc(axle, thin, [129, 132, 203])
+        .line(&[[view.left, rail], [view.right, rail]], pixel, [0, 0, 0])
 }
 
 impl CartPole {

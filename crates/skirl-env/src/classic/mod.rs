@@ -8,6 +8,7 @@ mod acrobot;
 mod cartpole;
 mod mountain_car;
 mod mountain_car_continuous;
+mod mountain_picture;
 mod native;
 mod numpy;
 mod pendulum;

@@ -5,8 +5,10 @@
 //! Observation: position, velocity. Action: 0 accelerates left, 1 not, 2 right. Reward: -1 for each step. Terminates at
 //! position 0.5.
 
+use super::mountain_picture::picture;
 use super::native::{Lanes, Physics, Results, split};
 use crate::dtype::DType;
+use crate::scene::Scene;
 use crate::seeding::Generator;
 use crate::space::Space;
 
@@ -61,6 +63,10 @@ impl Physics for MountainCar {
             *observation = [*position as f32, *velocity as f32];
         }
         out.rewards.fill(-1.0);
+    }
+
+    fn draw(&self, state: &Lanes, lane: usize) -> Option<Scene> {
+        Some(picture(state[0][lane], GOAL_POSITION))
     }
 }
 

@@ -6,8 +6,10 @@
 //! Observation: position, velocity. Action: throttle, clipped to ±1. Reward: 100 at the goal, less 0.1 throttle².
 //! Terminates at position 0.45.
 
+use super::mountain_picture::picture;
 use super::native::{Lanes, Physics, Results, first_non_finite, split};
 use crate::dtype::DType;
+use crate::scene::Scene;
 use crate::seeding::Generator;
 use crate::space::Space;
 
@@ -68,6 +70,10 @@ impl Physics for MountainCarContinuous {
             let bonus = if at_goal { 100.0 } else { 0.0 };
             out.rewards[lane] = bonus - throttle * throttle * 0.1;
         }
+    }
+
+    fn draw(&self, state: &Lanes, lane: usize) -> Option<Scene> {
+        Some(picture(state[0][lane], GOAL_POSITION))
     }
 }
 

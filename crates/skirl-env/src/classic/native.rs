@@ -5,6 +5,7 @@ use crate::env::{Env, EnvState, Step};
 use crate::episode_clock::EpisodeClock;
 use crate::error::{EnvError, Place};
 use crate::row::{Row, RowRef};
+use crate::scene::Scene;
 use crate::seeding::{Generator, SeedSequence};
 use crate::space::Space;
 use crate::state::{entry, restore_generators, save_generators};
@@ -47,6 +48,11 @@ pub trait Physics: Send {
 
     /// Steps all lanes. The actions were checked, all slices have matching lengths.
     fn advance(&self, actions: &[Self::Action], state: &mut Lanes, out: Results<'_>);
+
+    /// Lane `lane` of the state as a picture, or `None` if there is none.
+    fn draw(&self, _state: &Lanes, _lane: usize) -> Option<Scene> {
+        None
+    }
 }
 
 /// The lanes as an array of slices. Empty if there is another number of variables than `S`.
@@ -172,6 +178,10 @@ impl<P: Physics> Env for Native<P> {
             _ => Status::Ended,
         };
         Ok(())
+    }
+
+    fn draw(&self) -> Option<Scene> {
+        self.physics.draw(&self.state, 0)
     }
 }
 
@@ -316,6 +326,10 @@ impl<P: Physics> VectorEnv for NativeVector<P> {
         restore_lanes::<P>(&mut self.state, state)?;
         self.generators = restore_generators(state, "generators", self.generators.len())?;
         Ok(())
+    }
+
+    fn draw(&self, env: usize) -> Option<Scene> {
+        (env < self.num_envs()).then(|| self.physics.draw(&self.state, env))?
     }
 }
 

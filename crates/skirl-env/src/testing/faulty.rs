@@ -10,6 +10,7 @@ use crate::env_config::number;
 use crate::error::EnvError;
 use crate::registry::{EnvContext, make_with};
 use crate::row::{Row, RowRef};
+use crate::scene::Scene;
 use crate::space::Space;
 use crate::state::{entry, nest, nested};
 
@@ -191,5 +192,9 @@ impl<E: Env> Env for FaultyEnv<E> {
         }
         self.steps = entry::<u64>(state, "fault/steps", 1)?[0];
         self.env.restore_state(&nested(state, "env"))
+    }
+
+    fn draw(&self) -> Option<Scene> {
+        self.env.draw()
     }
 }

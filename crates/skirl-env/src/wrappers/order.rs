@@ -4,6 +4,7 @@ use crate::column::Column;
 use crate::env::{Env, EnvState, Step};
 use crate::error::{EnvError, Place};
 use crate::row::{Row, RowRef};
+use crate::scene::Scene;
 use crate::space::Space;
 use crate::state::{entry, nest, nested};
 
@@ -60,5 +61,9 @@ impl<E: Env> Env for OrderEnforcing<E> {
         let order = entry::<bool>(state, "order", 2)?;
         (self.was_reset, self.ended) = (order[0], order[1]);
         self.env.restore_state(&nested(state, "env"))
+    }
+
+    fn draw(&self) -> Option<Scene> {
+        self.env.draw()
     }
 }

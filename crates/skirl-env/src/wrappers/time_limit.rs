@@ -5,6 +5,7 @@ use crate::env::{Env, EnvState, Step};
 use crate::error::EnvError;
 use crate::multi_agent::{AgentActions, AgentIndex, AgentStep, MultiAgentEnv};
 use crate::row::{Row, RowRef};
+use crate::scene::Scene;
 use crate::space::Space;
 use crate::state::{entry, nest, nested};
 
@@ -93,6 +94,10 @@ impl<E: Env> Env for TimeLimit<E> {
         self.counter.restore(state)?;
         self.env.restore_state(&nested(state, "env"))
     }
+
+    fn draw(&self) -> Option<Scene> {
+        self.env.draw()
+    }
 }
 
 /// Truncates the episodes of a multi-agent environment, for all agents at once, after `limit` steps.
@@ -141,5 +146,9 @@ impl<E: MultiAgentEnv> MultiAgentEnv for MultiTimeLimit<E> {
     fn restore_state(&mut self, state: &EnvState) -> Result<(), EnvError> {
         self.counter.restore(state)?;
         self.env.restore_state(&nested(state, "env"))
+    }
+
+    fn draw(&self) -> Option<Scene> {
+        self.env.draw()
     }
 }

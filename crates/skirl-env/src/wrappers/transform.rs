@@ -3,6 +3,7 @@
 use crate::env::{Env, EnvState, Step};
 use crate::error::EnvError;
 use crate::row::{Row, RowRef};
+use crate::scene::Scene;
 use crate::space::Space;
 
 /// Passes every reward through a function, such as `|reward| reward.clamp(-1.0, 1.0)`.
@@ -43,6 +44,10 @@ impl<E: Env, F: FnMut(f64) -> f64 + Send> Env for TransformReward<E, F> {
 
     fn restore_state(&mut self, state: &EnvState) -> Result<(), EnvError> {
         self.env.restore_state(state)
+    }
+
+    fn draw(&self) -> Option<Scene> {
+        self.env.draw()
     }
 }
 
@@ -100,5 +105,9 @@ impl<E: Env, F: FnMut(&mut Row<'_>) -> Result<(), EnvError> + Send> Env for Tran
 
     fn restore_state(&mut self, state: &EnvState) -> Result<(), EnvError> {
         self.env.restore_state(state)
+    }
+
+    fn draw(&self) -> Option<Scene> {
+        self.env.draw()
     }
 }

@@ -11,6 +11,7 @@ use crate::config::AlgorithmConfig;
 use crate::contract::{ModuleId, Policies};
 use crate::error::Error;
 use crate::evaluate::{Duration, Evaluation, evaluate};
+use crate::film::{self, Film};
 use crate::plan::{Plan, environment_spec};
 use crate::workers::Workers;
 
@@ -48,8 +49,42 @@ impl Evaluator {
         duration: Duration,
         workers: &Arc<Workers>,
     ) -> Result<Self, Error> {
-        let options = &config.common().evaluation;
         let environments = Environments::make(&spec(config, duration)?)?;
+        Self::over(environments, config, plan, policies, duration, workers)
+    }
+
+    /// As [`new`](Self::new), with a camera for the first `episodes` episodes of the evaluation's list.
+    ///
+    /// # Errors
+    /// Also an environment that does not draw itself.
+    pub fn filmed(
+        config: &dyn AlgorithmConfig,
+        plan: &Plan,
+        policies: Policies,
+        duration: Duration,
+        workers: &Arc<Workers>,
+        episodes: usize,
+    ) -> Result<(Self, Film), Error> {
+        let spec = spec(config, duration)?;
+        let film = Film::of_each(episodes_of_each(spec.num_envs, duration, episodes));
+        let environments = film::film(Environments::make(&spec)?, &film);
+        let evaluator = Self::over(environments, config, plan, policies, duration, workers)?;
+        // The runner has reset every environment, so a film without a picture will not get one.
+        if film.is_blank() {
+            return Err(Error::NotDrawable { env: spec.env });
+        }
+        Ok((evaluator, film))
+    }
+
+    fn over(
+        environments: Environments,
+        config: &dyn AlgorithmConfig,
+        plan: &Plan,
+        policies: Policies,
+        duration: Duration,
+        workers: &Arc<Workers>,
+    ) -> Result<Self, Error> {
+        let options = &config.common().evaluation;
         check_spaces(plan, &environments)?;
         let mut runner_options =
             RunnerOptions::from_config(config.common(), StreamKey::root(0).child("evaluation"));
@@ -97,6 +132,21 @@ fn spec(config: &dyn AlgorithmConfig, duration: Duration) -> Result<EnvironmentS
     };
     spec.num_envs = options.evaluation_num_envs.unwrap_or(wanted);
     Ok(spec)
+}
+
+/// Episodes to film of each environment: the list of an evaluation goes through the environments in order.
+fn episodes_of_each(num_envs: usize, duration: Duration, episodes: usize) -> Vec<usize> {
+    let mut left = episodes;
+    let of_env = |env: usize| {
+        let plays = match duration {
+            Duration::Episodes(all) => all / num_envs + usize::from(env < all % num_envs),
+            Duration::EnvSteps(_) => usize::MAX,
+        };
+        let filmed = plays.min(left);
+        left -= filmed;
+        filmed
+    };
+    (0..num_envs).map(of_env).collect()
 }
 
 fn check_spaces(plan: &Plan, environments: &Environments) -> Result<(), Error> {

@@ -13,6 +13,7 @@
 //! ```
 
 mod evaluator;
+mod filmed;
 mod metrics;
 mod snapshot;
 mod tensors;
@@ -185,16 +186,7 @@ impl Algorithm {
     /// # Errors
     /// An evaluation environment that cannot be made, has other spaces, or fails.
     pub fn evaluate(&mut self, request: &EvaluateRequest) -> Result<Evaluation, Error> {
-        let options = &self.config.common().evaluation;
-        let duration = match (request.episodes, options.evaluation_duration_unit) {
-            (Some(episodes), _) => Duration::Episodes(episodes),
-            (None, DurationUnit::Episodes) => Duration::Episodes(options.evaluation_duration),
-            (None, DurationUnit::Timesteps) => Duration::EnvSteps(options.evaluation_duration as u64),
-        };
-        let root = match request.seed {
-            Some(seed) => StreamKey::root(seed).child("evaluation"),
-            None => StreamKey::root(self.seed).child("evaluation").index(self.metrics.training_iteration),
-        };
+        let (duration, root) = self.evaluation_of(request);
         let evaluator = match &mut self.evaluator {
             Some(evaluator) if evaluator.fits(duration) => evaluator,
             slot => slot.insert(Evaluator::new(
@@ -207,6 +199,21 @@ impl Algorithm {
         };
         let normalizers = self.parts.runner.lock().normalizers().clone();
         evaluator.run(self.parts.learners.policies(), &normalizers, root, duration, request.explore)
+    }
+
+    /// How long an evaluation lasts, and where its random streams begin.
+    fn evaluation_of(&self, request: &EvaluateRequest) -> (Duration, StreamKey) {
+        let options = &self.config.common().evaluation;
+        let duration = match (request.episodes, options.evaluation_duration_unit) {
+            (Some(episodes), _) => Duration::Episodes(episodes),
+            (None, DurationUnit::Episodes) => Duration::Episodes(options.evaluation_duration),
+            (None, DurationUnit::Timesteps) => Duration::EnvSteps(options.evaluation_duration as u64),
+        };
+        let root = match request.seed {
+            Some(seed) => StreamKey::root(seed).child("evaluation"),
+            None => StreamKey::root(self.seed).child("evaluation").index(self.metrics.training_iteration),
+        };
+        (duration, root)
     }
 
     /// Copies of the policies with the newest weights.
