@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use skirl_math::rng::StreamKey;
 
+use crate::callbacks::{CallbackList, HookSet};
 use crate::collect::normalizer::Normalizer;
 use crate::collect::{EnvRunner, EnvironmentSpec, Environments, RunnerOptions};
 use crate::config::AlgorithmConfig;
@@ -47,13 +48,20 @@ impl Evaluator {
         policies: Policies,
         duration: Duration,
         workers: &Arc<Workers>,
+        callbacks: &CallbackList,
     ) -> Result<Self, Error> {
         let options = &config.common().evaluation;
-        let environments = Environments::make(&spec(config, duration)?)?;
+        let mut spec = spec(config, duration)?;
+        if callbacks.wants_any(HookSet::EPISODE) {
+            spec.num_shards = 1;
+        }
+        let environments = Environments::make(&spec)?;
         check_spaces(plan, &environments)?;
         let mut runner_options =
             RunnerOptions::from_config(config.common(), StreamKey::root(0).child("evaluation"));
         runner_options.explore = options.evaluation_config.explore;
+        runner_options.callbacks = callbacks.clone();
+        runner_options.in_evaluation = true;
         let explore = runner_options.explore;
         let mut runner = EnvRunner::new(environments, policies, runner_options, Arc::clone(workers))?;
         runner.freeze_statistics();
@@ -64,6 +72,16 @@ impl Evaluator {
     /// Whether the number of environments suits an evaluation of this length.
     pub fn fits(&self, duration: Duration) -> bool {
         self.made_for.is_none_or(|made_for| made_for == duration)
+    }
+
+    /// The episodes of the next evaluation are numbered from here on.
+    pub fn number_episodes(&mut self, first: u64) {
+        self.runner.number_episodes(first);
+    }
+
+    /// The first id that no episode so far has.
+    pub fn next_episode_id(&self) -> u64 {
+        self.runner.next_episode_id()
     }
 
     /// One evaluation with these weights.
