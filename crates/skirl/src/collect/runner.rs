@@ -7,71 +7,19 @@ use skirl_env::Space;
 use skirl_math::rng::StreamKey;
 use skirl_math::stats::ColumnMoments;
 
-use super::action_codec::{ActionCodec, ActionRules};
+use super::action_codec::ActionCodec;
 use super::agent_runner::{AgentRules, AgentRunner};
 use super::environments::Environments;
 use super::episodes::{EpisodeIds, EpisodeRecord};
 use super::normalizer::Normalizer;
-use super::rewards::{RewardClip, RewardConnector};
+use super::runner_options::RunnerOptions;
 use super::runner_state::EnvRunnerState;
 use super::vector_runner::{StepRules, VectorRunner};
-use crate::callbacks::{CallbackList, EpisodeHooks, Hook, HookSet, Place, postprocess};
-use crate::config::{ClipRewards, CommonConfig, ObservationFilter};
+use crate::callbacks::{EpisodeHooks, Hook, HookSet, Place, postprocess};
 use crate::contract::{DEFAULT_MODULE_ID, ModuleId, ModuleRollout, Policies, Rollout};
 use crate::error::Error;
 use crate::publish::WeightBoard;
 use crate::workers::{Gate, Workers};
-
-/// Which module acts for an agent.
-pub type PolicyMapping = Arc<dyn Fn(&str) -> ModuleId + Send + Sync>;
-
-/// How a runner collects.
-#[derive(Clone)]
-pub struct RunnerOptions {
-    /// Reward connector.
-    pub rewards: RewardConnector,
-    /// Module-to-env connector.
-    pub actions: ActionRules,
-    /// Draw actions, or take the most likely ones.
-    pub explore: bool,
-    /// Normalise observations, clipped to ± this.
-    pub observation_clip: Option<f32>,
-    /// Root of the runner's random streams.
-    pub seed: StreamKey,
-    /// Which module acts for an agent.
-    pub mapping: PolicyMapping,
-    /// The user's code.
-    pub callbacks: CallbackList,
-    /// Plays for evaluation: callbacks are told so, and nobody rewrites what nobody learns from.
-    pub in_evaluation: bool,
-}
-
-impl RunnerOptions {
-    /// What the configuration says, with streams under `seed`.
-    pub fn from_config(common: &CommonConfig, seed: StreamKey) -> Self {
-        let (environment, runners) = (&common.environment, &common.env_runners);
-        let clip = match environment.clip_rewards {
-            ClipRewards::Off => RewardClip::Off,
-            ClipRewards::Sign => RewardClip::Sign,
-            ClipRewards::At(bound) => RewardClip::Bound(bound),
-        };
-        let filter = runners.observation_filter == ObservationFilter::MeanStdFilter;
-        let multi_agent = common.multi_agent.clone();
-        Self {
-            rewards: RewardConnector { scale: environment.reward_scale, clip },
-            actions: ActionRules { normalize: environment.normalize_actions, clip: environment.clip_actions },
-            explore: runners.explore,
-            observation_clip: filter.then_some(runners.observation_filter_clip as f32),
-            seed,
-            // Agents without a policy were refused when the plan was made.
-            mapping: Arc::new(move |agent| {
-                multi_agent.policy_for(agent).unwrap_or(DEFAULT_MODULE_ID).to_owned()
-            }),
-            callbacks: CallbackList::new(),
-            in_evaluation: false,
-        }
-    }
-}
 
 /// Steps environments with the newest published policy.
 pub struct EnvRunner {
@@ -514,11 +462,5 @@ fn join_shards(shards: &mut [Shard], policies: &Policies, steps: usize) -> Resul
 impl std::fmt::Debug for EnvRunner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("EnvRunner").field("num_envs", &self.num_envs()).finish_non_exhaustive()
-    }
-}
-
-impl std::fmt::Debug for RunnerOptions {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RunnerOptions").field("explore", &self.explore).finish_non_exhaustive()
     }
 }
