@@ -45,6 +45,17 @@ rust_part() {
   begin "example: own_middleware" "cargo run -p skirl --example own_middleware"
   "$target/debug/examples/own_middleware"
 
+  begin "example: callbacks, metrics of one's own" "cargo run -p skirl --example callbacks; expected: 'steadiness = … reached 15'"
+  "$target/debug/examples/callbacks" "$scratch/callbacks" | tee "$scratch/callbacks.log"
+  grep -q "^hello, PPO$" "$scratch/callbacks.log"
+  grep -Eq "^iteration [0-9]+: pole angle 0\.[0-9]{4} \(largest 0\.[0-9]{4}\), steadiness [0-9.]+$" "$scratch/callbacks.log"
+  grep -q "^steadiness = .* reached 15; results in" "$scratch/callbacks.log"
+  head -1 "$scratch/callbacks/progress.csv" | grep -q "env_runners/custom_metrics/pole_angle_mean.*steadiness"
+
+  begin "example: trajectory, rewards rewritten" "cargo run -p skirl --example trajectory; expected: 30 iterations, ever more cells, a return above 60"
+  "$target/debug/examples/trajectory" | tee "$scratch/trajectory.log"
+  awk '/^iteration/ { if ($3 < cells) exit 1; cells = $3; return_mean = $NF; n++ } END { exit !(n == 30 && cells > 20 && return_mean > 60) }' "$scratch/trajectory.log"
+
   begin "example: train, the listing of the README" "make the Rust listing in README.md equal to examples/rust/train.rs"
   cmp <(sed -n '/^```rust$/,/^```$/p' README.md | sed '1d;$d') <(sed '1,/^$/d' examples/rust/train.rs)
   "$target/debug/examples/train"

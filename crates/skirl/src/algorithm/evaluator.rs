@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use skirl_math::rng::StreamKey;
 
+use crate::callbacks::{CallbackList, HookSet};
 use crate::collect::normalizer::Normalizer;
 use crate::collect::{EnvRunner, EnvironmentSpec, Environments, RunnerOptions};
 use crate::config::AlgorithmConfig;
@@ -48,9 +49,10 @@ impl Evaluator {
         policies: Policies,
         duration: Duration,
         workers: &Arc<Workers>,
+        callbacks: &CallbackList,
     ) -> Result<Self, Error> {
-        let environments = Environments::make(&spec(config, duration)?)?;
-        Self::over(environments, config, plan, policies, duration, workers)
+        let environments = Environments::make(&spec(config, duration, callbacks)?)?;
+        Self::over(environments, config, plan, policies, duration, workers, callbacks)
     }
 
     /// As [`new`](Self::new), with a camera for the first `episodes` episodes of the evaluation's list.
@@ -63,12 +65,13 @@ impl Evaluator {
         policies: Policies,
         duration: Duration,
         workers: &Arc<Workers>,
+        callbacks: &CallbackList,
         episodes: usize,
     ) -> Result<(Self, Film), Error> {
-        let spec = spec(config, duration)?;
+        let spec = spec(config, duration, callbacks)?;
         let film = Film::of_each(episodes_of_each(spec.num_envs, duration, episodes));
         let environments = film::film(Environments::make(&spec)?, &film);
-        let evaluator = Self::over(environments, config, plan, policies, duration, workers)?;
+        let evaluator = Self::over(environments, config, plan, policies, duration, workers, callbacks)?;
         // The runner has reset every environment, so a film without a picture will not get one.
         if film.is_blank() {
             return Err(Error::NotDrawable { env: spec.env });
@@ -83,12 +86,15 @@ impl Evaluator {
         policies: Policies,
         duration: Duration,
         workers: &Arc<Workers>,
+        callbacks: &CallbackList,
     ) -> Result<Self, Error> {
         let options = &config.common().evaluation;
         check_spaces(plan, &environments)?;
         let mut runner_options =
             RunnerOptions::from_config(config.common(), StreamKey::root(0).child("evaluation"));
         runner_options.explore = options.evaluation_config.explore;
+        runner_options.callbacks = callbacks.clone();
+        runner_options.in_evaluation = true;
         let explore = runner_options.explore;
         let mut runner = EnvRunner::new(environments, policies, runner_options, Arc::clone(workers))?;
         runner.freeze_statistics();
@@ -99,6 +105,16 @@ impl Evaluator {
     /// Whether the number of environments suits an evaluation of this length.
     pub fn fits(&self, duration: Duration) -> bool {
         self.made_for.is_none_or(|made_for| made_for == duration)
+    }
+
+    /// The episodes of the next evaluation are numbered from here on.
+    pub fn number_episodes(&mut self, first: u64) {
+        self.runner.number_episodes(first);
+    }
+
+    /// The first id that no episode so far has.
+    pub fn next_episode_id(&self) -> u64 {
+        self.runner.next_episode_id()
     }
 
     /// One evaluation with these weights.
@@ -117,7 +133,11 @@ impl Evaluator {
     }
 }
 
-fn spec(config: &dyn AlgorithmConfig, duration: Duration) -> Result<EnvironmentSpec, Error> {
+fn spec(
+    config: &dyn AlgorithmConfig,
+    duration: Duration,
+    callbacks: &CallbackList,
+) -> Result<EnvironmentSpec, Error> {
     let options = &config.common().evaluation;
     let mut spec = environment_spec(config.common())?;
     if let Some(env) = &options.evaluation_config.env {
@@ -131,6 +151,9 @@ fn spec(config: &dyn AlgorithmConfig, duration: Duration) -> Result<EnvironmentS
         Duration::EnvSteps(_) => spec.num_envs.clamp(1, MAX_ENVS),
     };
     spec.num_envs = options.evaluation_num_envs.unwrap_or(wanted);
+    if callbacks.wants_any(HookSet::EPISODE) {
+        spec.num_shards = 1;
+    }
     Ok(spec)
 }
 

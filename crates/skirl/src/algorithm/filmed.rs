@@ -24,6 +24,7 @@ impl Algorithm {
             self.parts.learners.policies(),
             duration,
             &self.workers,
+            &self.callbacks,
             episodes,
         )?;
         let normalizers = self.parts.runner.lock().normalizers().clone();

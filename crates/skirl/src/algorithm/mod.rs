@@ -12,6 +12,7 @@
 //! # Ok::<(), skirl::Error>(())
 //! ```
 
+mod callbacks;
 mod evaluator;
 mod filmed;
 mod metrics;
@@ -27,6 +28,7 @@ use skirl_math::rng::StreamKey;
 pub use evaluator::{EvaluateRequest, Evaluator};
 
 use crate::algo::{self, Parts};
+use crate::callbacks::{CallbackList, Hook, HookSet, Place};
 use crate::checkpoint;
 use crate::collect::Environments;
 use crate::config::{AlgorithmConfig, DurationUnit};
@@ -39,7 +41,6 @@ use crate::plan::{Plan, environment_spec};
 use crate::report::TrainResult;
 use crate::workers::Workers;
 use metrics::RunMetrics;
-pub(crate) use metrics::report_evaluation;
 
 /// A running algorithm: environments, policies, learners and their pipeline.
 pub struct Algorithm {
@@ -53,6 +54,7 @@ pub struct Algorithm {
     evaluated: Option<(u64, Evaluation)>,
     seed: u64,
     warnings: Vec<String>,
+    callbacks: CallbackList,
 }
 
 impl Algorithm {
@@ -61,18 +63,37 @@ impl Algorithm {
     /// # Errors
     /// Everything that is wrong with the configuration, at once; an environment that cannot be made; spaces that the
     /// algorithm cannot serve.
-    pub fn build(mut config: Box<dyn AlgorithmConfig>) -> Result<Self, Error> {
+    pub fn build(config: Box<dyn AlgorithmConfig>) -> Result<Self, Error> {
+        Self::build_with(config, CallbackList::new())
+    }
+
+    /// As [`build`](Self::build), with callbacks beside the registered ones that `callbacks.names` asks for.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build); two callbacks of one name; what a hook returns.
+    pub fn build_with(
+        mut config: Box<dyn AlgorithmConfig>,
+        mut callbacks: CallbackList,
+    ) -> Result<Self, Error> {
         config.validate()?;
         skirl_nn::check_isa_env()?;
         let seed = fix_seed(&mut *config);
-        let spec = environment_spec(config.common())?;
+        let warnings = callbacks::settle(&mut *config, &mut callbacks)?;
+        let mut spec = environment_spec(config.common())?;
+        if callbacks.wants_any(HookSet::EPISODE) {
+            // Hooks are called in the order of step and environment, whatever the number of threads.
+            spec.num_shards = 1;
+        }
         let environments = Environments::make(&spec)?;
         let plan = algo::plan(&*config, spec, environments.spaces())?;
         let workers = Arc::new(Workers::new(config.common().resources.num_threads)?);
-        let parts = algo::build(&*config, &plan, environments, &workers, seed)?;
+        let parts = algo::build(&*config, &plan, environments, &workers, &callbacks, seed)?;
         let metrics = RunMetrics::new(config.common().reporting.metrics_num_episodes_for_smoothing);
-        let (evaluator, evaluated, warnings) = (None, None, Vec::new());
-        Ok(Self { config, plan, parts, workers, evaluator, metrics, evaluated, seed, warnings })
+        let (evaluator, evaluated) = (None, None);
+        let mut algorithm =
+            Self { config, plan, parts, workers, evaluator, metrics, evaluated, seed, warnings, callbacks };
+        algorithm.call_hook(Hook::AlgorithmInit, |each, algorithm| each.on_algorithm_init(algorithm))?;
+        Ok(algorithm)
     }
 
     /// The configuration with its seed.
@@ -142,6 +163,7 @@ impl Algorithm {
         self.metrics.end_iteration(env_steps - steps_before, started.elapsed());
         let mut result = self.metrics.report(&self.plan, &self.parts, env_steps, calls, started.elapsed());
         self.evaluate_if_due(&mut result)?;
+        self.call_hook(Hook::TrainResult, |each, algorithm| each.on_train_result(algorithm, &mut result))?;
         Ok(result)
     }
 
@@ -163,7 +185,7 @@ impl Algorithm {
         let interval = self.config.common().evaluation.evaluation_interval;
         if interval.is_some_and(|interval| self.metrics.training_iteration.is_multiple_of(interval as u64)) {
             let evaluation = self.evaluate_once()?;
-            report_evaluation(&evaluation, result);
+            self.report_evaluation(&evaluation, result);
         }
         Ok(())
     }
@@ -181,11 +203,26 @@ impl Algorithm {
         Ok(evaluation)
     }
 
+    /// Puts an evaluation into a result.
+    pub(crate) fn report_evaluation(&self, evaluation: &Evaluation, result: &mut TrainResult) {
+        self.metrics.report_evaluation(evaluation, result);
+    }
+
     /// Plays with the newest weights in environments of its own, as `evaluation` says; `request` overrides.
     ///
     /// # Errors
     /// An evaluation environment that cannot be made, has other spaces, or fails.
     pub fn evaluate(&mut self, request: &EvaluateRequest) -> Result<Evaluation, Error> {
+        self.call_hook(Hook::EvaluateStart, |each, algorithm| each.on_evaluate_start(algorithm))?;
+        let mut evaluation = self.play_evaluation(request)?;
+        self.metrics.evaluation.add(&evaluation);
+        self.call_hook(Hook::EvaluateEnd, |each, algorithm| {
+            each.on_evaluate_end(algorithm, &mut evaluation)
+        })?;
+        Ok(evaluation)
+    }
+
+    fn play_evaluation(&mut self, request: &EvaluateRequest) -> Result<Evaluation, Error> {
         let (duration, root) = self.evaluation_of(request);
         let evaluator = match &mut self.evaluator {
             Some(evaluator) if evaluator.fits(duration) => evaluator,
@@ -195,10 +232,15 @@ impl Algorithm {
                 self.parts.learners.policies(),
                 duration,
                 &self.workers,
+                &self.callbacks,
             )?),
         };
         let normalizers = self.parts.runner.lock().normalizers().clone();
-        evaluator.run(self.parts.learners.policies(), &normalizers, root, duration, request.explore)
+        evaluator.number_episodes(self.metrics.evaluation.next_episode_id);
+        let played =
+            evaluator.run(self.parts.learners.policies(), &normalizers, root, duration, request.explore);
+        self.metrics.evaluation.next_episode_id = evaluator.next_episode_id();
+        played
     }
 
     /// How long an evaluation lasts, and where its random streams begin.
@@ -231,7 +273,9 @@ impl Algorithm {
     /// # Errors
     /// Whatever keeps the files from being written completely; nothing half-written stays.
     pub fn save_to_path(&self, path: &Path) -> Result<PathBuf, Error> {
-        Ok(checkpoint::save_to(path, &self.snapshot()?)?)
+        let path = checkpoint::save_to(path, &self.snapshot()?)?;
+        self.announce_saved(&path)?;
+        Ok(path)
     }
 
     /// Puts a saved state into this algorithm, which must have been built from the same configuration.
@@ -250,6 +294,24 @@ impl Algorithm {
         Self::from_checkpoint_with(path, |_| Ok(()))
     }
 
+    /// As [`from_checkpoint`](Self::from_checkpoint), with callbacks, and with options changed before the algorithm is
+    /// built. Callbacks of the saved run that are neither given nor registered are missing: a warning says so.
+    ///
+    /// # Errors
+    /// As [`from_checkpoint`](Self::from_checkpoint), those of `edit` and of hooks.
+    pub fn from_checkpoint_with_callbacks(
+        path: &Path,
+        callbacks: CallbackList,
+        edit: impl FnOnce(&mut dyn AlgorithmConfig) -> Result<(), Error>,
+    ) -> Result<Self, Error> {
+        let loaded = checkpoint::load(path)?;
+        let mut config = snapshot::config_of(&loaded.snapshot)?;
+        edit(&mut *config)?;
+        let mut algorithm = Self::build_with(config, callbacks)?;
+        algorithm.restore_loaded(loaded)?;
+        Ok(algorithm)
+    }
+
     /// As [`from_checkpoint`](Self::from_checkpoint), with options changed before the algorithm is built.
     ///
     /// # Errors
@@ -258,18 +320,13 @@ impl Algorithm {
         path: &Path,
         edit: impl FnOnce(&mut dyn AlgorithmConfig) -> Result<(), Error>,
     ) -> Result<Self, Error> {
-        let loaded = checkpoint::load(path)?;
-        let mut config = snapshot::config_of(&loaded.snapshot)?;
-        edit(&mut *config)?;
-        let mut algorithm = Self::build(config)?;
-        algorithm.restore_loaded(loaded)?;
-        Ok(algorithm)
+        Self::from_checkpoint_with_callbacks(path, CallbackList::new(), edit)
     }
 
     fn restore_loaded(&mut self, loaded: checkpoint::Loaded) -> Result<(), Error> {
         self.restore(&loaded.snapshot)?;
         self.warnings.extend(loaded.warnings);
-        Ok(())
+        self.call_hook(Hook::CheckpointLoaded, |each, algorithm| each.on_checkpoint_loaded(algorithm))
     }
 
     /// What the user should be told about a restored state: damage, another instruction set, what was not saved. One

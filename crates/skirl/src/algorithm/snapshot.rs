@@ -51,6 +51,7 @@ impl Algorithm {
             "seed": self.seed.to_string(),
             "pipeline": self.parts.task.save_state()?,
             "metrics": to_json(&self.metrics)?,
+            "callbacks": self.callbacks.save_state(),
         });
         snapshot.put_json(ALGORITHM_STATE, state);
         self.snapshot_runner(&mut snapshot)?;
@@ -160,7 +161,8 @@ impl Algorithm {
         self.metrics = from_json(state.get("metrics"), "metrics")?;
         self.metrics.set_window(self.config.common().reporting.metrics_num_episodes_for_smoothing);
         (self.evaluator, self.evaluated) = (None, None);
-        Ok(())
+        self.warnings.extend(self.missing_callbacks(&*config_of(snapshot)?));
+        self.callbacks.restore_state(state.get("callbacks").and_then(Value::as_object))
     }
 
     /// The streams of what follows are those of the run that was saved, whatever seed this algorithm was built with.

@@ -12,9 +12,11 @@ pub mod normalizer;
 pub mod observations;
 pub mod rewards;
 pub mod runner;
+pub mod runner_options;
 pub mod runner_state;
 pub mod stage;
 pub mod vector_runner;
 
 pub use environments::{AgentSpaces, EnvironmentSpec, Environments};
-pub use runner::{EnvRunner, RunnerOptions};
+pub use runner::EnvRunner;
+pub use runner_options::RunnerOptions;

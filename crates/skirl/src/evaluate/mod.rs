@@ -3,6 +3,8 @@
 //! Every environment plays the same number of episodes (up to one), and only its first ones count: otherwise short
 //! episodes would be over-represented.
 
+use std::collections::BTreeMap;
+
 use skirl_math::rng::StreamKey;
 
 use crate::collect::EnvRunner;
@@ -28,6 +30,8 @@ pub struct Evaluation {
     pub episodes: Vec<EpisodeRecord>,
     /// Environment steps taken.
     pub env_steps: u64,
+    /// Further numbers by name, reported under `evaluation/`: what callbacks add in `on_evaluate_end`.
+    pub extra: BTreeMap<String, f64>,
 }
 
 /// Plays from fresh resets under `root` until `duration` is over.
@@ -83,7 +87,8 @@ fn play_episodes(runner: &mut EnvRunner, episodes: usize, max_env_steps: u64) ->
             }
         }
     }
-    Ok(Evaluation { episodes: played.into_iter().flatten().collect(), env_steps })
+    let episodes = played.into_iter().flatten().collect();
+    Ok(Evaluation { episodes, env_steps, ..Evaluation::default() })
 }
 
 impl Evaluation {
