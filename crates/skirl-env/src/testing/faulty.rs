@@ -192,4 +192,8 @@ impl<E: Env> Env for FaultyEnv<E> {
         self.steps = entry::<u64>(state, "fault/steps", 1)?[0];
         self.env.restore_state(&nested(state, "env"))
     }
+
+    fn inner_mut(&mut self) -> Option<&mut dyn Env> {
+        Some(&mut self.env)
+    }
 }

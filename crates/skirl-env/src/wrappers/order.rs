@@ -61,4 +61,8 @@ impl<E: Env> Env for OrderEnforcing<E> {
         (self.was_reset, self.ended) = (order[0], order[1]);
         self.env.restore_state(&nested(state, "env"))
     }
+
+    fn inner_mut(&mut self) -> Option<&mut dyn Env> {
+        Some(&mut self.env)
+    }
 }

@@ -93,6 +93,10 @@ impl<E: Env> Env for TimeLimit<E> {
         self.counter.restore(state)?;
         self.env.restore_state(&nested(state, "env"))
     }
+
+    fn inner_mut(&mut self) -> Option<&mut dyn Env> {
+        Some(&mut self.env)
+    }
 }
 
 /// Truncates the episodes of a multi-agent environment, for all agents at once, after `limit` steps.
@@ -141,5 +145,9 @@ impl<E: MultiAgentEnv> MultiAgentEnv for MultiTimeLimit<E> {
     fn restore_state(&mut self, state: &EnvState) -> Result<(), EnvError> {
         self.counter.restore(state)?;
         self.env.restore_state(&nested(state, "env"))
+    }
+
+    fn inner_mut(&mut self) -> Option<&mut dyn MultiAgentEnv> {
+        Some(&mut self.env)
     }
 }

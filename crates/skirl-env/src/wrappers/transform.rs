@@ -19,7 +19,7 @@ impl<E, F: FnMut(f64) -> f64> TransformReward<E, F> {
     }
 }
 
-impl<E: Env, F: FnMut(f64) -> f64 + Send> Env for TransformReward<E, F> {
+impl<E: Env, F: FnMut(f64) -> f64 + Send + 'static> Env for TransformReward<E, F> {
     fn observation_space(&self) -> Space {
         self.env.observation_space()
     }
@@ -43,6 +43,10 @@ impl<E: Env, F: FnMut(f64) -> f64 + Send> Env for TransformReward<E, F> {
 
     fn restore_state(&mut self, state: &EnvState) -> Result<(), EnvError> {
         self.env.restore_state(state)
+    }
+
+    fn inner_mut(&mut self) -> Option<&mut dyn Env> {
+        Some(&mut self.env)
     }
 }
 
@@ -74,7 +78,7 @@ impl<E: Env, F: FnMut(&mut Row<'_>) -> Result<(), EnvError>> TransformObservatio
     }
 }
 
-impl<E: Env, F: FnMut(&mut Row<'_>) -> Result<(), EnvError> + Send> Env for TransformObservation<E, F> {
+impl<E: Env, F: FnMut(&mut Row<'_>) -> Result<(), EnvError> + Send + 'static> Env for TransformObservation<E, F> {
     fn observation_space(&self) -> Space {
         self.space.clone()
     }
@@ -100,5 +104,9 @@ impl<E: Env, F: FnMut(&mut Row<'_>) -> Result<(), EnvError> + Send> Env for Tran
 
     fn restore_state(&mut self, state: &EnvState) -> Result<(), EnvError> {
         self.env.restore_state(state)
+    }
+
+    fn inner_mut(&mut self) -> Option<&mut dyn Env> {
+        Some(&mut self.env)
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use skirl_env::SharedState;
 use skirl_math::rng::StreamKey;
 
 use crate::collect::normalizer::Normalizer;
@@ -10,7 +11,7 @@ use crate::collect::{EnvRunner, EnvironmentSpec, Environments, RunnerOptions};
 use crate::config::AlgorithmConfig;
 use crate::contract::{ModuleId, Policies};
 use crate::error::Error;
-use crate::evaluate::{Duration, Evaluation, evaluate};
+use crate::evaluate::{Duration, Evaluation, play};
 use crate::plan::{Plan, environment_spec};
 use crate::workers::Workers;
 
@@ -30,6 +31,17 @@ pub struct EvaluateRequest {
     pub explore: Option<bool>,
 }
 
+/// Who plays, from where, and for how long.
+#[derive(Debug)]
+pub(super) struct Task {
+    pub(super) policies: Policies,
+    /// Observation statistics of training, which stay frozen.
+    pub(super) normalizers: BTreeMap<ModuleId, Normalizer>,
+    pub(super) root: StreamKey,
+    pub(super) duration: Duration,
+    pub(super) explore: Option<bool>,
+}
+
 /// Environments and runner of evaluation, kept from call to call.
 #[derive(Debug)]
 pub struct Evaluator {
@@ -37,6 +49,8 @@ pub struct Evaluator {
     explore: bool,
     /// `None`: as many as the configuration says, whatever the duration.
     made_for: Option<Duration>,
+    /// What evaluation's environments share with everybody: a scope of its own, which begins and commits with each evaluation.
+    shared: SharedState,
 }
 
 impl Evaluator {
@@ -49,7 +63,8 @@ impl Evaluator {
         workers: &Arc<Workers>,
     ) -> Result<Self, Error> {
         let options = &config.common().evaluation;
-        let environments = Environments::make(&spec(config, duration)?)?;
+        let spec = spec(config, plan, duration)?;
+        let environments = Environments::make(&spec)?;
         check_spaces(plan, &environments)?;
         let mut runner_options =
             RunnerOptions::from_config(config.common(), StreamKey::root(0).child("evaluation"));
@@ -58,7 +73,7 @@ impl Evaluator {
         let mut runner = EnvRunner::new(environments, policies, runner_options, Arc::clone(workers))?;
         runner.freeze_statistics();
         let made_for = options.evaluation_num_envs.is_none().then_some(duration);
-        Ok(Self { runner, explore, made_for })
+        Ok(Self { runner, explore, made_for, shared: spec.shared })
     }
 
     /// Whether the number of environments suits an evaluation of this length.
@@ -66,23 +81,40 @@ impl Evaluator {
         self.made_for.is_none_or(|made_for| made_for == duration)
     }
 
-    /// One evaluation with these weights.
-    pub fn run(
+    /// Puts everything in its place for `task` and starts fresh episodes.
+    pub(super) fn prepare(&mut self, task: Task) -> Result<(), Error> {
+        // Of resets that nobody asked for: when the environments were made, and at the end of the last evaluation.
+        self.shared.discard();
+        self.shared.begin()?;
+        self.runner.set_policies(task.policies);
+        self.runner.set_normalizers(&task.normalizers);
+        self.runner.set_explore(task.explore.unwrap_or(self.explore));
+        self.runner.reset_with(task.root)?;
+        self.runner.take_finished();
+        Ok(())
+    }
+
+    /// Plays on for `duration`, as long as `goes_on` says so.
+    pub(super) fn play(
         &mut self,
-        policies: Policies,
-        normalizers: &BTreeMap<ModuleId, Normalizer>,
-        root: StreamKey,
         duration: Duration,
-        explore: Option<bool>,
+        goes_on: &dyn Fn() -> bool,
     ) -> Result<Evaluation, Error> {
-        self.runner.set_policies(policies);
-        self.runner.set_normalizers(normalizers);
-        self.runner.set_explore(explore.unwrap_or(self.explore));
-        evaluate(&mut self.runner, root, duration, MAX_ENV_STEPS)
+        play(&mut self.runner, duration, MAX_ENV_STEPS, goes_on)
+    }
+
+    /// What the environments shared becomes visible to everybody.
+    pub(super) fn commit(&self) -> Result<(), Error> {
+        Ok(self.shared.commit()?)
+    }
+
+    /// The runner of the evaluation environments.
+    pub(super) fn runner_mut(&mut self) -> &mut EnvRunner {
+        &mut self.runner
     }
 }
 
-fn spec(config: &dyn AlgorithmConfig, duration: Duration) -> Result<EnvironmentSpec, Error> {
+fn spec(config: &dyn AlgorithmConfig, plan: &Plan, duration: Duration) -> Result<EnvironmentSpec, Error> {
     let options = &config.common().evaluation;
     let mut spec = environment_spec(config.common())?;
     if let Some(env) = &options.evaluation_config.env {
@@ -96,6 +128,7 @@ fn spec(config: &dyn AlgorithmConfig, duration: Duration) -> Result<EnvironmentS
         Duration::EnvSteps(_) => spec.num_envs.clamp(1, MAX_ENVS),
     };
     spec.num_envs = options.evaluation_num_envs.unwrap_or(wanted);
+    spec.shared = plan.environment.shared.deferred();
     Ok(spec)
 }
 

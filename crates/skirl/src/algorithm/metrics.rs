@@ -185,6 +185,10 @@ fn rows_trained(metrics: &[(&'static str, f64)]) -> f64 {
 
 /// Puts an evaluation's episodes under `evaluation/env_runners`.
 pub(crate) fn report_evaluation(evaluation: &Evaluation, result: &mut TrainResult) {
+    if let Some(custom) = &evaluation.custom {
+        result.merge("evaluation", custom);
+        return;
+    }
     let mut window = EpisodeWindow::new(evaluation.episodes.len());
     for episode in &evaluation.episodes {
         window.push(EpisodeRecord {
