@@ -85,7 +85,8 @@ fn the_order_of_arrival_does_not_matter() {
     let sum = &one.reductions["sum"];
     assert_eq!(sum.count, 16 * 50);
     // The oracle: added up in the order of the environments, and of the steps in each.
-    let terms = (0..16).flat_map(|env| (0..50).map(move |step| 0.1 * f64::from(env) + 1e9 / f64::from(step + 1)));
+    let terms =
+        (0..16).flat_map(|env| (0..50).map(move |step| 0.1 * f64::from(env) + 1e9 / f64::from(step + 1)));
     let expected: f64 = terms.fold(0.0, |sum, term| sum + term);
     assert_eq!(sum.sum, [expected]);
     assert_eq!(sum.mean(), [expected / 800.0]);

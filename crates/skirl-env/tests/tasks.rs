@@ -111,7 +111,10 @@ fn errors_say_what_is_not_available() {
     assert!(matches!(&error, EnvError::NoTask { env } if env.ends_with("Plain")), "{error}");
     assert!(error.to_string().contains("implement set_task"), "{error}");
     let error = LiveEnv::among(&mut plain, 0).downcast_mut::<Levels>().unwrap_err();
-    assert!(matches!(&error, EnvError::OtherType { expected, .. } if expected.ends_with("Levels")), "{error}");
+    assert!(
+        matches!(&error, EnvError::OtherType { expected, .. } if expected.ends_with("Levels")),
+        "{error}"
+    );
 
     let mut native = make_vec("CartPole-v1", 3, &EnvContext::default()).unwrap();
     for error in [

@@ -23,7 +23,9 @@ pub enum SharedStateError {
         value: f64,
     },
     /// A tensor whose shape does not hold its elements.
-    #[error("parameter `{name}` has {found} elements, expected {expected} as its shape says; nothing was changed")]
+    #[error(
+        "parameter `{name}` has {found} elements, expected {expected} as its shape says; nothing was changed"
+    )]
     WrongLength {
         /// Store and parameter.
         name: String,

@@ -156,7 +156,8 @@ impl SharedValues {
                 Change::Add { counter, amount } => {
                     let before = counters.get(counter).or_else(|| self.counters.get(counter)).unwrap_or(&0);
                     let after = before.checked_add(*amount);
-                    let after = after.ok_or_else(|| SharedStateError::Overflow { counter: counter.clone() })?;
+                    let after =
+                        after.ok_or_else(|| SharedStateError::Overflow { counter: counter.clone() })?;
                     counters.insert(counter.clone(), after);
                 }
                 Change::Contribute { name, values } => {

@@ -78,7 +78,9 @@ impl<E: Env, F: FnMut(&mut Row<'_>) -> Result<(), EnvError>> TransformObservatio
     }
 }
 
-impl<E: Env, F: FnMut(&mut Row<'_>) -> Result<(), EnvError> + Send + 'static> Env for TransformObservation<E, F> {
+impl<E: Env, F: FnMut(&mut Row<'_>) -> Result<(), EnvError> + Send + 'static> Env
+    for TransformObservation<E, F>
+{
     fn observation_space(&self) -> Space {
         self.space.clone()
     }

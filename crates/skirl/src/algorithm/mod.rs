@@ -88,8 +88,7 @@ impl Algorithm {
         let own_evaluation =
             own_evaluation::find(config.common().evaluation.custom_evaluation_function.as_deref())?;
         let seed = fix_seed(&mut *config);
-        let spec =
-            EnvironmentSpec { shared: shared.deferred(), ..environment_spec(config.common())? };
+        let spec = EnvironmentSpec { shared: shared.deferred(), ..environment_spec(config.common())? };
         let environments = Environments::make(&spec)?;
         let plan = algo::plan(&*config, spec, environments.spaces())?;
         let workers = Arc::new(Workers::new(config.common().resources.num_threads)?);

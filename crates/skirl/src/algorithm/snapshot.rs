@@ -334,7 +334,10 @@ pub(super) fn to_json<T: serde::Serialize>(value: &T) -> Result<Value, Error> {
         .map_err(|source| Error::Internal(format!("state cannot be written: {source}")))
 }
 
-pub(super) fn from_json<T: serde::de::DeserializeOwned>(value: Option<&Value>, what: &str) -> Result<T, Error> {
+pub(super) fn from_json<T: serde::de::DeserializeOwned>(
+    value: Option<&Value>,
+    what: &str,
+) -> Result<T, Error> {
     let value = value.cloned().unwrap_or_default();
     serde_json::from_value(value).map_err(|source| Error::Mismatch {
         what: format!("the saved state of the {what}"),

@@ -190,7 +190,8 @@ fn own_evaluation_waits_for_training(config: &PpoConfig) -> Vec<ConfigError> {
     if !evaluation.evaluation_parallel_to_training || evaluation.custom_evaluation_function.is_none() {
         return Vec::new();
     }
-    let problem = "an own evaluation function may use the whole algorithm, so it cannot run while that trains";
+    let problem =
+        "an own evaluation function may use the whole algorithm, so it cannot run while that trains";
     vec![
         error(config, "evaluation.custom_evaluation_function", problem.to_owned())
             .suggest("set evaluation.evaluation_parallel_to_training = false"),
