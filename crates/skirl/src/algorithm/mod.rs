@@ -49,6 +49,10 @@ use metrics::RunMetrics;
 pub(crate) use metrics::report_evaluation;
 use own_evaluation::OwnEvaluation;
 
+#[cfg(doctest)]
+#[doc = include_str!("../../../../docs/steering.md")]
+mod steering_page {}
+
 /// A running algorithm: environments, policies, learners and their pipeline.
 pub struct Algorithm {
     config: Box<dyn AlgorithmConfig>,
