@@ -110,10 +110,12 @@ fn each_agent_is_served_by_its_policy() {
     assert!(error.contains("cart_2"), "{error}");
 }
 
+/// More than one forward takes.
+const ROWS: usize = 150;
+
 #[test]
 fn one_call_for_many_equals_many_calls() {
     let mut algorithm = trained("Pendulum-v1", &filtered(), 1);
-    const ROWS: usize = 150;
     let rows: Vec<f32> = (0..ROWS * 3).map(|index| ((index * 37 % 41) as f32 - 20.0) / 20.0).collect();
     let Column::F32(all) =
         algorithm.compute_actions("default_policy", &[rows.clone().into()], Some(false)).unwrap()
