@@ -1,10 +1,12 @@
-//! A curriculum from a training loop of one's own: the corridor grows as the agent learns to walk it.
+//! A curriculum, from a training loop of one's own and from a callback: the corridor grows as the agent learns to walk it.
 //!
 //! `cargo run --release -p skirl --example curriculum`
 #![expect(clippy::print_stdout, reason = "an example shows its result")]
 
 use serde_json::{Value, json};
+use skirl::callbacks::{CallbackFns, CallbackList};
 use skirl::config::PpoConfig;
+use skirl::report::TrainResult;
 use skirl::{Algorithm, Error};
 use skirl_env::state::entry;
 use skirl_env::{Column, DType, Env, EnvError, EnvState, Row, RowRef, Space, Step, register_env};
@@ -76,8 +78,7 @@ impl Env for Corridor {
     }
 }
 
-fn main() -> Result<(), Error> {
-    register_env("GrowingCorridor-v0", Corridor::default)?;
+fn config() -> Box<PpoConfig> {
     let config = PpoConfig::new()
         .environment("GrowingCorridor-v0")
         .env_runners(|o| o.num_env_runners(0).num_envs_per_env_runner(8))
@@ -85,23 +86,38 @@ fn main() -> Result<(), Error> {
         .rl_module(|m| m.fcnet_hiddens([32, 32]))
         .reporting(|r| r.metrics_num_episodes_for_smoothing(20))
         .debugging(|d| d.seed(1_u64));
-    let mut ppo = Algorithm::build(Box::new(config))?;
-    let mut phase = 0;
-    for iteration in 1..=200 {
-        let result = ppo.train()?;
-        if result.get("env_runners/episode_return_mean") < Some(0.8) {
-            continue;
-        }
-        println!("iteration {iteration}: a corridor of {} is learned", LENGTHS[phase]);
-        phase += 1;
-        if phase == LENGTHS.len() {
-            return Ok(());
-        }
-        // The task takes effect at each environment's next reset, and stands in checkpoints.
-        ppo.foreach_env(|_, env| env.set_task(&json!({ "phase": phase })))?;
-        // The same by the environment's own type: faster to write, but only its own save_state can save it.
-        let phases = ppo.foreach_env(|_, env| Ok(env.downcast_mut::<Corridor>()?.next_phase))?;
-        println!("the environments go on with phases {phases:?}");
+    Box::new(config)
+}
+
+/// The next phase once this one is learned. The task takes effect at each environment's next reset, and stands in
+/// checkpoints.
+fn steer(ppo: &mut Algorithm, result: &TrainResult) -> Result<(), Error> {
+    if result.get("env_runners/episode_return_mean") < Some(0.8) {
+        return Ok(());
     }
-    Err(Error::Stopped { reason: "200 iterations were not enough".to_owned() })
+    // By the environment's own type: what is changed so is saved by its save_state only.
+    let phases = ppo.foreach_env(|_, env| Ok(env.downcast_mut::<Corridor>()?.next_phase))?;
+    println!("iteration {}: a corridor of {} is learned", ppo.training_iteration(), LENGTHS[phases[0]]);
+    let next = (phases[0] + 1).min(LENGTHS.len() - 1);
+    ppo.foreach_env(|_, env| env.set_task(&json!({ "phase": next })))?;
+    Ok(())
+}
+
+fn main() -> Result<(), Error> {
+    register_env("GrowingCorridor-v0", Corridor::default)?;
+    println!("from a loop of one's own:");
+    let mut by_loop = Algorithm::build(config())?;
+    for _ in 0..12 {
+        let result = by_loop.train()?;
+        steer(&mut by_loop, &result)?;
+    }
+
+    println!("from on_train_result:");
+    let callbacks = CallbackList::new()
+        .with(CallbackFns::new("steer").on_train_result(|ppo, result| Ok(steer(ppo, result)?)));
+    let mut by_hook = Algorithm::build_with(config(), callbacks)?;
+    for _ in 0..12 {
+        by_hook.train()?;
+    }
+    Ok(())
 }

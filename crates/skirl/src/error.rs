@@ -99,6 +99,9 @@ pub enum Error {
         /// Minibatch updates made so far.
         updates: u64,
     },
+    /// A user's callbacks failed.
+    #[error(transparent)]
+    Callback(Box<crate::callbacks::CallbackError>),
     /// The network refused its input.
     #[error(transparent)]
     Nn(#[from] NnError),

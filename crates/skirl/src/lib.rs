@@ -9,6 +9,7 @@
 //!                      └────── weights, version n ◀────┘
 //! ```
 
+pub mod callbacks;
 pub mod config;
 pub mod contract;
 pub mod error;

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::algorithm::{Algorithm, report_evaluation};
+use crate::algorithm::Algorithm;
+use crate::callbacks::CallbackList;
 use crate::checkpoint;
 use crate::config::AlgorithmConfig;
 use crate::error::Error;
@@ -50,7 +51,19 @@ impl Run {
     ///
     /// # Errors
     /// A directory that cannot be written or holds a run already; whatever [`Algorithm::build`] finds.
-    pub fn create(mut config: Box<dyn AlgorithmConfig>, output: Option<&Path>) -> Result<Self, Error> {
+    pub fn create(config: Box<dyn AlgorithmConfig>, output: Option<&Path>) -> Result<Self, Error> {
+        Self::create_with(config, output, CallbackList::new())
+    }
+
+    /// As [`create`](Self::create), with callbacks.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create), and those of hooks.
+    pub fn create_with(
+        mut config: Box<dyn AlgorithmConfig>,
+        output: Option<&Path>,
+        callbacks: CallbackList,
+    ) -> Result<Self, Error> {
         config.validate()?;
         crate::algorithm::fix_seed(&mut *config);
         let configured = config.common().checkpointing.output_dir.clone().map(PathBuf::from);
@@ -67,7 +80,7 @@ impl Run {
                 )?
             }
         };
-        let algorithm = Algorithm::build(config)?;
+        let algorithm = Algorithm::build_with(config, callbacks)?;
         directory.write_config(&algorithm.config().to_value())?;
         let sinks = directory.open_sinks(ResumePoint::START)?;
         Ok(Self { directory, algorithm, sinks, last_checkpoint: None, started_at: 0 })
@@ -82,8 +95,22 @@ impl Run {
         path: &Path,
         edit: impl FnOnce(&mut dyn AlgorithmConfig) -> Result<(), Error>,
     ) -> Result<Self, Error> {
+        Self::resume_with(path, CallbackList::new(), edit)
+    }
+
+    /// As [`resume`](Self::resume), with callbacks. Those that the run had and that are neither given nor registered are
+    /// missing; [`Algorithm::warnings`] says so.
+    ///
+    /// # Errors
+    /// As [`resume`](Self::resume), and those of hooks.
+    pub fn resume_with(
+        path: &Path,
+        callbacks: CallbackList,
+        edit: impl FnOnce(&mut dyn AlgorithmConfig) -> Result<(), Error>,
+    ) -> Result<Self, Error> {
         let directory = RunDirectory::resume(path)?;
-        let algorithm = Algorithm::from_checkpoint_with(&directory.checkpoints(), edit)?;
+        let checkpoints = directory.checkpoints();
+        let algorithm = Algorithm::from_checkpoint_with_callbacks(&checkpoints, callbacks, edit)?;
         let resume = ResumePoint {
             training_iteration: algorithm.training_iteration(),
             env_steps: algorithm.env_steps(),
@@ -171,7 +198,7 @@ impl Run {
             return Ok(None);
         }
         let evaluation = self.algorithm.evaluate_once()?;
-        report_evaluation(&evaluation, result);
+        self.algorithm.report_evaluation(&evaluation, result);
         Ok(Some(evaluation))
     }
 
@@ -217,6 +244,7 @@ impl Run {
             checkpoint::prune(&parent, keep)?;
         }
         self.last_checkpoint = Some((env_steps, path.clone()));
+        self.algorithm.announce_saved(&path)?;
         Ok(path)
     }
 }

@@ -83,7 +83,7 @@ fn an_environment_without_a_state_starts_a_new_episode() {
     for episode in after["vector"]["episodes"].as_array().unwrap() {
         assert_eq!(
             (&episode["len"], &episode["episode_return"], &episode["index"]),
-            (&json!(0), &json!(0.0), &json!(1))
+            (&json!(0), &json!(0.0), &json!(2))
         );
     }
     let current = resumed.snapshot().unwrap();

@@ -4,6 +4,7 @@ pub mod ppo;
 
 use std::sync::Arc;
 
+use crate::callbacks::CallbackList;
 use crate::collect::{AgentSpaces, EnvRunner, EnvironmentSpec, Environments};
 use crate::config::{AlgorithmConfig, PpoConfig};
 use crate::contract::LearnerGroup;
@@ -52,10 +53,11 @@ pub fn build(
     plan: &Plan,
     environments: Environments,
     workers: &Arc<Workers>,
+    callbacks: &CallbackList,
     seed: u64,
 ) -> Result<Parts, Error> {
     match config.as_any().downcast_ref::<PpoConfig>() {
-        Some(config) => ppo::build(config, plan, environments, workers, seed),
+        Some(config) => ppo::build(config, plan, environments, workers, callbacks, seed),
         None => Err(unknown(config)),
     }
 }

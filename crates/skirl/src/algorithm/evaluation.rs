@@ -8,7 +8,8 @@ use std::thread;
 use skirl_math::rng::StreamKey;
 
 use super::evaluator::Task;
-use super::{Algorithm, EvaluateRequest, Evaluator, report_evaluation};
+use super::{Algorithm, EvaluateRequest, Evaluator};
+use crate::callbacks::Hook;
 use crate::config::DurationUnit;
 use crate::error::Error;
 use crate::evaluate::{Duration, Evaluation};
@@ -51,6 +52,7 @@ impl Algorithm {
         if !beside || !self.evaluation_is_due(self.metrics.training_iteration + 1) {
             return Ok(None);
         }
+        self.call_hook(Hook::EvaluateStart, |each, algorithm| each.on_evaluate_start(algorithm))?;
         let task = self.evaluation_task(&EvaluateRequest::default());
         let duration = task.duration;
         let mut evaluator = self.take_evaluator(duration)?;
@@ -64,8 +66,9 @@ impl Algorithm {
         let (mut result, evaluator, evaluation) = evaluation.run(|| self.train_iteration())?;
         let evaluation = evaluation?;
         evaluator.commit()?;
-        self.evaluator = Some(evaluator);
-        report_evaluation(&evaluation, &mut result);
+        self.keep_evaluator(evaluator);
+        let evaluation = self.end_evaluation(evaluation)?;
+        self.report_evaluation(&evaluation, &mut result);
         self.evaluated = Some((evaluated_at, evaluation));
         Ok(result)
     }
@@ -73,7 +76,7 @@ impl Algorithm {
     pub(super) fn evaluate_if_due(&mut self, result: &mut TrainResult) -> Result<(), Error> {
         if self.evaluation_is_due(self.metrics.training_iteration) {
             let evaluation = self.evaluate_once()?;
-            report_evaluation(&evaluation, result);
+            self.report_evaluation(&evaluation, result);
         }
         Ok(())
     }
@@ -102,16 +105,43 @@ impl Algorithm {
     /// # Errors
     /// An evaluation environment that cannot be made, has other spaces, or fails; whatever an own function returns.
     pub fn evaluate(&mut self, request: &EvaluateRequest) -> Result<Evaluation, Error> {
-        if self.own_evaluation.is_some() {
-            return self.evaluate_by_own_function(request);
-        }
+        self.call_hook(Hook::EvaluateStart, |each, algorithm| each.on_evaluate_start(algorithm))?;
+        let evaluation = match self.own_evaluation.is_some() {
+            true => self.evaluate_by_own_function(request)?,
+            false => self.play_evaluation(request)?,
+        };
+        self.end_evaluation(evaluation)
+    }
+
+    /// Counts an evaluation, and lets callbacks add to it.
+    fn end_evaluation(&mut self, mut evaluation: Evaluation) -> Result<Evaluation, Error> {
+        self.metrics.evaluation.add(&evaluation);
+        self.call_hook(Hook::EvaluateEnd, |each, algorithm| {
+            each.on_evaluate_end(algorithm, &mut evaluation)
+        })?;
+        Ok(evaluation)
+    }
+
+    /// Puts an evaluation into a result.
+    pub(crate) fn report_evaluation(&self, evaluation: &Evaluation, result: &mut TrainResult) {
+        self.metrics.report_evaluation(evaluation, result);
+    }
+
+    fn play_evaluation(&mut self, request: &EvaluateRequest) -> Result<Evaluation, Error> {
         let task = self.evaluation_task(request);
         let duration = task.duration;
         let mut evaluator = self.take_evaluator(duration)?;
         let played = evaluator.prepare(task).and_then(|()| evaluator.play(duration, &|| true));
         let played = played.and_then(|evaluation| evaluator.commit().map(|()| evaluation));
-        self.evaluator = Some(evaluator);
+        self.keep_evaluator(evaluator);
         played
+    }
+
+    /// Keeps the evaluator for the next time, and the number of its episodes.
+    pub(super) fn keep_evaluator(&mut self, evaluator: Evaluator) {
+        let next = &mut self.metrics.evaluation.next_episode_id;
+        *next = evaluator.next_episode_id().max(*next);
+        self.evaluator = Some(evaluator);
     }
 
     /// The newest weights, and where this evaluation's streams begin.
@@ -132,6 +162,7 @@ impl Algorithm {
             root,
             duration,
             explore: request.explore,
+            first_episode_id: self.metrics.evaluation.next_episode_id,
         }
     }
 
@@ -143,6 +174,13 @@ impl Algorithm {
         let beside = self.config.common().evaluation.evaluation_parallel_to_training;
         // Beside training it keeps to its own thread.
         let workers = if beside { Arc::new(Workers::new(1)?) } else { Arc::clone(&self.workers) };
-        Evaluator::new(&*self.config, &self.plan, self.parts.learners.policies(), duration, &workers)
+        Evaluator::new(
+            &*self.config,
+            &self.plan,
+            self.parts.learners.policies(),
+            duration,
+            &workers,
+            &self.callbacks,
+        )
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use skirl_env::SharedState;
 use skirl_math::rng::StreamKey;
 
+use crate::callbacks::{CallbackList, HookSet};
 use crate::collect::normalizer::Normalizer;
 use crate::collect::{EnvRunner, EnvironmentSpec, Environments, RunnerOptions};
 use crate::config::AlgorithmConfig;
@@ -40,6 +41,8 @@ pub(super) struct Task {
     pub(super) root: StreamKey,
     pub(super) duration: Duration,
     pub(super) explore: Option<bool>,
+    /// Episodes are numbered from here on.
+    pub(super) first_episode_id: u64,
 }
 
 /// Environments and runner of evaluation, kept from call to call.
@@ -61,14 +64,20 @@ impl Evaluator {
         policies: Policies,
         duration: Duration,
         workers: &Arc<Workers>,
+        callbacks: &CallbackList,
     ) -> Result<Self, Error> {
         let options = &config.common().evaluation;
-        let spec = spec(config, plan, duration)?;
+        let mut spec = spec(config, plan, duration)?;
+        if callbacks.wants_any(HookSet::EPISODE) {
+            spec.num_shards = 1;
+        }
         let environments = Environments::make(&spec)?;
         check_spaces(plan, &environments)?;
         let mut runner_options =
             RunnerOptions::from_config(config.common(), StreamKey::root(0).child("evaluation"));
         runner_options.explore = options.evaluation_config.explore;
+        runner_options.callbacks = callbacks.clone();
+        runner_options.in_evaluation = true;
         let explore = runner_options.explore;
         let mut runner = EnvRunner::new(environments, policies, runner_options, Arc::clone(workers))?;
         runner.freeze_statistics();
@@ -89,9 +98,15 @@ impl Evaluator {
         self.runner.set_policies(task.policies);
         self.runner.set_normalizers(&task.normalizers);
         self.runner.set_explore(task.explore.unwrap_or(self.explore));
+        self.runner.number_episodes(task.first_episode_id);
         self.runner.reset_with(task.root)?;
         self.runner.take_finished();
         Ok(())
+    }
+
+    /// The first id that no episode so far has.
+    pub(super) fn next_episode_id(&self) -> u64 {
+        self.runner.next_episode_id()
     }
 
     /// Plays on for `duration`, as long as `goes_on` says so.

@@ -13,6 +13,7 @@
 //! ```
 
 mod actor;
+mod callbacks;
 mod evaluation;
 mod evaluator;
 mod live;
@@ -33,6 +34,7 @@ pub use evaluator::{EvaluateRequest, Evaluator};
 pub use own_evaluation::{CustomEvaluation, register_evaluation_function};
 
 use crate::algo::{self, Parts};
+use crate::callbacks::{CallbackList, Hook, HookSet, Place};
 use crate::checkpoint;
 use crate::collect::{EnvironmentSpec, Environments};
 use crate::config::AlgorithmConfig;
@@ -46,7 +48,6 @@ use crate::report::TrainResult;
 use crate::workers::Workers;
 use actor::Actor;
 use metrics::RunMetrics;
-pub(crate) use metrics::report_evaluation;
 use own_evaluation::OwnEvaluation;
 
 #[cfg(doctest)]
@@ -70,6 +71,7 @@ pub struct Algorithm {
     evaluated: Option<(u64, Evaluation)>,
     seed: u64,
     warnings: Vec<String>,
+    callbacks: CallbackList,
 }
 
 impl Algorithm {
@@ -79,26 +81,43 @@ impl Algorithm {
     /// Everything that is wrong with the configuration, at once; an environment that cannot be made; spaces that the
     /// algorithm cannot serve.
     pub fn build(config: Box<dyn AlgorithmConfig>) -> Result<Self, Error> {
-        Self::build_sharing(config, SharedState::new())
+        Self::build_with(config, CallbackList::new())
     }
 
-    /// As [`build`](Self::build), with shared state that is there already, or that lives elsewhere.
+    /// As [`build`](Self::build), with callbacks beside the registered ones that `callbacks.names` asks for.
     ///
     /// # Errors
-    /// As [`build`](Self::build).
-    pub fn build_sharing(mut config: Box<dyn AlgorithmConfig>, shared: SharedState) -> Result<Self, Error> {
+    /// As [`build`](Self::build); two callbacks of one name; what a hook returns.
+    pub fn build_with(config: Box<dyn AlgorithmConfig>, callbacks: CallbackList) -> Result<Self, Error> {
+        Self::build_sharing(config, callbacks, SharedState::new())
+    }
+
+    /// As [`build_with`](Self::build_with), with shared state that is there already, or that lives elsewhere.
+    ///
+    /// # Errors
+    /// As [`build_with`](Self::build_with).
+    pub fn build_sharing(
+        mut config: Box<dyn AlgorithmConfig>,
+        mut callbacks: CallbackList,
+        shared: SharedState,
+    ) -> Result<Self, Error> {
         config.validate()?;
         skirl_nn::check_isa_env()?;
         let own_evaluation =
             own_evaluation::find(config.common().evaluation.custom_evaluation_function.as_deref())?;
         let seed = fix_seed(&mut *config);
-        let spec = EnvironmentSpec { shared: shared.deferred(), ..environment_spec(config.common())? };
+        let warnings = callbacks::settle(&mut *config, &mut callbacks)?;
+        let mut spec = EnvironmentSpec { shared: shared.deferred(), ..environment_spec(config.common())? };
+        if callbacks.wants_any(HookSet::EPISODE) {
+            // Hooks are called in the order of step and environment, whatever the number of threads.
+            spec.num_shards = 1;
+        }
         let environments = Environments::make(&spec)?;
         let plan = algo::plan(&*config, spec, environments.spaces())?;
         let workers = Arc::new(Workers::new(config.common().resources.num_threads)?);
-        let parts = algo::build(&*config, &plan, environments, &workers, seed)?;
+        let parts = algo::build(&*config, &plan, environments, &workers, &callbacks, seed)?;
         let metrics = RunMetrics::new(config.common().reporting.metrics_num_episodes_for_smoothing);
-        Ok(Self {
+        let mut algorithm = Self {
             config,
             plan,
             parts,
@@ -110,8 +129,11 @@ impl Algorithm {
             metrics,
             evaluated: None,
             seed,
-            warnings: Vec::new(),
-        })
+            warnings,
+            callbacks,
+        };
+        algorithm.call_hook(Hook::AlgorithmInit, |each, algorithm| each.on_algorithm_init(algorithm))?;
+        Ok(algorithm)
     }
 
     /// The configuration with its seed.
@@ -160,13 +182,14 @@ impl Algorithm {
     /// # Errors
     /// An environment that fails or returns NaN, a loss that diverges. The weights of the last iteration stay as they are.
     pub fn train(&mut self) -> Result<TrainResult, Error> {
-        if let Some(evaluation) = self.evaluation_beside()? {
-            return self.train_beside(evaluation);
-        }
-        let mut result = self.train_iteration()?;
+        let mut result = match self.evaluation_beside()? {
+            Some(evaluation) => self.train_beside(evaluation)?,
+            None => self.train_iteration()?,
+        };
         if !self.config.common().evaluation.evaluation_parallel_to_training {
             self.evaluate_if_due(&mut result)?;
         }
+        self.call_hook(Hook::TrainResult, |each, algorithm| each.on_train_result(algorithm, &mut result))?;
         Ok(result)
     }
 
@@ -233,7 +256,9 @@ impl Algorithm {
     /// # Errors
     /// Whatever keeps the files from being written completely; nothing half-written stays.
     pub fn save_to_path(&self, path: &Path) -> Result<PathBuf, Error> {
-        Ok(checkpoint::save_to(path, &self.snapshot()?)?)
+        let path = checkpoint::save_to(path, &self.snapshot()?)?;
+        self.announce_saved(&path)?;
+        Ok(path)
     }
 
     /// Puts a saved state into this algorithm, which must have been built from the same configuration.
@@ -252,6 +277,24 @@ impl Algorithm {
         Self::from_checkpoint_with(path, |_| Ok(()))
     }
 
+    /// As [`from_checkpoint`](Self::from_checkpoint), with callbacks, and with options changed before the algorithm is
+    /// built. Callbacks of the saved run that are neither given nor registered are missing: a warning says so.
+    ///
+    /// # Errors
+    /// As [`from_checkpoint`](Self::from_checkpoint), those of `edit` and of hooks.
+    pub fn from_checkpoint_with_callbacks(
+        path: &Path,
+        callbacks: CallbackList,
+        edit: impl FnOnce(&mut dyn AlgorithmConfig) -> Result<(), Error>,
+    ) -> Result<Self, Error> {
+        let loaded = checkpoint::load(path)?;
+        let mut config = snapshot::config_of(&loaded.snapshot)?;
+        edit(&mut *config)?;
+        let mut algorithm = Self::build_with(config, callbacks)?;
+        algorithm.restore_loaded(loaded)?;
+        Ok(algorithm)
+    }
+
     /// As [`from_checkpoint`](Self::from_checkpoint), with options changed before the algorithm is built.
     ///
     /// # Errors
@@ -260,18 +303,13 @@ impl Algorithm {
         path: &Path,
         edit: impl FnOnce(&mut dyn AlgorithmConfig) -> Result<(), Error>,
     ) -> Result<Self, Error> {
-        let loaded = checkpoint::load(path)?;
-        let mut config = snapshot::config_of(&loaded.snapshot)?;
-        edit(&mut *config)?;
-        let mut algorithm = Self::build(config)?;
-        algorithm.restore_loaded(loaded)?;
-        Ok(algorithm)
+        Self::from_checkpoint_with_callbacks(path, CallbackList::new(), edit)
     }
 
     fn restore_loaded(&mut self, loaded: checkpoint::Loaded) -> Result<(), Error> {
         self.restore(&loaded.snapshot)?;
         self.warnings.extend(loaded.warnings);
-        Ok(())
+        self.call_hook(Hook::CheckpointLoaded, |each, algorithm| each.on_checkpoint_loaded(algorithm))
     }
 
     /// What the user should be told about a restored state: damage, another instruction set, what was not saved. One

@@ -101,10 +101,10 @@ impl Algorithm {
         evaluator.prepare(task)?;
         let called = (own.function)(self, evaluator.runner_mut());
         let called = called.and_then(|custom| evaluator.commit().map(|()| custom));
-        self.evaluator = Some(evaluator);
+        self.keep_evaluator(evaluator);
         let CustomEvaluation { mut results, env_steps, agent_steps } = called?;
         results.set("env_runners/num_env_steps_sampled", env_steps);
         results.set("env_runners/num_agent_steps_sampled", agent_steps);
-        Ok(Evaluation { episodes: Vec::new(), env_steps, custom: Some(results) })
+        Ok(Evaluation { env_steps, custom: Some(results), ..Evaluation::default() })
     }
 }

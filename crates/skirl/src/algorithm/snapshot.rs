@@ -54,6 +54,7 @@ impl Algorithm {
             "pipeline": self.parts.task.save_state()?,
             "metrics": to_json(&self.metrics)?,
             "actor_calls": self.actor.calls.to_string(),
+            "callbacks": self.callbacks.save_state(),
         });
         snapshot.put_json(ALGORITHM_STATE, state);
         self.snapshot_shared(&mut snapshot)?;
@@ -167,9 +168,10 @@ impl Algorithm {
         (self.evaluator, self.evaluated) = (None, None);
         // Absent in a state that was saved before there were actors.
         self.actor = Actor::with_calls(u64_in(state, "actor_calls").unwrap_or(0));
-        // Last: environments that were reset above have changed it.
+        // After the runner: environments that were reset have changed it.
         self.restore_shared(snapshot)?;
-        Ok(())
+        self.warnings.extend(self.missing_callbacks(&*config_of(snapshot)?));
+        self.callbacks.restore_state(state.get("callbacks").and_then(Value::as_object))
     }
 
     /// The streams of what follows are those of the run that was saved, whatever seed this algorithm was built with.

@@ -10,12 +10,13 @@ use skirl_math::stats::ColumnMoments;
 use super::action_codec::{ActionCodec, ActionRules};
 use super::agent_runner::{AgentRules, AgentRunner};
 use super::environments::Environments;
-use super::episodes::EpisodeRecord;
+use super::episodes::{EpisodeIds, EpisodeRecord};
 use super::live::{TaskRecord, Tasks, Visits};
 use super::normalizer::Normalizer;
 use super::rewards::{RewardClip, RewardConnector};
 use super::runner_state::EnvRunnerState;
 use super::vector_runner::{StepRules, VectorRunner};
+use crate::callbacks::{CallbackList, EpisodeHooks, Hook, HookSet, Place, postprocess};
 use crate::config::{ClipRewards, CommonConfig, ObservationFilter};
 use crate::contract::{DEFAULT_MODULE_ID, ModuleId, ModuleRollout, Policies, Rollout};
 use crate::error::Error;
@@ -40,6 +41,10 @@ pub struct RunnerOptions {
     pub seed: StreamKey,
     /// Which module acts for an agent.
     pub mapping: PolicyMapping,
+    /// The user's code.
+    pub callbacks: CallbackList,
+    /// Plays for evaluation: callbacks are told so, and nobody rewrites what nobody learns from.
+    pub in_evaluation: bool,
 }
 
 impl RunnerOptions {
@@ -63,6 +68,8 @@ impl RunnerOptions {
             mapping: Arc::new(move |agent| {
                 multi_agent.policy_for(agent).unwrap_or(DEFAULT_MODULE_ID).to_owned()
             }),
+            callbacks: CallbackList::new(),
+            in_evaluation: false,
         }
     }
 }
@@ -81,6 +88,10 @@ pub struct EnvRunner {
     needs_reset: bool,
     /// The last task of each environment that was given one through [`foreach_env`](Self::foreach_env).
     tasks: TaskRecord,
+    /// Seeds of episodes that have not started.
+    seeds: StreamKey,
+    /// Ids of one environment's agents.
+    agents: Vec<String>,
 }
 
 enum Kind {
@@ -94,7 +105,7 @@ struct Shard {
 }
 
 impl EnvRunner {
-    /// Takes over the environments and resets them.
+    /// Takes over the environments, tells callbacks of them, and resets them.
     pub fn new(
         environments: Environments,
         policies: Policies,
@@ -102,6 +113,7 @@ impl EnvRunner {
         workers: Arc<Workers>,
     ) -> Result<Self, Error> {
         let explore = options.seed.child("explore");
+        let agents = environments.spaces().into_iter().map(|spaces| spaces.agent).collect();
         let normalizers = normalizers(&policies, options.observation_clip);
         let kind = match environments {
             Environments::Single(shards) => {
@@ -126,15 +138,56 @@ impl EnvRunner {
             kind,
             policies,
             normalizers,
-            options,
             workers,
             gate: Gate::default(),
             update_statistics: true,
             needs_reset: false,
             tasks: TaskRecord::default(),
+            seeds: options.seed.child("env"),
+            options,
+            agents,
         };
-        runner.reset()?;
+        runner.number_episodes(0);
+        runner.announce_environments()?;
+        runner.restart(runner.options.seed);
+        runner.begin_episodes(false)?;
         Ok(runner)
+    }
+
+    /// The first id that no episode so far has.
+    pub fn next_episode_id(&self) -> u64 {
+        match &self.kind {
+            Kind::Vector(shards) => {
+                shards.iter().map(|shard| shard.runner.next_episode_id()).max().unwrap_or_default()
+            }
+            Kind::Agents(runner) => runner.next_episode_id(),
+        }
+    }
+
+    fn announce_environments(&mut self) -> Result<(), Error> {
+        let (callbacks, in_evaluation) = (self.options.callbacks.clone(), self.options.in_evaluation);
+        if !callbacks.wants(Hook::EnvironmentCreated) {
+            return Ok(());
+        }
+        let announce = &mut |environment: &mut crate::callbacks::Environment<'_>| {
+            let place = Place { env: Some(environment.index()), ..Place::default() };
+            callbacks.call(Hook::EnvironmentCreated, place, |each| each.on_environment_created(environment))
+        };
+        match &mut self.kind {
+            Kind::Vector(shards) => shards
+                .iter_mut()
+                .try_for_each(|shard| shard.runner.announce_environments(announce, in_evaluation)),
+            Kind::Agents(runner) => runner.announce_environments(announce, in_evaluation),
+        }
+    }
+
+    /// Gives up what runs and numbers the episodes that follow from `first` on; a reset must follow.
+    pub fn number_episodes(&mut self, first: u64) {
+        let ids = EpisodeIds { first, num_envs: self.num_envs() };
+        match &mut self.kind {
+            Kind::Vector(shards) => shards.iter_mut().for_each(|shard| shard.runner.number_episodes(ids)),
+            Kind::Agents(runner) => runner.number_episodes(ids),
+        }
     }
 
     /// Environments in all.
@@ -172,20 +225,46 @@ impl EnvRunner {
 
     /// Resets every environment with its seed, and the exploration streams, under another root.
     pub fn reset_with(&mut self, root: StreamKey) -> Result<(), Error> {
-        let (key, normalizer) = (root.child("env"), self.normalizers.get(DEFAULT_MODULE_ID));
+        self.restart(root);
+        self.begin_episodes(true)
+    }
+
+    /// Gives up what runs; what follows draws from streams under `root`.
+    fn restart(&mut self, root: StreamKey) {
+        let explore = root.child("explore");
+        self.seeds = root.child("env");
         match &mut self.kind {
-            Kind::Vector(shards) => shards.iter_mut().try_for_each(|shard| {
-                shard.runner.restart_exploration(root.child("explore"));
-                shard.runner.reset(Some(key), normalizer)
+            Kind::Vector(shards) => shards.iter_mut().for_each(|shard| {
+                shard.runner.restart_exploration(explore);
+                shard.runner.restart();
             }),
+            Kind::Agents(runner) => {
+                runner.restart_exploration(explore);
+                runner.restart();
+            }
+        }
+    }
+
+    /// Resets the environments of episodes that have not started; with `call_hooks`, they start for callbacks as well.
+    ///
+    /// Episodes that were reset without hooks (when the runner was built, after an error) are reset once more before
+    /// their first step, so that callbacks see every episode that is played, and no other, from its creation on.
+    fn begin_episodes(&mut self, call_hooks: bool) -> Result<(), Error> {
+        let seeds = self.seeds;
+        let hooks = call_hooks.then(|| episode_hooks(&self.options, &self.agents)).flatten();
+        match &mut self.kind {
+            Kind::Vector(shards) => {
+                let normalizer = self.normalizers.get(DEFAULT_MODULE_ID);
+                shards.iter_mut().try_for_each(|shard| shard.runner.begin(seeds, normalizer, hooks))
+            }
             Kind::Agents(runner) => {
                 let rules = AgentRules {
                     policies: &self.policies,
                     normalizers: &self.normalizers,
                     explore: self.options.explore,
+                    hooks,
                 };
-                runner.restart_exploration(root.child("explore"));
-                runner.reset(key, &rules)
+                runner.begin(seeds, &rules)
             }
         }?;
         self.take_seen();
@@ -196,6 +275,7 @@ impl EnvRunner {
     /// Draws from streams under another root from now on; what runs goes on.
     pub fn set_root(&mut self, root: StreamKey) {
         self.options.seed = root;
+        self.seeds = root.child("env");
         let explore = root.child("explore");
         match &mut self.kind {
             Kind::Vector(shards) => {
@@ -217,9 +297,10 @@ impl EnvRunner {
         if self.needs_reset {
             self.reset()?;
         }
-        let outcome = self.collect(steps.max(1));
+        let outcome = self.sample_with_hooks(steps.max(1));
         if outcome.is_err() {
-            self.needs_reset = self.reset().is_err();
+            self.restart(self.options.seed);
+            self.needs_reset = self.begin_episodes(false).is_err();
             self.take_finished();
         }
         outcome
@@ -235,17 +316,37 @@ impl EnvRunner {
         outcome
     }
 
+    fn sample_with_hooks(&mut self, steps: usize) -> Result<Rollout, Error> {
+        if self.options.callbacks.wants_any(HookSet::EPISODE) {
+            self.begin_episodes(true)?;
+        }
+        let mut rollout = self.collect(steps)?;
+        if !self.options.in_evaluation && self.options.callbacks.wants_any(HookSet::SAMPLE) {
+            postprocess(&self.options.callbacks, &self.agents, &mut rollout)?;
+        }
+        Ok(rollout)
+    }
+
     fn collect(&mut self, steps: usize) -> Result<Rollout, Error> {
+        let hooks = episode_hooks(&self.options, &self.agents);
         let rollout = match &mut self.kind {
             Kind::Vector(shards) => {
                 let rules = StepRules {
                     policy: single_policy(&self.policies)?,
                     normalizer: self.normalizers.get(DEFAULT_MODULE_ID),
                     explore: self.options.explore,
+                    hooks,
                 };
-                self.workers.for_each(&mut self.gate, steps, shards, |_, shard| {
-                    shard.outcome = shard.runner.sample(&rules, steps);
-                });
+                let sample = |_, shard: &mut Shard| shard.outcome = shard.runner.sample(&rules, steps);
+                match hooks {
+                    None => self.workers.for_each(&mut self.gate, steps, shards, sample),
+                    // Hooks are called in a fixed order: by step and environment if there is one shard, as an algorithm
+                    // with hooks makes it; else by shard first.
+                    Some(_) => {
+                        let _flush = skirl_nn::FlushDenormals::enable();
+                        shards.iter_mut().enumerate().for_each(|(index, shard)| sample(index, shard));
+                    }
+                }
                 join_shards(shards, &self.policies, steps)?
             }
             Kind::Agents(runner) => {
@@ -254,6 +355,7 @@ impl EnvRunner {
                     policies: &self.policies,
                     normalizers: &self.normalizers,
                     explore: self.options.explore,
+                    hooks,
                 };
                 runner.sample(&rules, steps)?
             }
@@ -390,8 +492,10 @@ impl EnvRunner {
                     let (steps, saved) = (part.steps, part.env.is_some());
                     shard.runner.restore_state(part)?;
                     if !saved {
+                        self.seeds = seeds.index(steps);
                         let normalizer = self.normalizers.get(DEFAULT_MODULE_ID);
-                        shard.runner.reset(Some(seeds.index(steps)), normalizer)?;
+                        shard.runner.restart();
+                        shard.runner.begin(self.seeds, normalizer, None)?;
                     }
                 }
                 Ok(())
@@ -401,8 +505,12 @@ impl EnvRunner {
                     policies: &self.policies,
                     normalizers: &self.normalizers,
                     explore: self.options.explore,
+                    hooks: None,
                 };
                 let seeds = seeds.index(state.steps);
+                if state.envs.iter().any(|slot| slot.env.is_none()) {
+                    self.seeds = seeds;
+                }
                 runner.restore_state(state, seeds, &rules)
             }
             _ => Err(Error::RunnerState {
@@ -411,6 +519,12 @@ impl EnvRunner {
             }),
         }
     }
+}
+
+/// The hooks of episodes, if somebody wants one.
+fn episode_hooks<'a>(options: &'a RunnerOptions, agents: &'a [String]) -> Option<EpisodeHooks<'a>> {
+    let (callbacks, in_evaluation) = (&options.callbacks, options.in_evaluation);
+    callbacks.wants_any(HookSet::EPISODE).then_some(EpisodeHooks { callbacks, agents, in_evaluation })
 }
 
 fn normalizers(policies: &Policies, clip: Option<f32>) -> BTreeMap<ModuleId, Normalizer> {

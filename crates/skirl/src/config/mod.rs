@@ -51,7 +51,8 @@ pub use ppo::PpoConfig;
 pub use reference::{help, markdown};
 pub use rl_module::RlModuleOptions;
 pub use run_sections::{
-    CheckpointingOptions, DebuggingOptions, LearnersOptions, ReportingOptions, ResourcesOptions,
+    CallbacksOptions, CheckpointingOptions, DebuggingOptions, LearnersOptions, ReportingOptions,
+    ResourcesOptions,
 };
 pub use schema::json_schema;
 pub use spec::{Bounds, OptionSpec};

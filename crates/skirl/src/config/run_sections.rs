@@ -12,6 +12,14 @@ options! {
 }
 
 options! {
+    /// The user's own code in the run.
+    pub struct CallbacksOptions in "callbacks" {
+        /// Names of the callbacks, in the order in which they are called. A run writes the names of those that it was given; names of registered callbacks add these; other names are a warning. A name never loads code.
+        names: Vec<String> = Vec::<String>::new();
+    }
+}
+
+options! {
     /// What one result covers.
     pub struct ReportingOptions in "reporting" {
         /// Episode metrics are means over this many last episodes.

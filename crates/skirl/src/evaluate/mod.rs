@@ -3,6 +3,8 @@
 //! Every environment plays the same number of episodes (up to one), and only its first ones count: otherwise short
 //! episodes would be over-represented.
 
+use std::collections::BTreeMap;
+
 use skirl_math::rng::StreamKey;
 
 use crate::collect::EnvRunner;
@@ -31,6 +33,8 @@ pub struct Evaluation {
     pub env_steps: u64,
     /// Metrics of an own evaluation function, which then says itself what it did; there are no `episodes`.
     pub custom: Option<TrainResult>,
+    /// Further numbers by name, reported under `evaluation/`: what callbacks add in `on_evaluate_end`.
+    pub extra: BTreeMap<String, f64>,
 }
 
 /// Plays from fresh resets under `root` until `duration` is over.
@@ -112,7 +116,8 @@ fn play_episodes(
             }
         }
     }
-    Ok(Evaluation { episodes: played.into_iter().flatten().collect(), env_steps, custom: None })
+    let episodes = played.into_iter().flatten().collect();
+    Ok(Evaluation { episodes, env_steps, ..Evaluation::default() })
 }
 
 impl Evaluation {

@@ -1,11 +1,12 @@
 //! `foreach_env` and tasks.
 
 use serde_json::{Value, json};
+use skirl::callbacks::{CallbackFns, CallbackList};
 use skirl::{Algorithm, Error};
 use skirl_env::EnvError;
 
 use super::on_threads;
-use super::runs::{assert_same_state, build, train, trained};
+use super::runs::{assert_same_state, build, config, train, trained, weight_bits};
 use super::stairs::{Stairs, TwoStairs, register};
 
 /// Returns are reported over this iteration's episodes only.
@@ -21,15 +22,17 @@ fn set_phase(algorithm: &mut Algorithm, phase: i64) {
 fn climb(algorithm: &mut Algorithm, iterations: u64) {
     for _ in 0..iterations {
         let result = algorithm.train().unwrap();
-        let mean = result.get("env_runners/episode_return_mean").unwrap();
-        let phase = algorithm.training_iteration() as i64;
-        algorithm
-            .foreach_env(|env, live| {
-                let harder = mean >= 0.0 && !env.is_multiple_of(2);
-                live.set_task(&json!({ "phase": phase + i64::from(harder) }))
-            })
-            .unwrap();
+        harder(algorithm, result.get("env_runners/episode_return_mean").unwrap()).unwrap();
     }
+}
+
+fn harder(algorithm: &mut Algorithm, mean: f64) -> Result<(), Error> {
+    let phase = algorithm.training_iteration() as i64;
+    algorithm.foreach_env(|env, live| {
+        let harder = mean >= 0.0 && !env.is_multiple_of(2);
+        live.set_task(&json!({ "phase": phase + i64::from(harder) }))
+    })?;
+    Ok(())
 }
 
 #[test]
@@ -81,7 +84,47 @@ fn a_curriculum_gives_the_same_bytes_for_any_number_of_threads_and_across_save_a
     climb(&mut resumed, 3);
     assert_same_state(&whole, &resumed, "resumed");
     let without = trained("test/Stairs", &sections(), 6);
-    assert_ne!(super::runs::weight_bits(&whole), super::runs::weight_bits(&without));
+    assert_ne!(weight_bits(&whole), weight_bits(&without));
+}
+
+/// The same rule as in [`climb`], by a callback.
+fn climber() -> CallbackList {
+    CallbackList::new().with(CallbackFns::new("test/climber").on_train_result(|algorithm, result| {
+        let mean = result.get("env_runners/episode_return_mean").unwrap();
+        harder(algorithm, mean)?;
+        Ok(())
+    }))
+}
+
+#[test]
+fn a_callback_steers_as_a_loop_does() {
+    register();
+    let mut by_loop = build("test/Stairs", &sections());
+    climb(&mut by_loop, 6);
+    let mut by_hook = Algorithm::build_with(config("test/Stairs", &sections()), climber()).unwrap();
+    train(&mut by_hook, 3);
+    let saved = by_hook.snapshot().unwrap();
+    train(&mut by_hook, 3);
+    assert_eq!(weight_bits(&by_loop), weight_bits(&by_hook));
+    let mut resumed = Algorithm::build_with(config("test/Stairs", &sections()), climber()).unwrap();
+    resumed.restore(&saved).unwrap();
+    train(&mut resumed, 3);
+    assert_same_state(&by_hook, &resumed, "resumed");
+}
+
+#[test]
+fn a_hook_of_an_episode_reaches_the_environment_by_its_type() {
+    register();
+    let list = CallbackList::new().with(CallbackFns::new("test/phase").on_episode_end(|episode| {
+        let phase = episode.environment().live().downcast_mut::<Stairs>()?.phase;
+        episode.custom_metrics.insert("phase".to_owned(), phase as f64);
+        Ok(())
+    }));
+    let mut algorithm = Algorithm::build_with(config("test/Stairs", &sections()), list).unwrap();
+    set_phase(&mut algorithm, 4);
+    train(&mut algorithm, 1);
+    let result = algorithm.train().unwrap();
+    assert_eq!(result.get("env_runners/custom_metrics/phase_max"), Some(4.0));
 }
 
 #[test]

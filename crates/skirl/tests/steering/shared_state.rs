@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use skirl::callbacks::CallbackList;
 use skirl::{Algorithm, Error};
 use skirl_env::shared_state::{Counter, InProcess, SharedTransport};
 use skirl_env::{DType, Env, EnvError, EnvSpec, Row, RowRef, SharedState, Space, Step, register};
@@ -105,7 +106,7 @@ fn a_rollout_sees_the_state_as_it_was_when_the_step_began() {
 }
 
 #[test]
-fn learning_does_not_depend_on_threads_nor_on_an_interruption() {
+fn learning_does_not_depend_on_the_number_of_threads() {
     register_tiring();
     let evaluated = json!({ "evaluation": {
         "evaluation_interval": 1, "evaluation_parallel_to_training": true, "evaluation_duration": 3,
@@ -164,7 +165,10 @@ fn state_that_is_there_already_can_be_shared() {
     register_tiring();
     let transport = Arc::new(InProcess::default());
     let shared = SharedState::over(Arc::clone(&transport) as Arc<dyn SharedTransport>);
-    let build = || Algorithm::build_sharing(config("test/Tiring", &json!({})), shared.clone()).unwrap();
+    let build = || {
+        let config = config("test/Tiring", &json!({}));
+        Algorithm::build_sharing(config, CallbackList::new(), shared.clone()).unwrap()
+    };
     let (mut one, mut other) = (build(), build());
     train(&mut one, 1);
     train(&mut other, 1);

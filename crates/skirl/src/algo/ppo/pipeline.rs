@@ -10,6 +10,7 @@ use skirl_nn::optim::GradClip;
 use super::stage::{PpoLearners, PpoUpdate};
 use super::update::PpoLearner;
 use crate::algo::Parts;
+use crate::callbacks::{CallbackList, LearnOnBatch};
 use crate::collect::stage::Collect;
 use crate::collect::{EnvRunner, Environments, RunnerOptions};
 use crate::config::{GradClipBy, PpoConfig};
@@ -39,20 +40,23 @@ pub fn build(
     plan: &Plan,
     environments: Environments,
     workers: &Arc<Workers>,
+    callbacks: &CallbackList,
     seed: u64,
 ) -> Result<Parts, Error> {
     let root = StreamKey::root(seed);
     let policies = policies(plan, root)?;
-    let options = RunnerOptions::from_config(&config.common, root.child("training"));
+    let mut options = RunnerOptions::from_config(&config.common, root.child("training"));
+    options.callbacks = callbacks.clone();
     let runner = EnvRunner::new(environments, policies.clone(), options, Arc::clone(workers))?;
     let runner = Shared::new(runner);
     let learners = Shared::new(learners(config, plan, policies.clone(), workers, root)?);
     let board = WeightBoard::default();
     let timing = Timing::new();
     let reader = timing.reader();
-    let pipeline = Pipeline::builder()
+    let estimated = Pipeline::builder()
         .with(Collect::new(runner.clone(), board.clone(), plan.batch.fragment_length))
-        .with(Gae::new(gae_rules(config), module_gae_rules(config, plan)?))
+        .with(Gae::new(gae_rules(config), module_gae_rules(config, plan)?));
+    let pipeline = LearnOnBatch::add_to(estimated, callbacks)
         .with(PpoUpdate::new(learners.clone()))
         .with(Publish::new(board.clone()))
         .wrap(timing)
