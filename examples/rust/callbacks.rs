@@ -57,7 +57,7 @@ fn main() -> Result<(), Error> {
         .training(|t| t.lr(1e-3).lambda_(0.8).train_batch_size(1024).minibatch_size(256).num_epochs(4))
         .rl_module(|m| m.fcnet_hiddens([64, 64]))
         .debugging(|d| d.seed(1_u64))
-        .stop("steadiness", 20.0)
+        .stop("steadiness", 15.0)
         .stop("training_iteration", 60.0);
     let directory = std::env::args().nth(1).map(PathBuf::from);
     let callbacks = CallbackList::new().with(PoleAngle).with(steady);

@@ -13,7 +13,7 @@ use skirl::contract::{Links, ModuleRollout};
 use skirl::run::{Flow, Run};
 use skirl::{Algorithm, Error};
 use skirl_env::column::{column_muts, column_refs};
-use skirl_env::{AgentActions, AgentStep, EnvContext, Outcomes};
+use skirl_env::{AgentActions, AgentStep, Env, EnvContext, EnvError, Outcomes, Row, RowRef, Space, Step};
 use skirl_math::chain::END;
 use skirl_math::rng::StreamKey;
 
@@ -656,6 +656,92 @@ fn a_changed_reward_changes_advantages_as_the_sum_says() {
             }
         }
     }
+}
+
+/// The rows of all trajectories of an episode are the actions that its steps took, each in one trajectory.
+#[test]
+fn trajectories_carry_the_episode_of_their_steps() {
+    for env in ENVS {
+        let sections = json!({
+            "environment": { "env_config": { "max_episode_steps": 13 } }, "training": { "train_batch_size": 200 },
+        });
+        let log: Log<Seen> = Arc::default();
+        let rows: Arc<Mutex<BTreeMap<(u64, String), u64>>> = Arc::default();
+        let counted = Arc::clone(&rows);
+        let trajectories = CallbackFns::new("rows").on_postprocess_trajectory(move |trajectory| {
+            let key = (trajectory.episode_id(), trajectory.agent().to_owned());
+            assert_eq!(key.0 % 4, trajectory.env_index() as u64);
+            *counted.lock().unwrap().entry(key).or_insert(0) += trajectory.len() as u64;
+            Ok(())
+        });
+        let callbacks = CallbackList::new().with(recorder(&log)).with(trajectories);
+        let mut algorithm = built(env, &sections, callbacks);
+        train(&mut algorithm, 3);
+        let agents: Vec<String> = algorithm.plan().agents.iter().map(|agent| agent.agent.clone()).collect();
+        let mut expected = BTreeMap::new();
+        let log = log.lock().unwrap().clone();
+        let ended: BTreeSet<u64> =
+            log.iter().filter(|seen| seen.hook == "on_episode_end").map(|seen| seen.id).collect();
+        for seen in log.iter().filter(|seen| seen.hook == "on_episode_step" && ended.contains(&seen.id)) {
+            for (agent, _) in agents.iter().zip(&seen.actions).filter(|(_, action)| action.is_some()) {
+                *expected.entry((seen.id, agent.clone())).or_insert(0) += 1;
+            }
+        }
+        let mut found = rows.lock().unwrap().clone();
+        found.retain(|(id, _), _| ended.contains(id));
+        assert!(ended.len() > 20 && found == expected, "{env}");
+    }
+}
+
+/// Counts to five, and cannot save its state.
+#[derive(Default)]
+struct Forgetful(i64);
+
+impl Env for Forgetful {
+    fn observation_space(&self) -> Space {
+        Space::discrete(6)
+    }
+
+    fn action_space(&self) -> Space {
+        Space::discrete(2)
+    }
+
+    fn reset(&mut self, _seed: Option<u64>, observation: &mut Row<'_>) -> Result<(), EnvError> {
+        self.0 = 0;
+        observation.set_discrete(0)
+    }
+
+    fn step(&mut self, _action: &RowRef<'_>, observation: &mut Row<'_>) -> Result<Step, EnvError> {
+        self.0 += 1;
+        observation.set_discrete(self.0)?;
+        Ok(if self.0 == 5 { Step::terminal(1.0) } else { Step::running(0.0) })
+    }
+}
+
+/// What cannot go on after a resume is a new episode, with an id of its own, that is created and started.
+#[test]
+fn episodes_that_begin_anew_are_told() {
+    skirl_env::register_env("test/Forgetful", Forgetful::default).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let callbacks = |log: &Log<Seen>| CallbackList::new().with(recorder(log));
+    let (before, after): (Log<Seen>, Log<Seen>) = Default::default();
+    // Four environments for 64 steps each: 12 episodes and 4 steps of another.
+    let mut algorithm = built("test/Forgetful", &json!({}), callbacks(&before));
+    train(&mut algorithm, 1);
+    let saved = algorithm.save_to_path(&directory.path().join("saved")).unwrap();
+    let load = || Algorithm::from_checkpoint_with_callbacks(&saved, callbacks(&after), |_| Ok(()));
+    let mut resumed = load().unwrap();
+    assert!(after.lock().unwrap().is_empty());
+    train(&mut resumed, 1);
+    let ids = |log: &Log<Seen>, hook: &str| -> Vec<(u64, u64)> {
+        let log = log.lock().unwrap();
+        log.iter().filter(|seen| seen.hook == hook).map(|seen| (seen.id, seen.len)).collect()
+    };
+    assert_eq!(ids(&before, "on_episode_start").last(), Some(&(12 * 4 + 3, 0)));
+    for hook in ["on_episode_created", "on_episode_start"] {
+        assert_eq!(ids(&after, hook)[..4], [(52, 0), (53, 0), (54, 0), (55, 0)]);
+    }
+    assert_eq!(ids(&after, "on_episode_step")[..5], [(52, 1), (53, 1), (54, 1), (55, 1), (52, 2)]);
 }
 
 /// Values of one's own replace the network's: with the true ones no advantage is left.

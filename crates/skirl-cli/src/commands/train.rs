@@ -125,7 +125,8 @@ fn create(args: &TrainArgs) -> Result<Run, Failure> {
     }
     // What does not fit the environment is found before a directory is made for the run.
     skirl::plan::explain(&*configured.config).map_err(|error| Failure::at_start(&error))?;
-    Run::create(configured.config, args.output.as_deref()).map_err(|error| Failure::at_start(&error))
+    let run = Run::create(configured.config, args.output.as_deref());
+    run.inspect(|run| warn(args, run)).map_err(|error| Failure::at_start(&error))
 }
 
 fn resume(args: &TrainArgs, directory: &Path) -> Result<Run, Failure> {
@@ -136,11 +137,13 @@ fn resume(args: &TrainArgs, directory: &Path) -> Result<Run, Failure> {
         ConfigErrors(errors).into_result().map_err(skirl::Error::from)
     };
     let directory = run_path::to_resume(directory)?;
-    let run = Run::resume(directory, edit).map_err(|error| Failure::on_restore(&error))?;
+    Run::resume(directory, edit).inspect(|run| warn(args, run)).map_err(|error| Failure::on_restore(&error))
+}
+
+fn warn(args: &TrainArgs, run: &Run) {
     if !args.json && says(run.algorithm().config(), LogLevel::Warn) {
         run.algorithm().warnings().iter().for_each(|warning| output::remark(&format!("warning: {warning}")));
     }
-    Ok(run)
 }
 
 fn checkpoint_flags(args: &TrainArgs, config: &mut dyn AlgorithmConfig) -> Vec<ConfigError> {

@@ -19,13 +19,14 @@ pub struct Episode<'a> {
     pub user_data: &'a mut Map<String, Value>,
     /// Numbers of this episode that are reported as mean, minimum and maximum over the last episodes. Finite.
     pub custom_metrics: &'a mut BTreeMap<String, f64>,
-    pub(crate) id: u64,
-    pub(crate) env_steps: u64,
-    pub(crate) episode_return: f64,
-    pub(crate) agent_returns: &'a [f64],
-    pub(crate) agents: &'a [String],
-    pub(crate) moment: Moment<'a>,
-    pub(crate) environment: Environment<'a>,
+    id: u64,
+    env_steps: u64,
+    /// Of the raw rewards of all agents.
+    sum: f64,
+    agent_returns: &'a [f64],
+    agents: &'a [String],
+    moment: Moment<'a>,
+    environment: Environment<'a>,
 }
 
 /// What the last step of an environment brought.
@@ -54,7 +55,7 @@ impl<'a> Episode<'a> {
             custom_metrics: &mut running.custom_metrics,
             id,
             env_steps: running.len,
-            episode_return: running.episode_return,
+            sum: running.episode_return,
             agent_returns: &running.agent_returns,
             agents,
             moment,
@@ -90,7 +91,7 @@ impl<'a> Episode<'a> {
     /// Sum of the raw rewards of all agents so far.
     #[must_use]
     pub fn episode_return(&self) -> f64 {
-        self.episode_return
+        self.sum
     }
 
     /// Ids of the agents.
@@ -102,7 +103,7 @@ impl<'a> Episode<'a> {
     /// Sum of an agent's raw rewards so far.
     #[must_use]
     pub fn agent_return(&self, agent: usize) -> Option<f64> {
-        let single = (agent == 0 && self.agent_returns.is_empty()).then_some(self.episode_return);
+        let single = (agent == 0 && self.agent_returns.is_empty()).then_some(self.sum);
         single.or_else(|| self.agent_returns.get(agent).copied())
     }
 
@@ -158,10 +159,13 @@ impl<'a> Episode<'a> {
 
 /// The hooks of episodes, as the runners call them.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct EpisodeHooks<'a> {
-    pub(crate) callbacks: &'a CallbackList,
-    pub(crate) agents: &'a [String],
-    pub(crate) in_evaluation: bool,
+pub struct EpisodeHooks<'a> {
+    /// Who is called.
+    pub callbacks: &'a CallbackList,
+    /// Ids of one environment's agents.
+    pub agents: &'a [String],
+    /// Whether the environments are evaluation's.
+    pub in_evaluation: bool,
 }
 
 impl EpisodeHooks<'_> {

@@ -151,7 +151,10 @@ hooks! {
 
 impl std::fmt::Debug for CallbackFns {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("CallbackFns").field("name", &self.name).field("hooks", &self.hooks()).finish()
+        f.debug_struct("CallbackFns")
+            .field("name", &self.name)
+            .field("hooks", &self.hooks())
+            .finish_non_exhaustive()
     }
 }
 

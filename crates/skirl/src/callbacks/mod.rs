@@ -38,14 +38,14 @@ mod registry;
 mod trajectory;
 
 pub use environment::Environment;
-pub use episode::Episode;
+pub use episode::{Episode, EpisodeHooks};
 pub use error::{CallbackError, Place};
 pub use hooks::{CallbackFns, Callbacks, Hook, HookResult, HookSet};
 pub use list::CallbackList;
 pub use registry::{register_callbacks, registered_callbacks};
 pub use trajectory::Trajectory;
 
-pub(crate) use episode::{EpisodeHooks, Moment};
+pub(crate) use episode::Moment;
 pub(crate) use learn_on_batch::LearnOnBatch;
 pub(crate) use registry::complete;
 pub(crate) use trajectory::postprocess;

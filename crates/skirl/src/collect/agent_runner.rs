@@ -47,7 +47,7 @@ pub struct AgentRules<'a> {
     /// Draw from the distribution, or take its mode.
     pub explore: bool,
     /// Hooks of episodes, where somebody wants them.
-    pub(crate) hooks: Option<EpisodeHooks<'a>>,
+    pub hooks: Option<EpisodeHooks<'a>>,
 }
 
 impl AgentRunner {
@@ -119,7 +119,7 @@ impl AgentRunner {
     }
 
     /// Resets the environments of episodes that have not started, each with its own seed.
-    pub(crate) fn begin(&mut self, seeds: StreamKey, rules: &AgentRules<'_>) -> Result<(), Error> {
+    pub fn begin(&mut self, seeds: StreamKey, rules: &AgentRules<'_>) -> Result<(), Error> {
         for index in 0..self.envs.len() {
             if self.envs[index].episode.started {
                 continue;

@@ -62,7 +62,7 @@ pub struct StepRules<'a> {
     /// Draw from the distribution, or take its mode.
     pub explore: bool,
     /// Hooks of episodes, where somebody wants them.
-    pub(crate) hooks: Option<EpisodeHooks<'a>>,
+    pub hooks: Option<EpisodeHooks<'a>>,
 }
 
 impl VectorRunner {
@@ -138,7 +138,7 @@ impl VectorRunner {
     }
 
     /// Resets the environments of episodes that have not started, each with its own seed.
-    pub(crate) fn begin(
+    pub fn begin(
         &mut self,
         seeds: StreamKey,
         normalizer: Option<&Normalizer>,
