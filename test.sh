@@ -45,6 +45,18 @@ rust_part() {
   begin "example: own_middleware" "cargo run -p skirl --example own_middleware"
   "$target/debug/examples/own_middleware"
 
+  begin "example: curriculum" "cargo run -p skirl --example curriculum; expected: a corridor of 12 is learned, twice"
+  "$target/debug/examples/curriculum" | tee "$scratch/curriculum.log"
+  [ "$(grep "a corridor of 12 is learned" "$scratch/curriculum.log" | sort | uniq -c | awk '$1 == 2' | wc -l)" -gt 0 ]
+
+  begin "example: custom_evaluation" "cargo run -p skirl --example custom_evaluation; expected: four lines, the last with 10 of 10 greedy"
+  "$target/debug/examples/custom_evaluation" | tee "$scratch/custom_evaluation.log"
+  tail -n 1 "$scratch/custom_evaluation.log" | grep -q "10 of 10 greedy"
+
+  begin "example: shared_counter" "cargo run -p skirl --example shared_counter; expected: digging on days with ore only, 20 days of 256 steps"
+  "$target/debug/examples/shared_counter" | tee "$scratch/shared_counter.log"
+  grep -q "in 5120 steps" "$scratch/shared_counter.log"
+
   begin "example: callbacks, metrics of one's own" "cargo run -p skirl --example callbacks; expected: 'steadiness = … reached 15'"
   "$target/debug/examples/callbacks" "$scratch/callbacks" | tee "$scratch/callbacks.log"
   grep -q "^hello, PPO$" "$scratch/callbacks.log"

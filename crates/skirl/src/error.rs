@@ -21,6 +21,17 @@ pub enum Error {
         /// What it said.
         source: EnvError,
     },
+    /// An environment could not be changed.
+    #[error("environment {env}: {source}")]
+    ForeachEnv {
+        /// Index of the environment in the run.
+        env: usize,
+        /// What it said.
+        source: EnvError,
+    },
+    /// Shared state failed.
+    #[error(transparent)]
+    SharedState(#[from] skirl_env::shared_state::SharedStateError),
     /// An environment could not be made.
     #[error(transparent)]
     MakeEnv(#[from] EnvError),

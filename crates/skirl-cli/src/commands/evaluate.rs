@@ -90,6 +90,11 @@ impl Summary {
     }
 
     pub(crate) fn to_text(&self, evaluation: &Evaluation) -> String {
+        if let Some(custom) = &evaluation.custom {
+            let metrics: Vec<String> =
+                custom.flatten().iter().map(|(name, value)| format!("{name} {value}")).collect();
+            return metrics.join(", ");
+        }
         if evaluation.episodes.is_empty() {
             return format!("no episode ended within {} steps", grouped(evaluation.env_steps));
         }
@@ -105,8 +110,11 @@ impl Summary {
         )
     }
 
-    /// Metrics under RLlib's names; those of episodes are absent without episodes.
+    /// Metrics under RLlib's names; those of episodes are absent without episodes. An own evaluation function has its own.
     pub(crate) fn to_value(&self, evaluation: &Evaluation) -> serde_json::Value {
+        if let Some(custom) = &evaluation.custom {
+            return custom.as_value();
+        }
         let mut value = json!({ "num_episodes": evaluation.episodes.len(), "num_env_steps_sampled": evaluation.env_steps });
         if evaluation.episodes.is_empty() {
             return value;

@@ -219,6 +219,9 @@ impl RunMetrics {
     /// Puts an evaluation's episodes under `evaluation/env_runners`, and what callbacks added under `evaluation`.
     pub(super) fn report_evaluation(&self, evaluation: &Evaluation, result: &mut TrainResult) {
         let prefix = "evaluation/env_runners";
+        if let Some(own) = &evaluation.custom {
+            result.merge("evaluation", own);
+        }
         let mut window = EpisodeWindow::new(evaluation.episodes.len());
         let mut custom = CustomMetrics::new(evaluation.episodes.len());
         for episode in &evaluation.episodes {

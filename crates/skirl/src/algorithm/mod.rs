@@ -12,10 +12,15 @@
 //! # Ok::<(), skirl::Error>(())
 //! ```
 
+mod actor;
 mod callbacks;
+mod evaluation;
 mod evaluator;
 mod filmed;
+mod live;
 mod metrics;
+mod own_evaluation;
+mod shared_tensors;
 mod snapshot;
 mod tensors;
 
@@ -23,24 +28,32 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use skirl_env::SharedState;
 use skirl_math::rng::StreamKey;
 
-pub use evaluator::{EvaluateRequest, Evaluator};
+pub use evaluator::{EvaluateRequest, Evaluator, EvaluatorParts};
+pub use own_evaluation::{CustomEvaluation, register_evaluation_function};
 
 use crate::algo::{self, Parts};
 use crate::callbacks::{CallbackList, Hook, HookSet, Place};
 use crate::checkpoint;
-use crate::collect::Environments;
-use crate::config::{AlgorithmConfig, DurationUnit};
+use crate::collect::{EnvironmentSpec, Environments};
+use crate::config::AlgorithmConfig;
 use crate::contract::slots::{AGENT_STEPS, ENV_STEPS, EPISODES, LEARNER_RESULTS};
 use crate::contract::{ModuleId, Policies};
 use crate::error::Error;
-use crate::evaluate::{Duration, Evaluation};
+use crate::evaluate::Evaluation;
 use crate::pipeline::StopHandle;
 use crate::plan::{Plan, environment_spec};
 use crate::report::TrainResult;
 use crate::workers::Workers;
+use actor::Actor;
 use metrics::RunMetrics;
+use own_evaluation::OwnEvaluation;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../../docs/steering.md")]
+mod steering_page {}
 
 /// A running algorithm: environments, policies, learners and their pipeline.
 pub struct Algorithm {
@@ -49,6 +62,11 @@ pub struct Algorithm {
     parts: Parts,
     workers: Arc<Workers>,
     evaluator: Option<Evaluator>,
+    own_evaluation: Option<OwnEvaluation>,
+    /// Acts outside training, for whoever asks.
+    actor: Actor,
+    /// The direct handle; the environments hold deferred ones.
+    shared: SharedState,
     metrics: RunMetrics,
     /// The newest evaluation as configured, and after which iteration it was made.
     evaluated: Option<(u64, Evaluation)>,
@@ -71,15 +89,26 @@ impl Algorithm {
     ///
     /// # Errors
     /// As [`build`](Self::build); two callbacks of one name; what a hook returns.
-    pub fn build_with(
+    pub fn build_with(config: Box<dyn AlgorithmConfig>, callbacks: CallbackList) -> Result<Self, Error> {
+        Self::build_sharing(config, callbacks, SharedState::new())
+    }
+
+    /// As [`build_with`](Self::build_with), with shared state that is there already, or that lives elsewhere.
+    ///
+    /// # Errors
+    /// As [`build_with`](Self::build_with).
+    pub fn build_sharing(
         mut config: Box<dyn AlgorithmConfig>,
         mut callbacks: CallbackList,
+        shared: SharedState,
     ) -> Result<Self, Error> {
         config.validate()?;
         skirl_nn::check_isa_env()?;
+        let own_evaluation =
+            own_evaluation::find(config.common().evaluation.custom_evaluation_function.as_deref())?;
         let seed = fix_seed(&mut *config);
         let warnings = callbacks::settle(&mut *config, &mut callbacks)?;
-        let mut spec = environment_spec(config.common())?;
+        let mut spec = EnvironmentSpec { shared: shared.deferred(), ..environment_spec(config.common())? };
         if callbacks.wants_any(HookSet::EPISODE) {
             // Hooks are called in the order of step and environment, whatever the number of threads.
             spec.num_shards = 1;
@@ -89,9 +118,21 @@ impl Algorithm {
         let workers = Arc::new(Workers::new(config.common().resources.num_threads)?);
         let parts = algo::build(&*config, &plan, environments, &workers, &callbacks, seed)?;
         let metrics = RunMetrics::new(config.common().reporting.metrics_num_episodes_for_smoothing);
-        let (evaluator, evaluated) = (None, None);
-        let mut algorithm =
-            Self { config, plan, parts, workers, evaluator, metrics, evaluated, seed, warnings, callbacks };
+        let mut algorithm = Self {
+            config,
+            plan,
+            parts,
+            workers,
+            evaluator: None,
+            own_evaluation,
+            actor: Actor::default(),
+            shared,
+            metrics,
+            evaluated: None,
+            seed,
+            warnings,
+            callbacks,
+        };
         algorithm.call_hook(Hook::AlgorithmInit, |each, algorithm| each.on_algorithm_init(algorithm))?;
         Ok(algorithm)
     }
@@ -137,11 +178,23 @@ impl Algorithm {
     }
 
     /// One iteration: collects and learns (several times where `reporting` asks for more steps or time), evaluates where
-    /// it is due, and reports.
+    /// it is due, after training or beside it, and reports.
     ///
     /// # Errors
     /// An environment that fails or returns NaN, a loss that diverges. The weights of the last iteration stay as they are.
     pub fn train(&mut self) -> Result<TrainResult, Error> {
+        let mut result = match self.evaluation_beside()? {
+            Some(evaluation) => self.train_beside(evaluation)?,
+            None => self.train_iteration()?,
+        };
+        if !self.config.common().evaluation.evaluation_parallel_to_training {
+            self.evaluate_if_due(&mut result)?;
+        }
+        self.call_hook(Hook::TrainResult, |each, algorithm| each.on_train_result(algorithm, &mut result))?;
+        Ok(result)
+    }
+
+    fn train_iteration(&mut self) -> Result<TrainResult, Error> {
         let started = Instant::now();
         let steps_before = self.env_steps();
         self.metrics.begin_iteration();
@@ -161,18 +214,18 @@ impl Algorithm {
         }
         let env_steps = self.env_steps();
         self.metrics.end_iteration(env_steps - steps_before, started.elapsed());
-        let mut result = self.metrics.report(&self.plan, &self.parts, env_steps, calls, started.elapsed());
-        self.evaluate_if_due(&mut result)?;
-        self.call_hook(Hook::TrainResult, |each, algorithm| each.on_train_result(algorithm, &mut result))?;
-        Ok(result)
+        Ok(self.metrics.report(&self.plan, &self.parts, env_steps, calls, started.elapsed()))
     }
 
     fn training_step(&mut self) -> Result<(), Error> {
-        let (workers, task) = (&self.workers, &mut self.parts.task);
-        let iteration = workers.run(|| task.run_iteration())?;
-        if let Some(stop) = iteration.stop {
-            return Err(Error::Stopped { reason: stop.reason });
+        self.plan.environment.shared.begin()?;
+        let stepped = self.run_pipeline();
+        if stepped.is_err() {
+            // Nothing of a failed rollout is left, nor of what it shared.
+            self.plan.environment.shared.discard();
+            return stepped;
         }
+        self.plan.environment.shared.commit()?;
         let context = self.parts.task.context_mut();
         let episodes = context.take(EPISODES).unwrap_or_default();
         let learners = context.take(LEARNER_RESULTS).unwrap_or_default();
@@ -181,81 +234,12 @@ impl Algorithm {
         Ok(())
     }
 
-    fn evaluate_if_due(&mut self, result: &mut TrainResult) -> Result<(), Error> {
-        let interval = self.config.common().evaluation.evaluation_interval;
-        if interval.is_some_and(|interval| self.metrics.training_iteration.is_multiple_of(interval as u64)) {
-            let evaluation = self.evaluate_once()?;
-            self.report_evaluation(&evaluation, result);
+    fn run_pipeline(&mut self) -> Result<(), Error> {
+        let (workers, task) = (&self.workers, &mut self.parts.task);
+        match workers.run(|| task.run_iteration())?.stop {
+            Some(stop) => Err(Error::Stopped { reason: stop.reason }),
+            None => Ok(()),
         }
-        Ok(())
-    }
-
-    /// The evaluation of this iteration as configured: made now, unless it was made already.
-    pub(crate) fn evaluate_once(&mut self) -> Result<Evaluation, Error> {
-        let iteration = self.metrics.training_iteration;
-        if let Some((evaluated_at, evaluation)) = &self.evaluated
-            && *evaluated_at == iteration
-        {
-            return Ok(evaluation.clone());
-        }
-        let evaluation = self.evaluate(&EvaluateRequest::default())?;
-        self.evaluated = Some((iteration, evaluation.clone()));
-        Ok(evaluation)
-    }
-
-    /// Puts an evaluation into a result.
-    pub(crate) fn report_evaluation(&self, evaluation: &Evaluation, result: &mut TrainResult) {
-        self.metrics.report_evaluation(evaluation, result);
-    }
-
-    /// Plays with the newest weights in environments of its own, as `evaluation` says; `request` overrides.
-    ///
-    /// # Errors
-    /// An evaluation environment that cannot be made, has other spaces, or fails.
-    pub fn evaluate(&mut self, request: &EvaluateRequest) -> Result<Evaluation, Error> {
-        self.call_hook(Hook::EvaluateStart, |each, algorithm| each.on_evaluate_start(algorithm))?;
-        let mut evaluation = self.play_evaluation(request)?;
-        self.metrics.evaluation.add(&evaluation);
-        self.call_hook(Hook::EvaluateEnd, |each, algorithm| {
-            each.on_evaluate_end(algorithm, &mut evaluation)
-        })?;
-        Ok(evaluation)
-    }
-
-    fn play_evaluation(&mut self, request: &EvaluateRequest) -> Result<Evaluation, Error> {
-        let (duration, root) = self.evaluation_of(request);
-        let evaluator = match &mut self.evaluator {
-            Some(evaluator) if evaluator.fits(duration) => evaluator,
-            slot => slot.insert(Evaluator::new(
-                &*self.config,
-                &self.plan,
-                self.parts.learners.policies(),
-                duration,
-                &self.workers,
-                &self.callbacks,
-            )?),
-        };
-        let normalizers = self.parts.runner.lock().normalizers().clone();
-        evaluator.number_episodes(self.metrics.evaluation.next_episode_id);
-        let played =
-            evaluator.run(self.parts.learners.policies(), &normalizers, root, duration, request.explore);
-        self.metrics.evaluation.next_episode_id = evaluator.next_episode_id();
-        played
-    }
-
-    /// How long an evaluation lasts, and where its random streams begin.
-    fn evaluation_of(&self, request: &EvaluateRequest) -> (Duration, StreamKey) {
-        let options = &self.config.common().evaluation;
-        let duration = match (request.episodes, options.evaluation_duration_unit) {
-            (Some(episodes), _) => Duration::Episodes(episodes),
-            (None, DurationUnit::Episodes) => Duration::Episodes(options.evaluation_duration),
-            (None, DurationUnit::Timesteps) => Duration::EnvSteps(options.evaluation_duration as u64),
-        };
-        let root = match request.seed {
-            Some(seed) => StreamKey::root(seed).child("evaluation"),
-            None => StreamKey::root(self.seed).child("evaluation").index(self.metrics.training_iteration),
-        };
-        (duration, root)
     }
 
     /// Copies of the policies with the newest weights.

@@ -8,6 +8,7 @@ use skirl_math::stats::ColumnMoments;
 use skirl_nn::Mat;
 
 use super::Algorithm;
+use super::actor::Actor;
 use super::tensors::{env_state_under, named_under, put_env_state, put_named};
 use crate::checkpoint::{
     ALGORITHM_STATE, CONFIG, ENV_RUNNER_STATE, ENV_RUNNER_TENSORS, ENV_TO_MODULE_TENSORS, LEARNER_STATE,
@@ -15,6 +16,7 @@ use crate::checkpoint::{
     module_file,
 };
 use crate::collect::agent_runner::AgentRunnerState;
+use crate::collect::live::{tasks_from_value, tasks_to_value};
 use crate::collect::runner_state::EnvRunnerState;
 use crate::collect::vector_runner::RunnerState;
 use crate::config::{self, AlgorithmConfig};
@@ -51,9 +53,11 @@ impl Algorithm {
             "seed": self.seed.to_string(),
             "pipeline": self.parts.task.save_state()?,
             "metrics": to_json(&self.metrics)?,
+            "actor_calls": self.actor.calls.to_string(),
             "callbacks": self.callbacks.save_state(),
         });
         snapshot.put_json(ALGORITHM_STATE, state);
+        self.snapshot_shared(&mut snapshot)?;
         self.snapshot_runner(&mut snapshot)?;
         self.snapshot_learners(&mut snapshot)?;
         Ok(snapshot)
@@ -70,7 +74,7 @@ impl Algorithm {
     fn snapshot_runner(&self, snapshot: &mut Snapshot) -> Result<(), Error> {
         let runner = self.parts.runner.lock();
         let (mut tensors, mut filter) = (Tensors::new(), Tensors::new());
-        let (state, saved_envs) = match runner.save_state() {
+        let (mut state, saved_envs) = match runner.save_state() {
             EnvRunnerState::Vector(state) => vector_state(&state, &mut tensors)?,
             EnvRunnerState::Agents(state) => agents_state(&state, &mut tensors)?,
         };
@@ -86,6 +90,7 @@ impl Algorithm {
             filter.insert(format!("{module}/mean"), Tensor::vector(moments.mean.clone()));
             filter.insert(format!("{module}/m2"), Tensor::vector(moments.m2.clone()));
         }
+        state["tasks"] = tasks_to_value(runner.tasks());
         snapshot.put_json(ENV_RUNNER_STATE, state);
         snapshot.put_tensors(ENV_RUNNER_TENSORS, tensors);
         snapshot.put_tensors(ENV_TO_MODULE_TENSORS, filter);
@@ -161,6 +166,10 @@ impl Algorithm {
         self.metrics = from_json(state.get("metrics"), "metrics")?;
         self.metrics.set_window(self.config.common().reporting.metrics_num_episodes_for_smoothing);
         (self.evaluator, self.evaluated) = (None, None);
+        // Absent in a state that was saved before there were actors.
+        self.actor = Actor::with_calls(u64_in(state, "actor_calls").unwrap_or(0));
+        // After the runner: environments that were reset have changed it.
+        self.restore_shared(snapshot)?;
         self.warnings.extend(self.missing_callbacks(&*config_of(snapshot)?));
         self.callbacks.restore_state(state.get("callbacks").and_then(Value::as_object))
     }
@@ -212,6 +221,7 @@ impl Algorithm {
             });
         }
         runner.set_normalizers(&normalizers);
+        runner.restore_tasks(tasks_from_value(state.get("tasks")))?;
         let restored = match state.get("kind").and_then(Value::as_str) {
             Some("agents") => {
                 let mut agents: AgentRunnerState = from_json(state.get("agents"), "environment runner")?;
@@ -321,12 +331,15 @@ fn check_example(id: &str, policy: &Policy, snapshot: &Snapshot) -> Result<(), E
     Ok(())
 }
 
-fn to_json<T: serde::Serialize>(value: &T) -> Result<Value, Error> {
+pub(super) fn to_json<T: serde::Serialize>(value: &T) -> Result<Value, Error> {
     serde_json::to_value(value)
         .map_err(|source| Error::Internal(format!("state cannot be written: {source}")))
 }
 
-fn from_json<T: serde::de::DeserializeOwned>(value: Option<&Value>, what: &str) -> Result<T, Error> {
+pub(super) fn from_json<T: serde::de::DeserializeOwned>(
+    value: Option<&Value>,
+    what: &str,
+) -> Result<T, Error> {
     let value = value.cloned().unwrap_or_default();
     serde_json::from_value(value).map_err(|source| Error::Mismatch {
         what: format!("the saved state of the {what}"),

@@ -1,6 +1,6 @@
 //! One environment as hooks see it.
 
-use skirl_env::{MultiAgentEnv, VectorEnv};
+use skirl_env::{LiveEnv, MultiAgentEnv, VectorEnv};
 
 /// One environment, to look at and to change.
 pub struct Environment<'a> {
@@ -47,6 +47,15 @@ impl<'a> Environment<'a> {
         match &mut self.access {
             Access::Vector { env, row } => Some((&mut **env, *row)),
             Access::MultiAgent(_) => None,
+        }
+    }
+
+    /// The environment as [`foreach_env`](crate::Algorithm::foreach_env) hands it out: to reach it by its type. A task that
+    /// is set here is not remembered for checkpoints; one set with `foreach_env` is.
+    pub fn live(&mut self) -> LiveEnv<'_> {
+        match &mut self.access {
+            Access::Vector { env, row } => LiveEnv::among(&mut **env, *row),
+            Access::MultiAgent(env) => LiveEnv::multi(&mut **env),
         }
     }
 

@@ -83,6 +83,11 @@ impl AgentRunner {
         self.envs.len()
     }
 
+    /// The environments themselves.
+    pub fn envs_mut(&mut self) -> impl Iterator<Item = &mut dyn MultiAgentEnv> {
+        self.envs.iter_mut().map(|slot| &mut *slot.env)
+    }
+
     /// Starts the exploration streams anew under `explore`: what follows does not depend on what was drawn before.
     pub fn restart_exploration(&mut self, explore: StreamKey) {
         for (env, slot) in self.envs.iter_mut().enumerate() {

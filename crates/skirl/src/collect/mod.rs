@@ -8,6 +8,7 @@ pub mod action_codec;
 pub mod agent_runner;
 pub mod environments;
 pub mod episodes;
+pub mod live;
 pub mod normalizer;
 pub mod observations;
 pub mod rewards;

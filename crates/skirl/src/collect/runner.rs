@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use skirl_env::Space;
+use skirl_env::{EnvError, LiveEnv, Space};
 use skirl_math::rng::StreamKey;
 use skirl_math::stats::ColumnMoments;
 
@@ -11,6 +11,7 @@ use super::action_codec::ActionCodec;
 use super::agent_runner::{AgentRules, AgentRunner};
 use super::environments::Environments;
 use super::episodes::{EpisodeIds, EpisodeRecord};
+use super::live::{TaskRecord, Tasks, Visits};
 use super::normalizer::Normalizer;
 use super::runner_options::RunnerOptions;
 use super::runner_state::EnvRunnerState;
@@ -33,6 +34,8 @@ pub struct EnvRunner {
     update_statistics: bool,
     /// A rollout failed, and so did the reset after it.
     needs_reset: bool,
+    /// The last task of each environment that was given one through [`foreach_env`](Self::foreach_env).
+    tasks: TaskRecord,
     /// Seeds of episodes that have not started.
     seeds: StreamKey,
     /// Ids of one environment's agents.
@@ -87,6 +90,7 @@ impl EnvRunner {
             gate: Gate::default(),
             update_statistics: true,
             needs_reset: false,
+            tasks: TaskRecord::default(),
             seeds: options.seed.child("env"),
             options,
             agents,
@@ -250,6 +254,16 @@ impl EnvRunner {
         outcome
     }
 
+    /// As [`sample`](Self::sample), drawing actions (`Some(true)`) or taking the most likely ones (`Some(false)`) in this call
+    /// only. Neither changes what later calls draw.
+    pub fn sample_explore(&mut self, steps: usize, explore: Option<bool>) -> Result<Rollout, Error> {
+        let configured = self.options.explore;
+        self.options.explore = explore.unwrap_or(configured);
+        let outcome = self.sample(steps);
+        self.options.explore = configured;
+        outcome
+    }
+
     fn sample_with_hooks(&mut self, steps: usize) -> Result<Rollout, Error> {
         if self.options.callbacks.wants_any(HookSet::EPISODE) {
             self.begin_episodes(true)?;
@@ -340,6 +354,52 @@ impl EnvRunner {
     /// Observation statistics by module.
     pub fn normalizers(&self) -> &BTreeMap<ModuleId, Normalizer> {
         &self.normalizers
+    }
+
+    /// The last task of each environment that was given one.
+    pub fn tasks(&self) -> &Tasks {
+        &self.tasks.newest
+    }
+
+    /// Gives the environments the tasks of a checkpoint, or those that they began with. Before
+    /// [`restore_state`](Self::restore_state), which may know more of a running episode's task.
+    pub fn restore_tasks(&mut self, tasks: Tasks) -> Result<(), Error> {
+        let initial = self.tasks.initial.clone();
+        self.foreach_env(|index, env| match tasks.get(&index).or_else(|| initial.get(&index)) {
+            Some(task) => env.set_task(task),
+            None => Ok(()),
+        })?;
+        self.tasks.newest = tasks;
+        Ok(())
+    }
+
+    /// Calls `visit(index, environment)` for every environment, in order, and gathers what it returns.
+    ///
+    /// What is changed acts on the environment as it stands: a running episode goes on. Tasks ([`LiveEnv::set_task`]) are
+    /// remembered for checkpoints.
+    ///
+    /// # Errors
+    /// The first one that `visit` returns; the environments before it were visited, those after it were not.
+    pub fn foreach_env<T>(
+        &mut self,
+        mut visit: impl FnMut(usize, &mut LiveEnv<'_>) -> Result<T, EnvError>,
+    ) -> Result<Vec<T>, Error> {
+        let mut visits = Visits { tasks: &mut self.tasks, results: Vec::new() };
+        match &mut self.kind {
+            Kind::Vector(shards) => {
+                for runner in shards.iter_mut().map(|shard| &mut shard.runner) {
+                    for index in 0..runner.num_envs() {
+                        visits.visit(LiveEnv::among(runner.env_mut(), index), &mut visit)?;
+                    }
+                }
+            }
+            Kind::Agents(runner) => {
+                for env in runner.envs_mut() {
+                    visits.visit(LiveEnv::multi(env), &mut visit)?;
+                }
+            }
+        }
+        Ok(visits.results)
     }
 
     /// Replaces observation statistics (evaluation, restored checkpoints); unknown modules are ignored.

@@ -108,6 +108,11 @@ impl VectorRunner {
         self.num_envs
     }
 
+    /// The environments themselves.
+    pub fn env_mut(&mut self) -> &mut dyn VectorEnv {
+        &mut *self.env
+    }
+
     /// Starts the exploration streams anew under `explore`: what follows does not depend on what was drawn before.
     pub fn restart_exploration(&mut self, explore: StreamKey) {
         let keys = self.keys.iter_mut().enumerate();

@@ -23,6 +23,8 @@ const RULES: &[Rule] = &[
     trained_policies_exist,
     policy_overrides_are_valid,
     steps_are_counted_by_environment,
+    parallel_evaluation_is_due_sometimes,
+    own_evaluation_waits_for_training,
 ];
 
 /// Everything that is wrong: first the ranges, then, once single values are sound, the rules between them.
@@ -169,6 +171,31 @@ fn steps_are_counted_by_environment(config: &PpoConfig) -> Vec<ConfigError> {
     }
     let problem = "not served by skirl yet".to_owned();
     vec![error(config, "multi_agent.count_steps_by", problem).suggest("use \"env_steps\"")]
+}
+
+fn parallel_evaluation_is_due_sometimes(config: &PpoConfig) -> Vec<ConfigError> {
+    let evaluation = &config.common.evaluation;
+    if !evaluation.evaluation_parallel_to_training || evaluation.evaluation_interval.is_some() {
+        return Vec::new();
+    }
+    let problem = "has no effect without evaluation.evaluation_interval".to_owned();
+    vec![
+        error(config, "evaluation.evaluation_parallel_to_training", problem)
+            .suggest("set evaluation.evaluation_interval = 1"),
+    ]
+}
+
+fn own_evaluation_waits_for_training(config: &PpoConfig) -> Vec<ConfigError> {
+    let evaluation = &config.common.evaluation;
+    if !evaluation.evaluation_parallel_to_training || evaluation.custom_evaluation_function.is_none() {
+        return Vec::new();
+    }
+    let problem =
+        "an own evaluation function may use the whole algorithm, so it cannot run while that trains";
+    vec![
+        error(config, "evaluation.custom_evaluation_function", problem.to_owned())
+            .suggest("set evaluation.evaluation_parallel_to_training = false"),
+    ]
 }
 
 /// Sections of which policies may differ, and options in them that concern the whole batch.

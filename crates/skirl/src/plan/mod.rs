@@ -14,6 +14,8 @@ pub use tuned::{tuned_config, tuned_configs};
 
 use std::collections::BTreeMap;
 
+use skirl_env::SharedState;
+
 use crate::collect::{AgentSpaces, EnvironmentSpec, Environments};
 use crate::config::{AlgorithmConfig, CommonConfig, RlModuleOptions};
 use crate::contract::ModuleId;
@@ -62,6 +64,7 @@ pub fn environment_spec(common: &CommonConfig) -> Result<EnvironmentSpec, Error>
         env_config: common.environment.env_config.clone(),
         num_envs: common.env_runners.total_envs(),
         num_shards: common.resources.num_threads,
+        shared: SharedState::new(),
     })
 }
 
