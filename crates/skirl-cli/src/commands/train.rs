@@ -28,6 +28,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<ExitStatus, Failure> {
         Some(directory) => resume(args, directory)?,
         None => create(args)?,
     };
+    interrupt.stops(run.stop_handle());
     announce(args, &run);
     if let Some(reason) = already_met(&run) {
         report_nothing_to_do(args, &run, &reason);
@@ -35,41 +36,47 @@ pub(crate) fn run(args: &TrainArgs) -> Result<ExitStatus, Failure> {
     }
     let watched = watch(args, &mut run, &interrupt);
     let summary = watched.outcome.map_err(|error| while_running(&error, run.path()))?;
-    report_end(args, &run, &summary, watched.interrupted);
+    report_end(args, &run, &summary);
     if let Some(problem) = watched.wrong_stop {
         return Err(Failure::usage(format!("{problem}\n  then: {}", more(run.path()))));
     }
     if output::reader_is_gone() {
         output::remark(&format!("nobody reads the output any more: saved and ended; {}", more(run.path())));
     }
-    let interrupted = watched.interrupted && !summary.criterion_met;
-    Ok(if interrupted { ExitStatus::Interrupted } else { ExitStatus::Success })
+    let interrupted = summary.interrupted || output::reader_is_gone();
+    Ok(if interrupted && !summary.criterion_met { ExitStatus::Interrupted } else { ExitStatus::Success })
 }
 
 /// How training went.
 struct Watched {
     outcome: Result<RunSummary, skirl::Error>,
-    interrupted: bool,
     wrong_stop: Option<String>,
 }
 
 /// Trains to the end, shows every result, and listens to who wants to stop.
 fn watch(args: &TrainArgs, run: &mut Run, interrupt: &Interrupt) -> Watched {
     let mut progress = choose_progress(args, run);
-    let mut stop_check = StopCheck::new(run.algorithm().config().stop());
-    let (mut interrupted, mut wrong_stop) = (false, None);
+    let mut stop_check = StopCheck::new(run.algorithm().config());
+    let (mut noticed, mut wrong_stop) = (false, None);
+    // Told between two results, so that what is drawn stays whole.
+    let (sender, warnings) = std::sync::mpsc::channel();
+    run.on_warning(move |warning| drop(sender.send(warning.to_owned())));
     let outcome = run.train_until_stop(&mut |result| {
-        if interrupt.is_raised() && !interrupted {
+        if interrupt.is_raised() && !noticed {
             progress.begin_anew();
-            interrupted = true;
+            noticed = true;
+        }
+        for warning in warnings.try_iter() {
+            progress.begin_anew();
+            output::remark(&format!("warning: {warning}"));
         }
         progress.result(result);
-        interrupted |= output::reader_is_gone();
         wrong_stop = stop_check.see(result);
-        if interrupted || wrong_stop.is_some() { Flow::Stop } else { Flow::Continue }
+        if output::reader_is_gone() || wrong_stop.is_some() { Flow::Stop } else { Flow::Continue }
     });
     progress.finish();
-    Watched { outcome, interrupted, wrong_stop }
+    warnings.try_iter().for_each(|warning| output::remark(&format!("warning: {warning}")));
+    Watched { outcome, wrong_stop }
 }
 
 /// What went wrong, and where the results so far are.
@@ -138,7 +145,7 @@ fn resume(args: &TrainArgs, directory: &Path) -> Result<Run, Failure> {
     let directory = run_path::to_resume(directory)?;
     let run = Run::resume(directory, edit).map_err(|error| Failure::on_restore(&error))?;
     if !args.json && says(run.algorithm().config(), LogLevel::Warn) {
-        run.algorithm().warnings().iter().for_each(|warning| output::remark(&format!("warning: {warning}")));
+        run.warnings().iter().for_each(|warning| output::remark(&format!("warning: {warning}")));
     }
     Ok(run)
 }
@@ -172,7 +179,7 @@ fn announce(args: &TrainArgs, run: &Run) {
             "run_dir": run.path(),
             "seed": run.algorithm().seed(),
             "config": config.to_value(),
-            "warnings": run.algorithm().warnings(),
+            "warnings": run.warnings(),
         });
         return output::line(&start.to_string());
     }
@@ -204,7 +211,8 @@ fn choose_progress(args: &TrainArgs, run: &Run) -> Box<dyn Progress> {
     }
 }
 
-fn report_end(args: &TrainArgs, run: &Run, summary: &RunSummary, interrupted: bool) {
+fn report_end(args: &TrainArgs, run: &Run, summary: &RunSummary) {
+    let interrupted = summary.interrupted || output::reader_is_gone();
     let evaluation = summary.evaluation.as_ref().map(|evaluation| (Summary::of(evaluation), evaluation));
     if args.json {
         let end = json!({
@@ -214,11 +222,13 @@ fn report_end(args: &TrainArgs, run: &Run, summary: &RunSummary, interrupted: bo
             "interrupted": interrupted,
             "run_dir": run.path(),
             "checkpoint": summary.checkpoint,
+            "best": summary.best.as_ref().map(|(path, score)| json!({ "checkpoint": path, "score": score })),
+            "warnings": run.warnings(),
             "evaluation": evaluation.map(|(summary, evaluation)| summary.to_value(evaluation)),
         });
         return output::line(&end.to_string());
     }
-    let steps = summary.result.get_count("num_env_steps_sampled_lifetime").unwrap_or_default();
+    let steps = run.algorithm().env_steps();
     let time = summary.result.get("time_total_s").unwrap_or_default();
     let stop = run.algorithm().config().stop();
     let reason = match stop.reached(|metric| summary.result.get(metric)) {
@@ -234,5 +244,8 @@ fn report_end(args: &TrainArgs, run: &Run, summary: &RunSummary, interrupted: bo
     match &summary.checkpoint {
         Some(checkpoint) => output::line(&format!("checkpoint: {}", checkpoint.display())),
         None => output::line("checkpoint: none was asked for"),
+    }
+    if let Some((path, score)) = &summary.best {
+        output::line(&format!("best: {} ({})", path.display(), measured(*score)));
     }
 }

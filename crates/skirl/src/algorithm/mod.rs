@@ -14,6 +14,7 @@
 
 mod evaluator;
 mod metrics;
+mod module;
 mod snapshot;
 mod tensors;
 
@@ -251,7 +252,13 @@ impl Algorithm {
         path: &Path,
         edit: impl FnOnce(&mut dyn AlgorithmConfig) -> Result<(), Error>,
     ) -> Result<Self, Error> {
-        let loaded = checkpoint::load(path)?;
+        Self::from_loaded(checkpoint::load(path)?, edit)
+    }
+
+    pub(crate) fn from_loaded(
+        loaded: checkpoint::Loaded,
+        edit: impl FnOnce(&mut dyn AlgorithmConfig) -> Result<(), Error>,
+    ) -> Result<Self, Error> {
         let mut config = snapshot::config_of(&loaded.snapshot)?;
         edit(&mut *config)?;
         let mut algorithm = Self::build(config)?;
@@ -260,7 +267,7 @@ impl Algorithm {
     }
 
     fn restore_loaded(&mut self, loaded: checkpoint::Loaded) -> Result<(), Error> {
-        self.restore(&loaded.snapshot)?;
+        self.restore_written_by(&loaded.snapshot, &loaded.skirl_version)?;
         self.warnings.extend(loaded.warnings);
         Ok(())
     }
