@@ -11,9 +11,7 @@ pub(crate) fn to_resume(path: &Path) -> Result<&Path, Failure> {
         checkpoints.ends_with("checkpoints") && checkpoints.join("../config.json").is_file()
     };
     match path.parent() {
-        Some(run) if run_of(path) => {
-            Ok(if run.as_os_str().is_empty() { Path::new(".") } else { run })
-        }
+        Some(run) if run_of(path) => Ok(if run.as_os_str().is_empty() { Path::new(".") } else { run }),
         Some(checkpoints) if run_of(checkpoints) => {
             let run = checkpoints.parent().unwrap_or(checkpoints).display();
             Err(Failure::usage(format!(

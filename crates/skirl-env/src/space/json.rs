@@ -13,7 +13,7 @@ use super::{Discrete, MultiDiscrete, Space, SpaceError};
 use crate::dtype::DType;
 
 /// Most elements of all Boxes together that are read: their bounds take 16 bytes for each, however short the file.
-const MAX_BOX_ELEMENTS: usize = 1 << 24;
+const MAX_BOX_ELEMENTS: usize = 1 << 23;
 
 impl Space {
     /// The JSON form.

@@ -77,8 +77,9 @@ fn mismatch(id: &str, expected: &str, found: String) -> Error {
 /// The network that `module.json` describes; refused before memory is taken where the weights are too few for it.
 fn plan_of(id: &str, spec: &Value, weights: &[NamedTensor]) -> Result<ModulePlan, Error> {
     let space = |name: &str| {
-        Space::from_json(spec.get(name).unwrap_or(&Value::Null))
-            .map_err(|error| mismatch(id, &format!("a space under `{name}` of module.json"), error.to_string()))
+        Space::from_json(spec.get(name).unwrap_or(&Value::Null)).map_err(|error| {
+            mismatch(id, &format!("a space under `{name}` of module.json"), error.to_string())
+        })
     };
     let agent = AgentSpaces {
         agent: id.to_owned(),
@@ -97,7 +98,12 @@ fn plan_of(id: &str, spec: &Value, weights: &[NamedTensor]) -> Result<ModulePlan
 }
 
 /// Every layer has at least `inputs × outputs` weights, so that a few bytes cannot ask for a network of gigabytes.
-fn check_size(id: &str, options: &RlModuleOptions, agent: &AgentSpaces, weights: &[NamedTensor]) -> Result<(), Error> {
+fn check_size(
+    id: &str,
+    options: &RlModuleOptions,
+    agent: &AgentSpaces,
+    weights: &[NamedTensor],
+) -> Result<(), Error> {
     let stored: usize = weights.iter().map(|tensor| tensor.data.len()).sum();
     let inputs = agent.observation.flat_width();
     let paths = [Some(&options.fcnet_hiddens), options.vf_hiddens.as_ref()];
@@ -109,7 +115,11 @@ fn check_size(id: &str, options: &RlModuleOptions, agent: &AgentSpaces, weights:
             width = next;
         }
         if needed > stored {
-            return Err(mismatch(id, &format!("at least {needed} weights for its layers"), format!("{stored}")));
+            return Err(mismatch(
+                id,
+                &format!("at least {needed} weights for its layers"),
+                format!("{stored}"),
+            ));
         }
     }
     let action = agent.action.flat_width();
@@ -151,7 +161,11 @@ fn outputs_for(policy: &Policy, obs: &[f32], num_rows: usize) -> Result<Tensors,
 
 /// The restored network must make the stored outputs of the stored input. The warning tells of a difference that is small
 /// enough.
-pub(super) fn check_example(id: &str, policy: &Policy, example: &Example<'_>) -> Result<Option<String>, Error> {
+pub(super) fn check_example(
+    id: &str,
+    policy: &Policy,
+    example: &Example<'_>,
+) -> Result<Option<String>, Error> {
     let obs = example.stored.f32("obs", &[EXAMPLE_ROWS, policy.obs_width()])?;
     let computed = outputs_for(policy, obs, EXAMPLE_ROWS)?;
     let mut worst = 0.0_f32;
@@ -162,7 +176,10 @@ pub(super) fn check_example(id: &str, policy: &Policy, example: &Example<'_>) ->
         if difference.is_nan() || difference > if example.same_build { 0.0 } else { TOLERANCE } {
             return Err(Error::Mismatch {
                 what: format!("module '{id}': output '{name}' of its stored example"),
-                expected: format!("the stored values{}", if example.same_build { ", bit by bit" } else { "" }),
+                expected: format!(
+                    "the stored values{}",
+                    if example.same_build { ", bit by bit" } else { "" }
+                ),
                 found: format!("values that differ by up to {difference}"),
                 remedy: "The weights are not the ones that were saved; take an older checkpoint".to_owned(),
             });

@@ -33,7 +33,9 @@ pub fn checkpoint(input: &[u8]) {
     if flags & 1 == 1 {
         make_hashes_fit(&mut files, &name);
     }
-    let fs = MemoryFs { files: files.into_iter().map(|(name, bytes)| (Path::new(ROOT).join(name), bytes)).collect() };
+    let fs = MemoryFs {
+        files: files.into_iter().map(|(name, bytes)| (Path::new(ROOT).join(name), bytes)).collect(),
+    };
     let (root, options) = (Path::new(ROOT), LoadOptions::default());
     match flags >> 2 & 3 {
         0 => {
@@ -125,15 +127,24 @@ fn make_hashes_fit(files: &mut BTreeMap<String, Vec<u8>>, name: &str) {
         }
     }
     // Components first: the manifest of the whole has their hashes.
-    for path in manifests.iter().filter(|path| *path != MANIFEST).chain(manifests.iter().filter(|path| *path == MANIFEST)) {
+    for path in manifests
+        .iter()
+        .filter(|path| *path != MANIFEST)
+        .chain(manifests.iter().filter(|path| *path == MANIFEST))
+    {
         if path == name {
             continue;
         }
-        let Some(Ok(mut manifest)) = files.get(path).map(|bytes| Manifest::decode(Path::new(path), bytes)) else { continue };
+        let Some(Ok(mut manifest)) = files.get(path).map(|bytes| Manifest::decode(Path::new(path), bytes))
+        else {
+            continue;
+        };
         let directory = path.rsplit_once('/').map_or(String::new(), |(directory, _)| format!("{directory}/"));
         for (file, record) in &mut manifest.files {
             let file = format!("{directory}{file}");
-            if let Some(bytes) = files.get(&file).filter(|_| payloads.contains(&file) || manifests.contains(&file)) {
+            if let Some(bytes) =
+                files.get(&file).filter(|_| payloads.contains(&file) || manifests.contains(&file))
+            {
                 *record = FileRecord::of(&file, bytes);
             }
         }

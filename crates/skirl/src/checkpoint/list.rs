@@ -108,7 +108,11 @@ pub fn best(parent: &Path) -> Result<PathBuf, CheckpointError> {
         )
     })?;
     let path = parent.join(&name);
-    if is_checkpoint(&RealFs, &path) { Ok(path) } else { Err(not_found(format!("it names `{name}`, which is gone"))) }
+    if is_checkpoint(&RealFs, &path) {
+        Ok(path)
+    } else {
+        Err(not_found(format!("it names `{name}`, which is gone")))
+    }
 }
 
 /// Removes all but the newest `keep` checkpoints named by step, oldest first. Two always stay, so that there is one to
@@ -146,6 +150,7 @@ pub(super) fn prune_in(
 /// Whether the manifest is sound and every file there with its length: damage of content shows when it is read.
 fn is_whole(fs: &impl Fs, path: &Path) -> bool {
     let Ok(manifest) = read_manifest(fs, &path.join(MANIFEST)) else { return false };
-    let has_len = |name: &String, len: u64| matches!(fs.kind(&path.join(name)), Ok(Kind::File(found)) if found == len);
+    let has_len =
+        |name: &String, len: u64| matches!(fs.kind(&path.join(name)), Ok(Kind::File(found)) if found == len);
     manifest.files.iter().all(|(name, record)| has_len(name, record.len))
 }

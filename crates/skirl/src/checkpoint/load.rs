@@ -304,7 +304,10 @@ fn read_proven(fs: &impl Fs, path: &Path, record: &FileRecord) -> Result<Vec<u8>
         }
     }
     let bytes = fs.read(path, record.len.min(MAX_FILE_LEN)).map_err(CheckpointError::io("read", path))?;
-    match record.difference(&bytes).or_else(|| (bytes.len() as u64 != record.len).then(|| "fewer bytes".into())) {
+    match record
+        .difference(&bytes)
+        .or_else(|| (bytes.len() as u64 != record.len).then(|| "fewer bytes".into()))
+    {
         None => Ok(bytes),
         Some(found) => Err(damaged(path, &format!("content with BLAKE3 {}", record.blake3), found)),
     }

@@ -58,8 +58,8 @@ mod tests;
 
 pub use error::CheckpointError;
 pub use layout::*;
-pub use list::{Entry, best, list, prune, step_name};
 pub(crate) use list::has_never_saved;
+pub use list::{Entry, best, list, prune, step_name};
 pub use load::{Component, LoadOptions, Loaded, load, load_component, load_with};
 pub use manifest::{ManifestInfo, ModuleSpaces};
 pub use ranking::Ranking;

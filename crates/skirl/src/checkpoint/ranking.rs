@@ -87,7 +87,8 @@ impl Ranking {
                 continue;
             }
             let Some(score) = self.score(fs, &entry) else { continue };
-            let is_better = best.as_ref().is_none_or(|(_, top)| if self.is_max { score >= *top } else { score <= *top });
+            let is_better =
+                best.as_ref().is_none_or(|(_, top)| if self.is_max { score >= *top } else { score <= *top });
             if is_better {
                 best = Some((entry, score));
             }

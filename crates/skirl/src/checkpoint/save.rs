@@ -113,7 +113,11 @@ const BLOCK_LEN: u64 = 4096;
 
 /// Refuses a save that cannot fit before anything is written. What the system says may be wrong or change meanwhile:
 /// then a write fails.
-fn check_space(fs: &impl Fs, parent: &Path, files: &BTreeMap<String, Vec<u8>>) -> Result<(), CheckpointError> {
+fn check_space(
+    fs: &impl Fs,
+    parent: &Path,
+    files: &BTreeMap<String, Vec<u8>>,
+) -> Result<(), CheckpointError> {
     // Each file and each directory takes whole blocks; `LATEST` and its directory entry one more.
     let needed: u64 = files.values().map(|bytes| (bytes.len() as u64).next_multiple_of(BLOCK_LEN)).sum();
     let needed = needed + BLOCK_LEN * (component_count(files) + 2);

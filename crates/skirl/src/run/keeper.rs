@@ -21,8 +21,7 @@ pub(super) struct Keeper {
 impl Keeper {
     pub(super) fn new(parent: PathBuf, options: &CheckpointingOptions) -> Self {
         let is_max = options.checkpoint_score_order == ScoreOrder::Max;
-        let ranking =
-            options.checkpoint_score_attribute.as_ref().map(|metric| Ranking::new(metric, is_max));
+        let ranking = options.checkpoint_score_attribute.as_ref().map(|metric| Ranking::new(metric, is_max));
         Self { parent, ranking, num_to_keep: options.num_to_keep, last: None, num_failed: 0 }
     }
 
@@ -68,7 +67,11 @@ impl Keeper {
     /// What to say about a save that failed while the run goes on: at the 1st, 2nd, 4th, 8th, … in a row.
     pub(super) fn failed(&mut self, error: &CheckpointError) -> Option<String> {
         self.num_failed += 1;
-        let again = if self.num_failed == 1 { String::new() } else { format!(" ({} times in a row)", self.num_failed) };
+        let again = if self.num_failed == 1 {
+            String::new()
+        } else {
+            format!(" ({} times in a row)", self.num_failed)
+        };
         self.num_failed.is_power_of_two().then(|| {
             format!(
                 "no checkpoint{again}: {error}. Training goes on, the earlier checkpoints stay, and the next interval \

@@ -124,7 +124,9 @@ impl Run {
         }
         let mut loaded_from = None;
         let algorithm = if checkpoint::has_never_saved(&directory.checkpoints()) {
-            warnings.push("there is no checkpoint yet: the run starts from the beginning, with the same seed".into());
+            warnings.push(
+                "there is no checkpoint yet: the run starts from the beginning, with the same seed".into(),
+            );
             let mut config = config::from_value(&RunDirectory::read_config(path)?)?;
             edit(&mut *config)?;
             Algorithm::build(config)?

@@ -143,7 +143,10 @@ fn too_little_space_is_found_before_anything_is_written() {
     fs.capacity.set(40_000);
     let error = save_steps(&fs, 3, 3).unwrap_err();
     let message = error.to_string();
-    assert!(matches!(error, CheckpointError::NoSpace { .. }) && message.contains("KiB are free"), "{message}");
+    assert!(
+        matches!(error, CheckpointError::NoSpace { .. }) && message.contains("KiB are free"),
+        "{message}"
+    );
     assert_eq!(fs.num_operations.get(), 1, "only the parent was made");
     fs.capacity.set(10_000_000);
     save_steps(&fs, 3, 3).unwrap();

@@ -75,7 +75,9 @@ fn a_crash_anywhere_leaves_a_best_one_that_exists() {
         for crash in [Crash::Kill, Crash::Power, Crash::PowerWithNames] {
             let disk = fs.after(crash);
             let best = list_in(&disk, Path::new(PARENT)).unwrap().into_iter().find(|entry| entry.is_best);
-            assert!(best.is_some_and(|best| ["step-000000000001", "step-000000000003"].contains(&&*best.name)));
+            assert!(
+                best.is_some_and(|best| ["step-000000000001", "step-000000000003"].contains(&&*best.name))
+            );
         }
         if finished {
             assert_eq!(kept(&fs), (vec![3, 4], Some(3)));
@@ -93,5 +95,9 @@ fn damaged_checkpoints_are_not_counted() {
     let file = directory.path().join(step_name(3)).join(module_file("default_policy", MODULE_STATE));
     std::fs::write(file, "short").unwrap();
     let removed = prune(directory.path(), 1).unwrap();
-    assert_eq!(removed, [directory.path().join(step_name(1))], "the newest and a sound one to fall back on stay");
+    assert_eq!(
+        removed,
+        [directory.path().join(step_name(1))],
+        "the newest and a sound one to fall back on stay"
+    );
 }
