@@ -120,11 +120,9 @@ fn edit(bytes: &mut [u8], edits: &[u8]) {
 /// Gives the changed file `name` the hashes of its new content wherever they stand.
 fn make_hashes_fit(files: &mut BTreeMap<String, Vec<u8>>, name: &str) {
     let (manifests, payloads): (Vec<_>, Vec<_>) =
-        files.keys().cloned().partition(|path| path.ends_with(".json") && Manifest::is_name(path));
-    if Manifest::is_name(name) {
-        if let Some(bytes) = files.get_mut(name) {
-            Manifest::sign(bytes);
-        }
+        files.keys().cloned().partition(|path| Manifest::is_name(path));
+    if let Some(bytes) = files.get_mut(name).filter(|_| Manifest::is_name(name)) {
+        Manifest::sign(bytes);
     }
     // Components first: the manifest of the whole has their hashes.
     for path in manifests
