@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use runs::{assert_same_state, config, train, trained, weight_bits};
 use serde_json::{Value, json};
-use skirl::checkpoint::{self, ALGORITHM_STATE, ENV_RUNNER_STATE, LEARNER_STATE};
+use skirl::checkpoint::{self, ALGORITHM_STATE, ENV_RUNNER_STATE, ENV_RUNNER_TENSORS, LEARNER_STATE, Tensor};
 use skirl::run::{Flow, Run, RunStop, RunSummary};
 use skirl::{Algorithm, Error};
 use skirl_env::{Column, DType, Env, EnvError, EnvState, Row, RowRef, Space, Step};
@@ -340,5 +340,42 @@ fn counters_are_exact_wherever_they_stand() {
         train(&mut far, 1);
         assert_eq!(weight_bits(&resumed), weight_bits(&far));
         assert_eq!(resumed.env_steps(), start + 512);
+    }
+}
+
+#[test]
+fn counts_that_would_overflow_are_refused() {
+    let mut algorithm = trained("CartPole-v1", &json!({}), 1);
+    let sound = algorithm.snapshot().unwrap();
+    let mut refused = |change: &dyn Fn(&mut checkpoint::Snapshot)| {
+        let mut snapshot = sound.clone();
+        change(&mut snapshot);
+        let error = algorithm.restore(&snapshot).unwrap_err().to_string();
+        assert_eq!(algorithm.snapshot().unwrap(), sound, "stays as it was");
+        error
+    };
+    let message = refused(&|snapshot| {
+        let mut state = snapshot.json(ALGORITHM_STATE).unwrap().clone();
+        state["pipeline"]["slots"]["env_steps"] = json!(u64::MAX);
+        snapshot.put_json(ALGORITHM_STATE, state);
+    });
+    assert!(message.contains("`env_steps` in `algorithm_state.json`"), "{message}");
+    let message = refused(&|snapshot| {
+        let mut state = snapshot.json(LEARNER_STATE).unwrap().clone();
+        state["weights_version"] = json!(u64::MAX.to_string());
+        snapshot.put_json(LEARNER_STATE, state);
+    });
+    assert!(message.contains("weights_version"), "{message}");
+    for (entry, value) in [
+        ("total_steps", Tensor::vector(vec![u64::MAX])),
+        ("steps#u32", Tensor::vector(vec![255_u8; 16])),
+        ("status", Tensor::vector(vec![7_u8; 4])),
+    ] {
+        let message = refused(&|snapshot| {
+            let mut tensors = snapshot.tensors(ENV_RUNNER_TENSORS).unwrap().all().clone();
+            assert!(tensors.insert(format!("env/clock/{entry}"), value.clone()).is_some(), "{entry}");
+            snapshot.put_tensors(ENV_RUNNER_TENSORS, tensors);
+        });
+        assert!(message.contains("clock/"), "{entry}: {message}");
     }
 }

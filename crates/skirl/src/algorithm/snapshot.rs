@@ -154,6 +154,9 @@ impl Algorithm {
         }
         let missing = snapshot.manifest.not_saved.iter();
         self.warnings.extend(missing.map(|what| format!("the checkpoint does not hold {what}")));
+        for file in [ALGORITHM_STATE, ENV_RUNNER_STATE, LEARNER_STATE] {
+            check_counts(file, "", snapshot.json(file)?)?;
+        }
         let state = snapshot.json(ALGORITHM_STATE)?;
         self.take_seed(u64_in(state, "seed")?);
         let same_build = snapshot.manifest.isa == isa && version == env!("CARGO_PKG_VERSION");
@@ -279,6 +282,28 @@ fn in_module(id: &str, error: Error) -> Error {
         found: source.to_string(),
         remedy: "Restore with the rl_module options that wrote the checkpoint, or take an older one"
             .to_owned(),
+    }
+}
+
+/// Largest count of a state: no run reaches it, and above it the next additions could overflow.
+const MAX_COUNT: u64 = 1 << 62;
+
+/// Refuses counts that cannot be, wherever they stand. Seeds and keys of random streams may be any number.
+fn check_counts(file: &str, place: &str, value: &Value) -> Result<(), Error> {
+    let count = value.as_u64().or_else(|| value.as_str()?.parse().ok());
+    match value {
+        Value::Object(map) => map
+            .iter()
+            .filter(|(name, _)| !name.ends_with("seed") && !name.ends_with("key"))
+            .try_for_each(|(name, inner)| check_counts(file, name, inner)),
+        Value::Array(values) => values.iter().try_for_each(|inner| check_counts(file, place, inner)),
+        _ if count.is_some_and(|count| count > MAX_COUNT) => Err(Error::Mismatch {
+            what: format!("`{place}` in `{file}`"),
+            expected: format!("at most {MAX_COUNT}"),
+            found: value.to_string(),
+            remedy: "The checkpoint is damaged; take an older one".to_owned(),
+        }),
+        _ => Ok(()),
     }
 }
 
