@@ -16,7 +16,7 @@ use skirl_nn::kernels::vmath;
 
 use crate::contract::policy::{DIST_INPUTS, Policy, VALUE};
 use crate::error::Error;
-use crate::learn::{Loss, LossContext};
+use crate::learn::{Loss, LossContext, SeparateLoss};
 
 /// Coefficients of one update; schedules are resolved before.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -87,6 +87,44 @@ impl Loss for PpoLoss {
         scratch: &mut PpoScratch,
         stats: &mut [f64],
     ) -> Result<(), Error> {
+        self.policy_loss(context, rows.clone(), tape, scratch, stats)?;
+        self.value_loss(context, rows, tape, stats);
+        Ok(())
+    }
+
+    fn separate(&self) -> Option<&dyn SeparateLoss<Scratch = PpoScratch>> {
+        Some(self)
+    }
+}
+
+impl SeparateLoss for PpoLoss {
+    fn evaluate_output(
+        &self,
+        output: usize,
+        context: LossContext<'_>,
+        rows: Range<usize>,
+        tape: &mut Tape,
+        scratch: &mut PpoScratch,
+        stats: &mut [f64],
+    ) -> Result<(), Error> {
+        if output == DIST_INPUTS {
+            return self.policy_loss(context, rows, tape, scratch, stats);
+        }
+        self.value_loss(context, rows, tape, stats);
+        Ok(())
+    }
+}
+
+impl PpoLoss {
+    /// Clipped surrogate, entropy and KL divergence: all that depends on the distribution's inputs.
+    fn policy_loss(
+        &self,
+        context: LossContext<'_>,
+        rows: Range<usize>,
+        tape: &mut Tape,
+        scratch: &mut PpoScratch,
+        stats: &mut [f64],
+    ) -> Result<(), Error> {
         let (policy, batch, n) = (context.policy, context.batch, rows.len());
         let actions = batch.actions.view(rows.start, rows.end);
         let width = batch.dist_width;
@@ -95,15 +133,8 @@ impl Loss for PpoLoss {
         let PpoScratch { dist, logp, ratio, entropy, kl, d_logp, d_entropy, d_kl } = scratch;
         let evaluated = Evaluated { logp: &mut logp[..n], entropy: &mut entropy[..n], kl: &mut kl[..n] };
         policy.dist.evaluate(tape.output(DIST_INPUTS), actions, old, evaluated, dist)?;
-        let advantages = &batch.advantages[rows.clone()];
-        self.surrogate(
-            &logp[..n],
-            &batch.logp[rows.clone()],
-            advantages,
-            &mut ratio[..n],
-            &mut d_logp[..n],
-            stats,
-        );
+        let (advantages, old_logp) = (&batch.advantages[rows.clone()], &batch.logp[rows]);
+        self.surrogate(&logp[..n], old_logp, advantages, &mut ratio[..n], &mut d_logp[..n], stats);
         d_logp[..n].iter_mut().for_each(|d| *d *= context.inverse_rows);
         d_entropy[..n].fill(-self.entropy_coeff * context.inverse_rows);
         d_kl[..n].fill(self.kl_coeff * context.inverse_rows);
@@ -112,12 +143,9 @@ impl Loss for PpoLoss {
         let (inputs, d_inputs) = tape.output_and_gradient(DIST_INPUTS);
         let d_out = EvaluatedGrad { logp: &d_logp[..n], entropy: &d_entropy[..n], kl: &d_kl[..n] };
         policy.dist.backward(inputs, actions, old, d_out, d_inputs, dist)?;
-        self.value_loss(context, rows, tape, stats);
         Ok(())
     }
-}
 
-impl PpoLoss {
     /// The clipped surrogate of each row: fills `d_logp` with its derivative (not yet divided by the rows).
     fn surrogate(
         &self,
