@@ -72,6 +72,11 @@ rust_part() {
   cmp <(sed -n '/^```rust$/,/^```$/p' README.md | sed '1d;$d') <(sed '1,/^$/d' examples/rust/train.rs)
   "$target/debug/examples/train"
 
+  begin "kill -9 at random moments, each resumed" "repeat with: python3 tests/kill/kill_nine.py --skirl $target/debug/skirl; it names the run that differs"
+  for signal in KILL INT; do
+    "${PYTHON:-python3}" tests/kill/kill_nine.py --skirl "$target/debug/skirl" --count 20 --signal "$signal"
+  done
+
   begin "example: corridor, an environment of one's own" "see examples/rust/corridor.rs; expected: 'episode_return_mean … reached 0.5'"
   "$target/debug/examples/corridor" train --run=PPO --env=Corridor-v0 --seed 1 \
     --config='{"lr": 1e-3, "train_batch_size": 512, "num_epochs": 8, "fcnet_hiddens": [32, 32]}' \

@@ -288,10 +288,37 @@ fn checkpoints_that_cannot_be_read_have_their_own_exit_code() {
     std::fs::write(manifest, "{}").expect("written");
     refused(dir.path(), &["evaluate", "run/checkpoints/step-000000001024"], 3);
     train(dir.path(), "unsaved", 1, &["--checkpoint-at-end", "false"]);
-    for arguments in [["evaluate", "unsaved"].as_slice(), &["train", "--resume", "unsaved"]] {
-        let message = refused(dir.path(), arguments, 3);
-        assert!(message.contains("the run `unsaved` has saved no checkpoint"), "{message}");
-    }
+    let message = refused(dir.path(), &["evaluate", "unsaved"], 3);
+    assert!(message.contains("the run `unsaved` has saved no checkpoint"), "{message}");
+    // What can go on is the run from its beginning.
+    let output = skirl(dir.path(), &["train", "--resume", "unsaved"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stderr(&output).contains("there is no checkpoint yet"), "{}", stderr(&output));
+}
+
+#[test]
+fn the_best_checkpoint_is_told_and_evaluated() {
+    let dir = dir();
+    let metric = "checkpointing.checkpoint_score_attribute=learners/default_policy/vf_loss";
+    let output = train(dir.path(), "run", 3, &["--checkpoint-freq", "1", "--set", metric]);
+    let text = stdout(&output);
+    let line = text.lines().find(|line| line.starts_with("best: run/checkpoints/step-")).expect("a best one");
+    let best = line.split_whitespace().nth(1).expect("its path").to_owned();
+    let evaluate = |arguments: &[&str]| {
+        let output = skirl(dir.path(), &[&["evaluate", "--seed", "5", "--json"], arguments].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        stdout(&output)
+    };
+    assert_eq!(evaluate(&["run", "--best"]), evaluate(&[&best]));
+    train(dir.path(), "unranked", 1, &[]);
+    let message = refused(dir.path(), &["evaluate", "unranked", "--best"], 3);
+    assert!(message.contains("checkpoint_score_attribute"), "{message}");
+
+    // A metric that could be one's own is found out by the first result; what was learned is saved.
+    let metric = "checkpointing.checkpoint_score_attribute=my_metric";
+    let output = skirl(dir.path(), &[&CARTPOLE[..], &["--set", metric, "--output", "wrong"]].concat());
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    assert!(stderr(&output).contains("no checkpoint would be the best"), "{}", stderr(&output));
 }
 
 #[test]

@@ -31,6 +31,9 @@ pub mod report;
 
 pub mod algo;
 pub mod algorithm;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod run;
 
 pub use algorithm::Algorithm;

@@ -18,7 +18,7 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<ExitStatus, Failure> {
     }
     #[cfg(feature = "plot")]
     let pictures = super::render::Order::of(&args.pictures)?;
-    let path = run_path::to_evaluate(&args.checkpoint)?;
+    let path = run_path::to_evaluate(&args.checkpoint, args.best)?;
     let mut algorithm = Algorithm::from_checkpoint_with(&path, |config| {
         let wrong = args.set.iter().filter_map(|assignment| config.apply_set(assignment).err());
         let errors = wrong.flat_map(|errors| errors.0).collect();

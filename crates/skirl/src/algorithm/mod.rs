@@ -19,6 +19,7 @@ mod evaluator;
 mod filmed;
 mod live;
 mod metrics;
+mod module;
 mod own_evaluation;
 mod shared_tensors;
 mod snapshot;
@@ -288,12 +289,7 @@ impl Algorithm {
         callbacks: CallbackList,
         edit: impl FnOnce(&mut dyn AlgorithmConfig) -> Result<(), Error>,
     ) -> Result<Self, Error> {
-        let loaded = checkpoint::load(path)?;
-        let mut config = snapshot::config_of(&loaded.snapshot)?;
-        edit(&mut *config)?;
-        let mut algorithm = Self::build_with(config, callbacks)?;
-        algorithm.restore_loaded(loaded)?;
-        Ok(algorithm)
+        Self::from_loaded(checkpoint::load(path)?, callbacks, edit)
     }
 
     /// As [`from_checkpoint`](Self::from_checkpoint), with options changed before the algorithm is built.
@@ -304,11 +300,23 @@ impl Algorithm {
         path: &Path,
         edit: impl FnOnce(&mut dyn AlgorithmConfig) -> Result<(), Error>,
     ) -> Result<Self, Error> {
-        Self::from_checkpoint_with_callbacks(path, CallbackList::new(), edit)
+        Self::from_loaded(checkpoint::load(path)?, CallbackList::new(), edit)
+    }
+
+    pub(crate) fn from_loaded(
+        loaded: checkpoint::Loaded,
+        callbacks: CallbackList,
+        edit: impl FnOnce(&mut dyn AlgorithmConfig) -> Result<(), Error>,
+    ) -> Result<Self, Error> {
+        let mut config = snapshot::config_of(&loaded.snapshot)?;
+        edit(&mut *config)?;
+        let mut algorithm = Self::build_with(config, callbacks)?;
+        algorithm.restore_loaded(loaded)?;
+        Ok(algorithm)
     }
 
     fn restore_loaded(&mut self, loaded: checkpoint::Loaded) -> Result<(), Error> {
-        self.restore(&loaded.snapshot)?;
+        self.restore_written_by(&loaded.snapshot, &loaded.skirl_version)?;
         self.warnings.extend(loaded.warnings);
         self.call_hook(Hook::CheckpointLoaded, |each, algorithm| each.on_checkpoint_loaded(algorithm))
     }

@@ -147,6 +147,14 @@ choices! {
         AgentSteps = "agent_steps",
     }
 
+    /// Which checkpoint is the best.
+    pub enum ScoreOrder {
+        /// The one with the largest score.
+        Max = "max",
+        /// The one with the smallest score.
+        Min = "min",
+    }
+
     /// How much is said beside results.
     pub enum LogLevel {
         /// The plan and the stages with all that they read and write.

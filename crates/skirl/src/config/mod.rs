@@ -36,7 +36,7 @@ mod value;
 pub use algorithm::{AlgorithmConfig, AlgorithmInfo, algorithms, for_algorithm, from_value};
 pub use choices::{
     Activation, BatchMode, CountStepsBy, DurationUnit, GradClipBy, Initializer, LogLevel, ObservationFilter,
-    OptimizerType, StandardizeAdvantages,
+    OptimizerType, ScoreOrder, StandardizeAdvantages,
 };
 pub use common_config::CommonConfig;
 pub use declare::Section;

@@ -7,6 +7,7 @@ use super::choices::{CountStepsBy, OptimizerType};
 use super::error::{ConfigError, ConfigErrors};
 use super::mixed::RolloutFragmentLength;
 use super::ppo::PpoConfig;
+use super::stop::check_metric;
 use super::training::OptimizerOptions;
 
 type Rule = fn(&PpoConfig) -> Vec<ConfigError>;
@@ -25,6 +26,7 @@ const RULES: &[Rule] = &[
     steps_are_counted_by_environment,
     parallel_evaluation_is_due_sometimes,
     own_evaluation_waits_for_training,
+    score_is_a_metric,
 ];
 
 /// Everything that is wrong: first the ranges, then, once single values are sound, the rules between them.
@@ -58,6 +60,14 @@ fn environment_is_named(config: &PpoConfig) -> Vec<ConfigError> {
             .suggest("name one, for example env = \"CartPole-v1\"; `skirl envs` lists them")
     };
     missing.then(error).into_iter().collect()
+}
+
+/// A misspelt metric would leave every checkpoint without a rank.
+fn score_is_a_metric(config: &PpoConfig) -> Vec<ConfigError> {
+    let metric = config.common.checkpointing.checkpoint_score_attribute.as_deref();
+    let problem = metric.and_then(|metric| check_metric(metric).err());
+    let path = "checkpointing.checkpoint_score_attribute";
+    problem.map(|problem| problem.at(path, config.get(path))).into_iter().collect()
 }
 
 fn minibatch_fits_batch(config: &PpoConfig) -> Vec<ConfigError> {
