@@ -1,11 +1,14 @@
-//! The algorithms: each a folder with its loss, plan, stages and pipeline. The only place that may use many rooms.
+//! The algorithms: each a folder with its update rule and its list of stages, over the parts in `on_policy/`. The only place that may use many rooms.
 
+pub mod a2c;
+pub mod on_policy;
+pub mod pg;
 pub mod ppo;
 
 use std::sync::Arc;
 
 use crate::collect::{AgentSpaces, EnvRunner, EnvironmentSpec, Environments};
-use crate::config::{AlgorithmConfig, PpoConfig};
+use crate::config::{A2cConfig, AlgorithmConfig, PgConfig, PpoConfig};
 use crate::contract::LearnerGroup;
 use crate::contract::shared::Shared;
 use crate::error::Error;
@@ -34,16 +37,29 @@ impl std::fmt::Debug for Parts {
     }
 }
 
+/// Calls a function of the algorithm that a configuration belongs to.
+macro_rules! of_algorithm {
+    ($config:ident, $function:ident($($argument:expr),*)) => {{
+        let config = $config.as_any();
+        if let Some(config) = config.downcast_ref::<PpoConfig>() {
+            ppo::$function(config, $($argument),*)
+        } else if let Some(config) = config.downcast_ref::<A2cConfig>() {
+            a2c::$function(config, $($argument),*)
+        } else if let Some(config) = config.downcast_ref::<PgConfig>() {
+            pg::$function(config, $($argument),*)
+        } else {
+            Err(unknown($config))
+        }
+    }};
+}
+
 /// The plan of a configuration for environments with these spaces.
 pub fn plan(
     config: &dyn AlgorithmConfig,
     spec: EnvironmentSpec,
     agents: Vec<AgentSpaces>,
 ) -> Result<Plan, Error> {
-    match config.as_any().downcast_ref::<PpoConfig>() {
-        Some(config) => ppo::plan(config, spec, agents),
-        None => Err(unknown(config)),
-    }
+    of_algorithm!(config, plan(spec, agents))
 }
 
 /// Builds what the plan says.
@@ -54,10 +70,7 @@ pub fn build(
     workers: &Arc<Workers>,
     seed: u64,
 ) -> Result<Parts, Error> {
-    match config.as_any().downcast_ref::<PpoConfig>() {
-        Some(config) => ppo::build(config, plan, environments, workers, seed),
-        None => Err(unknown(config)),
-    }
+    of_algorithm!(config, build(plan, environments, workers, seed))
 }
 
 fn unknown(config: &dyn AlgorithmConfig) -> Error {

@@ -284,7 +284,7 @@ fn example(policy: &Policy) -> Result<Tensors, Error> {
     let mut tape = policy.net.tape(EXAMPLE_ROWS);
     policy.net.forward(&[Mat::new(&obs, EXAMPLE_ROWS, width)], None, &mut tape)?;
     let mut tensors = Tensors::from([("obs".to_owned(), Tensor::new(vec![EXAMPLE_ROWS, width], obs)?)]);
-    for (name, output) in [("action_dist_inputs", DIST_INPUTS), ("vf_preds", VALUE)] {
+    for (name, output) in outputs(policy) {
         let output = tape.output(output);
         let rows: Vec<f32> = (0..EXAMPLE_ROWS).flat_map(|row| output.row(row).to_vec()).collect();
         tensors.insert(name.to_owned(), Tensor::new(vec![EXAMPLE_ROWS, output.num_cols()], rows)?);
@@ -292,12 +292,17 @@ fn example(policy: &Policy) -> Result<Tensors, Error> {
     Ok(tensors)
 }
 
+/// Names and indices of a network's outputs.
+fn outputs(policy: &Policy) -> impl Iterator<Item = (&'static str, usize)> {
+    [("action_dist_inputs", DIST_INPUTS)].into_iter().chain(policy.has_value().then_some(("vf_preds", VALUE)))
+}
+
 /// The restored network must give the stored outputs, up to what another instruction set changes.
 fn check_example(id: &str, policy: &Policy, snapshot: &Snapshot) -> Result<(), Error> {
     const TOLERANCE: f32 = 1e-4;
     let path = module_file(id, MODULE_EXAMPLE);
     let (stored, computed) = (snapshot.tensors(&path)?, example(policy)?);
-    for name in ["action_dist_inputs", "vf_preds"] {
+    for (name, _) in outputs(policy) {
         let (expected, found) = (stored.get(name)?, &computed[name]);
         let expected_values = stored.f32(name, found.shape())?;
         let crate::checkpoint::TensorData::F32(found_values) = found.data() else { continue };

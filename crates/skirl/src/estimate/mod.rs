@@ -3,9 +3,11 @@
 //! Flows in: [`ModuleRollout`](crate::contract::ModuleRollout). Flows out: [`Estimates`], one number for each row.
 
 pub mod gae;
+pub mod returns;
 pub mod stage;
 
 pub use gae::{GaeRules, estimate};
+pub use returns::{ReturnRules, returns};
 
 /// What an estimator adds to a rollout's rows.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -43,6 +43,9 @@ impl std::fmt::Display for BatchPlan {
         if self.rows != self.train_batch_size {
             write!(f, " (train_batch_size {} asked for)", self.train_batch_size)?;
         }
+        if self.updates() == 1 {
+            return write!(f, "; 1 update with all of them");
+        }
         write!(f, "; {} minibatches of {}", self.minibatches(), self.minibatch_size)?;
         if self.last_minibatch() != self.minibatch_size {
             write!(f, ", the last one of {} rows, averaged over its own rows", self.last_minibatch())?;

@@ -31,7 +31,9 @@ const TUNED: [(&str, &str, &str, &str); 5] = [
 
 /// The tuned configuration file for an environment, if one ships.
 pub fn tuned_config(algorithm: &str, env: &str) -> Option<String> {
-    let fits = |(folder, name, _, _): &&(&str, &str, &str, &str)| *folder == algorithm && *name == env;
+    let fits = |(folder, name, _, _): &&(&str, &str, &str, &str)| {
+        folder.eq_ignore_ascii_case(algorithm) && *name == env
+    };
     TUNED.iter().find(fits).map(|(_, _, file, _)| (*file).to_owned())
 }
 

@@ -42,6 +42,8 @@ pub struct PpoLoss {
 /// Names of the sums, in order.
 pub const STATS: [&str; 7] =
     ["policy_loss", "vf_loss", "vf_loss_unclipped", "entropy", "mean_kl_loss", "clip_fraction", "approx_kl"];
+/// Index of KL(π_old ‖ π).
+pub const MEAN_KL: usize = 4;
 /// Index of the Schulman estimate of KL(π_old ‖ π), used for early stopping.
 pub const APPROX_KL: usize = 6;
 
@@ -108,7 +110,7 @@ impl Loss for PpoLoss {
         d_entropy[..n].fill(-self.entropy_coeff * context.inverse_rows);
         d_kl[..n].fill(self.kl_coeff * context.inverse_rows);
         stats[3] += skirl_math::stats::sum(&entropy[..n]);
-        stats[4] += if old.is_some() { skirl_math::stats::sum(&kl[..n]) } else { 0.0 };
+        stats[MEAN_KL] += if old.is_some() { skirl_math::stats::sum(&kl[..n]) } else { 0.0 };
         let (inputs, d_inputs) = tape.output_and_gradient(DIST_INPUTS);
         let d_out = EvaluatedGrad { logp: &d_logp[..n], entropy: &d_entropy[..n], kl: &d_kl[..n] };
         policy.dist.backward(inputs, actions, old, d_out, d_inputs, dist)?;

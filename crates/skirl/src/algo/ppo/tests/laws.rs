@@ -3,10 +3,9 @@
 use skirl_math::stats::{Denominator, standardize};
 
 use super::{
-    AgentSpaces, DType, Goldens, ModulePlan, RlModuleOptions, Space, StreamKey, action_spaces, build_policy,
-    learner, weights,
+    AgentSpaces, DType, Goldens, ModulePlan, NetworkOptions, PpoLearner, RlModuleOptions, Space, StreamKey,
+    action_spaces, build_policy, learner, weights,
 };
-use crate::algo::ppo::update::PpoLearner;
 use crate::config::{OptimizerType, PpoTraining, ScheduleSpec, StandardizeAdvantages};
 use crate::error::Error;
 use crate::learn::Batch;
@@ -77,7 +76,7 @@ fn a_short_last_minibatch_is_averaged_over_its_own_rows() {
     assert_eq!(whole.learner.updates(), 2);
     let (mut apart, _) = start("gaussian", &options);
     apart.update(rows(&batch, 0..64), 0).unwrap();
-    apart.options.minibatch_size = 36;
+    apart.options.minibatch_size = Some(36);
     apart.update(rows(&batch, 64..100), 0).unwrap();
     assert_eq!(weights(&whole), weights(&apart));
 }
@@ -121,7 +120,7 @@ fn adapted(factor: f64) -> f64 {
     (options.kl_coeff, options.kl_target) = (0.5, measured / factor);
     let (mut learner, batch) = start("gaussian", &options);
     learner.update(batch, 0).unwrap();
-    learner.kl_coeff
+    learner.rule.kl_coeff
 }
 
 #[test]
@@ -166,7 +165,7 @@ fn an_epoch_that_stops_at_once_leaves_the_divergence_of_the_one_before() {
     batch.logp = log_probabilities(&learner.learner.policy().clone(), &batch);
     learner.update(batch, 0).unwrap();
     assert!(learner.learner.updates() < 5);
-    assert_eq!(learner.kl_coeff, 0.25, "far below the target: the coefficient is halved");
+    assert_eq!(learner.rule.kl_coeff, 0.25, "far below the target: the coefficient is halved");
 }
 
 #[test]
@@ -238,6 +237,7 @@ fn layer_norm_gains_start_at_one() {
             observation: Space::boxed(-1.0, 1.0, &[3], DType::F32),
             action: Space::discrete(2),
         };
+        let options = NetworkOptions { rl_module: options, critic: true };
         let plan = ModulePlan::new(&options, &agent, true).unwrap();
         let policy = build_policy(&plan, StreamKey::root(1)).unwrap();
         let tensors = policy.net.params().export();

@@ -15,12 +15,13 @@ use skirl_math::rng::StreamKey;
 use skirl_nn::NamedTensor;
 use skirl_nn::optim::GradClip;
 
-use super::update::PpoLearner;
+use super::PpoRule;
+use crate::algo::on_policy::{BatchLearner, UpdateRule};
 use crate::collect::AgentSpaces;
-use crate::config::{PpoTraining, RlModuleOptions};
+use crate::config::{PpoTraining, RlModuleOptions, Training};
 use crate::contract::{Actions, Policy};
 use crate::learn::{Batch, Learner, LearnerOptions};
-use crate::plan::{ModulePlan, build_optimizer, build_policy};
+use crate::plan::{ModulePlan, NetworkOptions, build_optimizer, build_policy};
 use crate::workers::Workers;
 
 /// Distributions of the goldens with the action space that each serves.
@@ -38,8 +39,11 @@ fn policy(action: &Space) -> Policy {
     let options = RlModuleOptions { fcnet_hiddens: vec![16, 16], ..RlModuleOptions::default() };
     let observation = Space::boxed(-10.0, 10.0, &[5], DType::F32);
     let agent = AgentSpaces { agent: "agent".to_owned(), observation, action: action.clone() };
+    let options = NetworkOptions { rl_module: options, critic: true };
     build_policy(&ModulePlan::new(&options, &agent, true).unwrap(), StreamKey::root(7)).unwrap()
 }
+
+type PpoLearner = BatchLearner<PpoRule>;
 
 fn learner(policy: Policy, options: &PpoTraining) -> PpoLearner {
     let learner = Learner::new(LearnerOptions {
@@ -50,7 +54,7 @@ fn learner(policy: Policy, options: &PpoTraining) -> PpoLearner {
         log_norm: false,
         workers: Arc::new(Workers::new(1).unwrap()),
     });
-    PpoLearner::new(learner, options.clone(), StreamKey::root(3).stream())
+    PpoLearner::new(learner, options.update(), PpoRule::new(options), StreamKey::root(3).stream())
 }
 
 fn weights(learner: &PpoLearner) -> BTreeMap<String, Vec<f32>> {

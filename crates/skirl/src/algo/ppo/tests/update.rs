@@ -41,7 +41,11 @@ fn a_hundred_minibatch_steps_end_at_the_weights_of_pytorch() {
         }
         assert_eq!(learner.learner.updates(), 100);
         let expected_kl = goldens.f64(&format!("train/{name}/kl_coeff"))[0];
-        assert!((learner.kl_coeff / expected_kl - 1.0).abs() < 1e-12, "{name}: {}", learner.kl_coeff);
+        assert!(
+            (learner.rule.kl_coeff / expected_kl - 1.0).abs() < 1e-12,
+            "{name}: {}",
+            learner.rule.kl_coeff
+        );
         let (mut found, mut expected) = (Vec::new(), Vec::new());
         for (tensor, values) in weights(&learner) {
             found.extend(values.into_iter().map(f64::from));

@@ -1,0 +1,78 @@
+//! Advantage actor-critic (Mnih et al. 2016, synchronous): `collect → gae → a2c_update → publish`.
+//!
+//! What each option does, and how this A2C differs from others: `README.md` beside this file.
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use super::on_policy::{self, COLLECT, GAE, OnPolicy, PUBLISH, PolicyGradientLoss, UpdateRule};
+use crate::algo::Parts;
+use crate::collect::{AgentSpaces, EnvironmentSpec, Environments};
+use crate::config::{A2cConfig, A2cTraining};
+use crate::error::Error;
+use crate::pipeline::Pipeline;
+use crate::plan::Plan;
+use crate::workers::Workers;
+
+/// The stages in order, as `skirl explain` shows them.
+pub const STAGES: [&str; 4] = [
+    COLLECT,
+    GAE,
+    "a2c_update   one step over all rows                           train_batch → new_weights, learner_results",
+    PUBLISH,
+];
+
+/// Resolves every size; errors where the spaces cannot be served.
+pub fn plan(config: &A2cConfig, spec: EnvironmentSpec, agents: Vec<AgentSpaces>) -> Result<Plan, Error> {
+    on_policy::plan(config, spec, agents, &STAGES)
+}
+
+/// Builds runner, learners and pipeline.
+pub fn build(
+    config: &A2cConfig,
+    plan: &Plan,
+    environments: Environments,
+    workers: &Arc<Workers>,
+    seed: u64,
+) -> Result<Parts, Error> {
+    let parts = OnPolicy::<A2cRule>::new(config, plan, environments, workers, seed)?;
+    let stages = Pipeline::builder()
+        .with(parts.collect())
+        .with(parts.gae()?)
+        .with(parts.update())
+        .with(parts.publish());
+    parts.finish(stages)
+}
+
+/// A2C with the options of one module.
+#[derive(Debug, Clone)]
+pub struct A2cRule(A2cTraining);
+
+impl UpdateRule for A2cRule {
+    type Training = A2cTraining;
+    type Loss = PolicyGradientLoss;
+
+    const STAGE: &'static str = "a2c_update";
+
+    fn new(options: &A2cTraining) -> Self {
+        Self(options.clone())
+    }
+
+    fn loss(&self, env_steps: u64) -> PolicyGradientLoss {
+        let options = &self.0;
+        PolicyGradientLoss {
+            vf_loss_coeff: options.use_critic.then_some(options.vf_loss_coeff as f32),
+            entropy_coeff: options.entropy_coeff.value_at(env_steps) as f32,
+        }
+    }
+
+    fn total(loss: &PolicyGradientLoss, means: &[f64]) -> f64 {
+        loss.total(means)
+    }
+
+    fn coefficients(&self, loss: &PolicyGradientLoss, _env_steps: u64) -> Vec<(&'static str, f64)> {
+        vec![("curr_entropy_coeff", f64::from(loss.entropy_coeff))]
+    }
+}

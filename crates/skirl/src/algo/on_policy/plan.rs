@@ -1,0 +1,52 @@
+//! From a configuration and spaces to a plan.
+
+use crate::collect::{AgentSpaces, EnvironmentSpec};
+use crate::config::{ConfigOf, Training};
+use crate::error::Error;
+use crate::plan::{BatchPlan, ModulePlan, NetworkOptions, Plan, plan_modules};
+
+/// Resolves every size; errors where the spaces cannot be served. `stages` are those of the pipeline, one line each.
+pub fn plan<T: Training>(
+    config: &ConfigOf<T>,
+    environment: EnvironmentSpec,
+    agents: Vec<AgentSpaces>,
+    stages: &[&str],
+) -> Result<Plan, Error> {
+    let options_of = |module: &str| {
+        let own = config.for_policy(module)?;
+        Ok(NetworkOptions { critic: own.training.update().value_network, rl_module: own.common.rl_module })
+    };
+    let (mapping, modules) = plan_modules(&config.common, &agents, &options_of)?;
+    let batch = batch(config);
+    let optimizer_copies = 3; // gradient and Adam's two moments
+    let memory =
+        modules.values().map(|module: &ModulePlan| module.memory(batch.rows, optimizer_copies)).sum();
+    Ok(Plan {
+        algorithm: T::ALGORITHM,
+        tuned: crate::plan::tuned_config(T::ALGORITHM, &environment.env),
+        num_threads: config.common.resources.num_threads,
+        seed: config.common.debugging.seed,
+        stages: stages.iter().map(|&line| line.to_owned()).collect(),
+        environment,
+        agents,
+        mapping,
+        modules,
+        batch,
+        memory,
+    })
+}
+
+fn batch<T: Training>(config: &ConfigOf<T>) -> BatchPlan {
+    let (runners, training) = (&config.common.env_runners, config.training.update());
+    let (num_envs, fragment_length) =
+        (runners.total_envs(), runners.fragment_length(training.train_batch_size));
+    let rows = num_envs * fragment_length;
+    BatchPlan {
+        num_envs,
+        fragment_length,
+        rows,
+        train_batch_size: training.train_batch_size,
+        minibatch_size: training.minibatch_size.unwrap_or(rows),
+        num_epochs: training.num_epochs,
+    }
+}

@@ -1,0 +1,74 @@
+//! Policy gradient (REINFORCE, Williams 1992): `collect → returns → pg_update → publish`.
+//!
+//! What each option does, and how this PG differs from others: `README.md` beside this file.
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use super::on_policy::{self, COLLECT, OnPolicy, PUBLISH, PolicyGradientLoss, UpdateRule};
+use crate::algo::Parts;
+use crate::collect::{AgentSpaces, EnvironmentSpec, Environments};
+use crate::config::{PgConfig, PgTraining};
+use crate::error::Error;
+use crate::pipeline::Pipeline;
+use crate::plan::Plan;
+use crate::workers::Workers;
+
+/// The stages in order, as `skirl explain` shows them.
+pub const STAGES: [&str; 4] = [
+    COLLECT,
+    "returns      discounted returns                               sample → train_batch",
+    "pg_update    one step over all rows                           train_batch → new_weights, learner_results",
+    PUBLISH,
+];
+
+/// Resolves every size; errors where the spaces cannot be served.
+pub fn plan(config: &PgConfig, spec: EnvironmentSpec, agents: Vec<AgentSpaces>) -> Result<Plan, Error> {
+    on_policy::plan(config, spec, agents, &STAGES)
+}
+
+/// Builds runner, learners and pipeline.
+pub fn build(
+    config: &PgConfig,
+    plan: &Plan,
+    environments: Environments,
+    workers: &Arc<Workers>,
+    seed: u64,
+) -> Result<Parts, Error> {
+    let parts = OnPolicy::<PgRule>::new(config, plan, environments, workers, seed)?;
+    let stages = Pipeline::builder()
+        .with(parts.collect())
+        .with(parts.returns()?)
+        .with(parts.update())
+        .with(parts.publish());
+    parts.finish(stages)
+}
+
+/// PG: its loss has no coefficients.
+#[derive(Debug, Clone)]
+pub struct PgRule;
+
+impl UpdateRule for PgRule {
+    type Training = PgTraining;
+    type Loss = PolicyGradientLoss;
+
+    const STAGE: &'static str = "pg_update";
+
+    fn new(_options: &PgTraining) -> Self {
+        Self
+    }
+
+    fn loss(&self, _env_steps: u64) -> PolicyGradientLoss {
+        PolicyGradientLoss { vf_loss_coeff: None, entropy_coeff: 0.0 }
+    }
+
+    fn total(loss: &PolicyGradientLoss, means: &[f64]) -> f64 {
+        loss.total(means)
+    }
+
+    fn coefficients(&self, _loss: &PolicyGradientLoss, _env_steps: u64) -> Vec<(&'static str, f64)> {
+        Vec::new()
+    }
+}
