@@ -15,6 +15,7 @@ pub mod runner;
 pub mod runner_state;
 pub mod stage;
 pub mod vector_runner;
+pub mod whole_episodes;
 
 pub use environments::{AgentSpaces, EnvironmentSpec, Environments};
 pub use runner::{EnvRunner, RunnerOptions};

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::algorithm::AlgorithmConfig;
-use super::choices::{CountStepsBy, OptimizerType};
+use super::choices::{BatchMode, CountStepsBy, OptimizerType};
 use super::config_of::ConfigOf;
 use super::error::{ConfigError, ConfigErrors};
 use super::mixed::RolloutFragmentLength;
@@ -91,6 +91,9 @@ fn fragments_make_the_batch<T: Training>(config: &ConfigOf<T>) -> Vec<ConfigErro
     let RolloutFragmentLength::Steps(steps) = config.common.env_runners.rollout_fragment_length else {
         return Vec::new();
     };
+    if config.common.env_runners.batch_mode == BatchMode::CompleteEpisodes {
+        return Vec::new();
+    }
     let (envs, batch) = (config.common.env_runners.total_envs(), config.training.update().train_batch_size);
     let collected = steps.saturating_mul(envs);
     if collected == batch {

@@ -9,6 +9,8 @@ pub mod parts;
 mod plan;
 pub mod rule;
 pub mod stage;
+#[cfg(test)]
+pub(in crate::algo) mod tests;
 
 pub use learner::{BatchLearner, EpochSums};
 pub use loss::PolicyGradientLoss;

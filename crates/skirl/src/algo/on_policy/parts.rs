@@ -45,6 +45,7 @@ impl<'a, R: UpdateRule> OnPolicy<'a, R> {
         workers: &Arc<Workers>,
         seed: u64,
     ) -> Result<Self, Error> {
+        check_batch_mode(plan, &environments)?;
         let root = StreamKey::root(seed);
         let policies = policies(plan, root)?;
         let options = RunnerOptions::from_config(&config.common, root.child("training"));
@@ -56,7 +57,9 @@ impl<'a, R: UpdateRule> OnPolicy<'a, R> {
 
     /// Steps the environments.
     pub fn collect(&self) -> Collect {
-        Collect::new(self.runner.clone(), self.board.clone(), self.plan.batch.fragment_length)
+        let batch = &self.plan.batch;
+        let collect = Collect::new(self.runner.clone(), self.board.clone(), batch.fragment_length);
+        if batch.whole_episodes { collect.whole_episodes(batch.rows) } else { collect }
     }
 
     /// Estimates advantages.
@@ -105,6 +108,19 @@ impl<'a, R: UpdateRule> OnPolicy<'a, R> {
         let learners = Box::new(OnPolicyGroup { learners: self.learners, untrained: self.policies });
         Ok(Parts { task, runner: self.runner, learners, board: self.board, timing: reader })
     }
+}
+
+/// Rows of whole episodes are told apart by their environment alone.
+fn check_batch_mode(plan: &Plan, environments: &Environments) -> Result<(), Error> {
+    if !plan.batch.whole_episodes || matches!(environments, Environments::Single(_)) {
+        return Ok(());
+    }
+    Err(Error::Mismatch {
+        what: "env_runners.batch_mode".to_owned(),
+        expected: "\"truncate_episodes\" for an environment with several agents".to_owned(),
+        found: "\"complete_episodes\"".to_owned(),
+        remedy: "Leave it out".to_owned(),
+    })
 }
 
 fn policies(plan: &Plan, root: StreamKey) -> Result<Policies, Error> {

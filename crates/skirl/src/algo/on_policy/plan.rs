@@ -1,7 +1,7 @@
 //! From a configuration and spaces to a plan.
 
 use crate::collect::{AgentSpaces, EnvironmentSpec};
-use crate::config::{ConfigOf, Training};
+use crate::config::{BatchMode, ConfigOf, Training};
 use crate::error::Error;
 use crate::plan::{BatchPlan, ModulePlan, NetworkOptions, Plan, plan_modules};
 
@@ -40,11 +40,13 @@ fn batch<T: Training>(config: &ConfigOf<T>) -> BatchPlan {
     let (runners, training) = (&config.common.env_runners, config.training.update());
     let (num_envs, fragment_length) =
         (runners.total_envs(), runners.fragment_length(training.train_batch_size));
-    let rows = num_envs * fragment_length;
+    let whole_episodes = runners.batch_mode == BatchMode::CompleteEpisodes;
+    let rows = if whole_episodes { training.train_batch_size } else { num_envs * fragment_length };
     BatchPlan {
         num_envs,
         fragment_length,
         rows,
+        whole_episodes,
         train_batch_size: training.train_batch_size,
         minibatch_size: training.minibatch_size.unwrap_or(rows),
         num_epochs: training.num_epochs,

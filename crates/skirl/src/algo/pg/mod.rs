@@ -2,9 +2,6 @@
 //!
 //! What each option does, and how this PG differs from others: `README.md` beside this file.
 
-#[cfg(test)]
-mod tests;
-
 use std::sync::Arc;
 
 use super::on_policy::{self, COLLECT, OnPolicy, PUBLISH, PolicyGradientLoss, UpdateRule};

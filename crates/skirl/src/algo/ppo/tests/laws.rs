@@ -1,14 +1,15 @@
 //! What must hold of an update whatever the numbers are.
 
+use skirl_env::{DType, Space};
+use skirl_math::rng::StreamKey;
 use skirl_math::stats::{Denominator, standardize};
 
-use super::{
-    AgentSpaces, DType, Goldens, ModulePlan, NetworkOptions, PpoLearner, RlModuleOptions, Space, StreamKey,
-    action_spaces, build_policy, learner, weights,
-};
-use crate::config::{OptimizerType, PpoTraining, ScheduleSpec, StandardizeAdvantages};
+use super::{GOLDENS, Goldens, PpoLearner, action_spaces, learner, weights};
+use crate::collect::AgentSpaces;
+use crate::config::{OptimizerType, PpoTraining, RlModuleOptions, ScheduleSpec, StandardizeAdvantages};
 use crate::error::Error;
 use crate::learn::Batch;
+use crate::plan::{ModulePlan, NetworkOptions, build_policy};
 
 /// No terms but the surrogate and the value loss, one epoch in the order of the rows.
 fn plain() -> PpoTraining {
@@ -20,7 +21,7 @@ fn plain() -> PpoTraining {
 
 /// A hundred rows of an old policy a good way off, and a learner for them.
 fn start(name: &str, options: &PpoTraining) -> (PpoLearner, Batch) {
-    let goldens = Goldens::load();
+    let goldens = Goldens::load(GOLDENS);
     let (_, action) = action_spaces().into_iter().find(|(known, _)| *known == name).unwrap();
     let policy = goldens.policy(&format!("loss/{name}/weights/"), &action);
     let batch = goldens.batch(&format!("loss/{name}/batch/"), &policy);
