@@ -140,7 +140,7 @@ fn base(source: &Source) -> Result<Configured, ConfigErrors> {
     // An environment alone is enough: PPO serves every space that any algorithm here does.
     let run = source.run.as_deref().or(source.env.as_ref().map(|_| "PPO"));
     match (&source.file, run) {
-        (Some(file), _) => from_file(file),
+        (Some(file), _) => from_file(file, source.run.as_deref().unwrap_or("PPO")),
         (None, run) if source.tuned => tuned(source.env.as_deref().unwrap_or_default(), run.unwrap_or("PPO")),
         (None, Some(run)) => {
             let config = for_algorithm(run).map_err(|errors| from_flag(errors, "--run"))?;
@@ -160,13 +160,19 @@ fn from_flag(mut errors: ConfigErrors, flag: &str) -> ConfigErrors {
     errors
 }
 
-/// A file on disk, or the name of one that ships: `cartpole`, `cartpole.toml`, `configs/ppo/cartpole.toml`.
-fn from_file(file: &Path) -> Result<Configured, ConfigErrors> {
+/// A file on disk, or the name of one that ships: `cartpole`, `a2c/cartpole`, `cartpole.toml`, `configs/ppo/cartpole.toml`.
+/// Of several with the name, the one of algorithm `run` is meant.
+fn from_file(file: &Path, run: &str) -> Result<Configured, ConfigErrors> {
     let shipped = || {
         let wanted = file.to_str()?;
-        tuned_configs().find(|(name, _)| {
-            *name == wanted || stem(name) == wanted || name.ends_with(&format!("/{wanted}"))
-        })
+        let wanted = wanted.strip_suffix(".toml").unwrap_or(wanted);
+        let fits = |(name, _): &(&str, &str)| {
+            let name = name.strip_suffix(".toml").unwrap_or(name);
+            name == wanted || name.ends_with(&format!("/{wanted}"))
+        };
+        let folder = format!("/{}/", run.to_lowercase());
+        let own = tuned_configs().filter(fits).find(|(name, _)| name.contains(&folder));
+        own.or_else(|| tuned_configs().find(fits))
     };
     if file.is_file() {
         return Ok(Configured { config: load_file(file)?, remarks: Vec::new() });
@@ -180,7 +186,7 @@ fn from_file(file: &Path) -> Result<Configured, ConfigErrors> {
 }
 
 fn no_such_file(file: &Path) -> ConfigError {
-    let names: Vec<&str> = tuned_configs().map(|(name, _)| stem(name)).collect();
+    let names: Vec<&str> = tuned_configs().map(|(name, _)| short(name)).collect();
     let error = ConfigError::new("", format!("there is no file {}", file.display()));
     error.suggest(format!("configurations that ship: {}", names.join(", ")))
 }
@@ -195,9 +201,11 @@ fn directory_as_file(directory: &Path) -> ConfigError {
     }
 }
 
-/// `cartpole` of `configs/ppo/cartpole.toml`.
-fn stem(name: &str) -> &str {
-    Path::new(name).file_stem().and_then(|stem| stem.to_str()).unwrap_or(name)
+/// `cartpole` of `configs/ppo/cartpole.toml`, `a2c/cartpole` of `configs/a2c/cartpole.toml`.
+fn short(name: &str) -> &str {
+    let name = name.strip_suffix(".toml").unwrap_or(name);
+    let name = name.strip_prefix("configs/").unwrap_or(name);
+    name.strip_prefix("ppo/").unwrap_or(name)
 }
 
 fn tuned(env: &str, algorithm: &str) -> Result<Configured, ConfigErrors> {

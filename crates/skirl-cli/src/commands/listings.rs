@@ -71,7 +71,7 @@ pub(crate) fn algos(args: &ListArgs) -> ExitStatus {
         return ExitStatus::Success;
     }
     for algorithm in algorithms() {
-        output::line(&format!("{}  {}", algorithm.name, algorithm.summary));
+        output::line(&format!("{:3}  {}", algorithm.name, algorithm.summary));
         output::line(&format!("     tuned: {}", tuned(algorithm.name).join(", ")));
     }
     ExitStatus::Success

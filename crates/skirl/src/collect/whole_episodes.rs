@@ -158,3 +158,127 @@ fn move_ends(table: &ModuleRollout, ended: &mut ModuleRollout) {
         ended.ends.values.push(table.ends.values[index]);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use skirl_math::rng::StreamKey;
+
+    use super::*;
+    use crate::contract::Actions;
+
+    const ENVS: usize = 3;
+
+    /// Environments that count: the observation of step `t` of episode `e` in environment `b` is `[b, e, t]`.
+    struct Counters {
+        at: [(u32, u32); ENVS],
+        stream: skirl_math::rng::Stream,
+    }
+
+    impl Counters {
+        fn sample(&mut self, steps: usize) -> BTreeMap<ModuleId, ModuleRollout> {
+            let links = Links::Rectangular { num_envs: ENVS };
+            let mut table = ModuleRollout::new(3, 1, Actions::zeros(true, 1, 0), links);
+            table.resize(steps * ENVS, steps * ENVS);
+            for row in 0..table.rows {
+                let env = row % ENVS;
+                let (episode, step) = self.at[env];
+                table.env[row] = env as u32;
+                table.obs[row * 3..][..3].copy_from_slice(&[env as f32, episode as f32, step as f32]);
+                let fate = self.stream.next_u64() % 16;
+                (table.terminated[row], table.truncated[row]) = (fate == 0, fate == 1);
+                let ended = fate < 2;
+                self.at[env] = if ended { (episode + 1, 0) } else { (episode, step + 1) };
+                if ended || row + ENVS >= table.rows {
+                    table.ends.push(row as u32, &[env as f32, episode as f32, step as f32 + 1.0]);
+                    *table.ends.values.last_mut().unwrap() = if fate == 0 { 0.0 } else { 1.0 + fate as f32 };
+                }
+            }
+            BTreeMap::from([("module".to_owned(), table)])
+        }
+    }
+
+    fn counters() -> Counters {
+        Counters { at: [(0, 0); ENVS], stream: StreamKey::root(3).stream() }
+    }
+
+    /// Episodes of a table as lists of steps, after checking their links and ends.
+    fn episodes(table: &ModuleRollout) -> Vec<(u32, u32, usize)> {
+        let Links::Chained { next } = &table.links else { return Vec::new() };
+        let (mut found, mut row) = (Vec::new(), 0);
+        while row < table.rows {
+            let (env, episode) = (table.obs_row(row)[0], table.obs_row(row)[1]);
+            let mut length = 0;
+            loop {
+                assert_eq!(table.obs_row(row), [env, episode, length as f32]);
+                length += 1;
+                let ended = table.terminated[row] || table.truncated[row];
+                assert_eq!(next[row], if ended { END } else { row as u32 + 1 });
+                row += 1;
+                if ended {
+                    break;
+                }
+            }
+            let end = table.ends.row.iter().position(|&end| end as usize == row - 1).unwrap();
+            assert_eq!(table.ends.obs[end * 3..][..3], [env, episode, length as f32]);
+            assert_eq!(table.ends.values[end], if table.terminated[row - 1] { 0.0 } else { 2.0 });
+            found.push((env as u32, episode as u32, length));
+        }
+        assert_eq!(table.ends.len(), found.len());
+        assert!(table.ends.row.is_sorted());
+        found
+    }
+
+    #[test]
+    fn every_episode_comes_out_once_and_whole() {
+        for steps in [1, 4, 50] {
+            let (mut counters, mut whole) = (counters(), WholeEpisodes::new(100));
+            let (mut found, mut sampled) = (Vec::new(), 0);
+            while found.len() < 60 {
+                while !whole.is_enough(0).unwrap() {
+                    whole.add(counters.sample(steps));
+                    sampled += steps * ENVS;
+                }
+                let tables = whole.take();
+                assert!(tables["module"].rows >= 100);
+                found.extend(episodes(&tables["module"]));
+            }
+            found.sort_unstable();
+            for env in 0..ENVS as u32 {
+                let own = found.iter().filter(|(of, ..)| *of == env).map(|(_, episode, _)| *episode);
+                assert!(own.eq(0..counters.at[env as usize].0), "{steps}: all episodes that ended, in order");
+            }
+            let rows: usize = found.iter().map(|(.., length)| length).sum();
+            let waiting: u32 = counters.at.iter().map(|(_, step)| step).sum();
+            assert_eq!(rows + waiting as usize, sampled, "{steps}");
+        }
+    }
+
+    #[test]
+    fn what_is_restored_goes_on_and_what_started_anew_is_dropped() {
+        let (mut counters, mut whole) = (counters(), WholeEpisodes::new(100));
+        whole.add(counters.sample(7));
+        whole.take();
+        let saved = serde_json::to_string(whole.running()).unwrap();
+        let lengths = counters.at.map(|(_, step)| u64::from(step));
+        assert!(lengths.iter().all(|&length| length > 0), "{lengths:?}");
+        let mut restored = WholeEpisodes::new(100);
+        restored.restore(serde_json::from_str(&saved).unwrap(), &lengths);
+        let next = counters.sample(40);
+        (whole.add(next.clone()), restored.add(next));
+        assert_eq!(whole.take(), restored.take());
+        let mut anew = WholeEpisodes::new(100);
+        anew.restore(serde_json::from_str(&saved).unwrap(), &[lengths[0], 0, lengths[2]]);
+        assert!(anew.running.0["module"].rows_of(1).is_empty());
+        assert_eq!(anew.running.0["module"].rows_of(2).len() as u64, lengths[2]);
+    }
+
+    #[test]
+    fn a_wait_without_end_is_an_error() {
+        let whole = WholeEpisodes::new(10);
+        assert!(!whole.is_enough(MAX_STEPS - 1).unwrap());
+        let message = whole.is_enough(MAX_STEPS).unwrap_err().to_string();
+        assert!(message.contains("complete_episodes") && message.contains("time limit"), "{message}");
+    }
+}

@@ -54,7 +54,7 @@ pub use mixed::{ClipRewards, RolloutFragmentLength, ScheduleSpec};
 pub use multi_agent::{DEFAULT_POLICY, MultiAgentOptions, Policies, PolicyMapping};
 pub use pg::{PgConfig, PgTraining};
 pub use ppo::{PpoConfig, PpoTraining};
-pub use reference::{help, markdown};
+pub use reference::{help, markdown, reference};
 pub use rl_module::RlModuleOptions;
 pub use run_sections::{
     CheckpointingOptions, DebuggingOptions, LearnersOptions, ReportingOptions, ResourcesOptions,
