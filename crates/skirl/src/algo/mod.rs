@@ -17,6 +17,27 @@ use crate::plan::Plan;
 use crate::publish::WeightBoard;
 use crate::workers::Workers;
 
+/// What an algorithm is built from, beside its configuration.
+pub struct BuildFrom<'a> {
+    /// Sizes and modules.
+    pub plan: &'a Plan,
+    /// Environments of training, not yet reset.
+    pub environments: Environments,
+    /// Threads.
+    pub workers: &'a Arc<Workers>,
+    /// Seed of the run.
+    pub seed: u64,
+}
+
+impl std::fmt::Debug for BuildFrom<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BuildFrom")
+            .field("plan", &self.plan)
+            .field("seed", &self.seed)
+            .finish_non_exhaustive()
+    }
+}
+
 /// A running algorithm taken apart.
 pub struct Parts {
     /// The pipeline with its context.
@@ -63,14 +84,8 @@ pub fn plan(
 }
 
 /// Builds what the plan says.
-pub fn build(
-    config: &dyn AlgorithmConfig,
-    plan: &Plan,
-    environments: Environments,
-    workers: &Arc<Workers>,
-    seed: u64,
-) -> Result<Parts, Error> {
-    of_algorithm!(config, build(plan, environments, workers, seed))
+pub fn build(config: &dyn AlgorithmConfig, from: BuildFrom<'_>) -> Result<Parts, Error> {
+    of_algorithm!(config, build(from))
 }
 
 fn unknown(config: &dyn AlgorithmConfig) -> Error {

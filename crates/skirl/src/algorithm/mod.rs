@@ -25,7 +25,7 @@ use skirl_math::rng::StreamKey;
 
 pub use evaluator::{EvaluateRequest, Evaluator};
 
-use crate::algo::{self, Parts};
+use crate::algo::{self, BuildFrom, Parts};
 use crate::checkpoint;
 use crate::collect::Environments;
 use crate::config::{AlgorithmConfig, DurationUnit};
@@ -68,7 +68,7 @@ impl Algorithm {
         let environments = Environments::make(&spec)?;
         let plan = algo::plan(&*config, spec, environments.spaces())?;
         let workers = Arc::new(Workers::new(config.common().resources.num_threads)?);
-        let parts = algo::build(&*config, &plan, environments, &workers, seed)?;
+        let parts = algo::build(&*config, BuildFrom { plan: &plan, environments, workers: &workers, seed })?;
         let metrics = RunMetrics::new(config.common().reporting.metrics_num_episodes_for_smoothing);
         let (evaluator, evaluated, warnings) = (None, None, Vec::new());
         Ok(Self { config, plan, parts, workers, evaluator, metrics, evaluated, seed, warnings })

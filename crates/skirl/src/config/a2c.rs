@@ -3,7 +3,7 @@
 use super::choices::StandardizeAdvantages;
 use super::common_config::CommonConfig;
 use super::config_of::ConfigOf;
-use super::training::{CriticOptions, OptimizerOptions, Training, UpdateOptions, training_options};
+use super::training::{CriticOptions, Training, UpdateOptions, training_options};
 
 /// The configuration of A2C, with the names and defaults of RLlib's last version that had it (2.7).
 ///
@@ -56,13 +56,5 @@ impl Training for A2cTraining {
             value_network: self.use_critic,
             ..UpdateOptions::one_step(self.gamma, &self.lr, self.train_batch_size)
         }
-    }
-
-    fn optimizer(&self) -> &OptimizerOptions {
-        &self.optimizer
-    }
-
-    fn optimizer_mut(&mut self) -> &mut OptimizerOptions {
-        &mut self.optimizer
     }
 }

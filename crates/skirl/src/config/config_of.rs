@@ -177,14 +177,14 @@ impl<T: Training> AlgorithmConfig for ConfigOf<T> {
     fn sections(&self) -> Vec<&dyn Section> {
         let mut sections = self.common.sections();
         sections.insert(2, &self.training);
-        sections.insert(3, self.training.optimizer());
+        sections.insert(3, self.training.optimizer_options());
         sections
     }
 
     fn section_mut(&mut self, path: &str) -> Option<&mut dyn Section> {
         match path {
             "training" => Some(&mut self.training),
-            "training.optimizer" => Some(self.training.optimizer_mut()),
+            "training.optimizer" => Some(self.training.optimizer_options_mut()),
             _ => self.common.section_mut(path),
         }
     }

@@ -62,5 +62,5 @@ pub use run_sections::{
 pub use schema::json_schema;
 pub use spec::{Bounds, OptionSpec};
 pub use stop::{StopCriteria, StopReason};
-pub use training::{CriticOptions, OptimizerOptions, Training, UpdateOptions};
+pub use training::{CriticOptions, HasOptimizer, OptimizerOptions, Training, UpdateOptions};
 pub use value::{OptionValue, Setting};

@@ -2,7 +2,7 @@
 
 use super::choices::StandardizeAdvantages;
 use super::config_of::ConfigOf;
-use super::training::{OptimizerOptions, Training, UpdateOptions, training_options};
+use super::training::{Training, UpdateOptions, training_options};
 
 /// The configuration of PG, with the names and defaults of RLlib's last version that had it (2.7).
 ///
@@ -37,13 +37,5 @@ impl Training for PgTraining {
             grad_clip_by: self.grad_clip_by,
             ..UpdateOptions::one_step(self.gamma, &self.lr, self.train_batch_size)
         }
-    }
-
-    fn optimizer(&self) -> &OptimizerOptions {
-        &self.optimizer
-    }
-
-    fn optimizer_mut(&mut self) -> &mut OptimizerOptions {
-        &mut self.optimizer
     }
 }

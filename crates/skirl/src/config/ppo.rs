@@ -4,7 +4,7 @@ use super::choices::StandardizeAdvantages;
 use super::common_config::CommonConfig;
 use super::config_of::ConfigOf;
 use super::mixed::ScheduleSpec;
-use super::training::{CriticOptions, OptimizerOptions, Training, UpdateOptions, training_options};
+use super::training::{CriticOptions, Training, UpdateOptions, training_options};
 
 /// The configuration of PPO, with RLlib's names and defaults.
 ///
@@ -85,13 +85,5 @@ impl Training for PpoTraining {
             }),
             value_network: true,
         }
-    }
-
-    fn optimizer(&self) -> &OptimizerOptions {
-        &self.optimizer
-    }
-
-    fn optimizer_mut(&mut self) -> &mut OptimizerOptions {
-        &mut self.optimizer
     }
 }

@@ -147,7 +147,7 @@ fn value_network_options_have_effect<T: Training>(config: &ConfigOf<T>) -> Vec<C
 
 fn optimizer_options_have_effect<T: Training>(config: &ConfigOf<T>) -> Vec<ConfigError> {
     use OptimizerType::{Adam, AdamW, RmsProp, Sgd};
-    let (own, default) = (config.training.optimizer(), OptimizerOptions::default());
+    let (own, default) = (config.training.optimizer_options(), OptimizerOptions::default());
     let uses: [(&str, bool, &[OptimizerType]); 4] = [
         ("betas", own.betas == default.betas, &[Adam, AdamW]),
         ("eps", own.eps == default.eps, &[Adam, AdamW, RmsProp]),

@@ -24,7 +24,7 @@ options! {
 }
 
 /// The section `training` of an algorithm, and what else belongs to its configuration.
-pub trait Training: Section + Clone + PartialEq + Default + Send + Sync + 'static {
+pub trait Training: HasOptimizer + Section + Clone + PartialEq + Default + Send + Sync + 'static {
     /// Name of the algorithm, for example `PPO`.
     const ALGORITHM: &'static str;
     /// What it is, in one line.
@@ -35,12 +35,15 @@ pub trait Training: Section + Clone + PartialEq + Default + Send + Sync + 'stati
 
     /// The options as the parts that the algorithms share understand them.
     fn update(&self) -> UpdateOptions;
+}
 
-    /// The group inside the section.
-    fn optimizer(&self) -> &OptimizerOptions;
+/// A section with the group `optimizer` inside.
+pub trait HasOptimizer {
+    /// The group.
+    fn optimizer_options(&self) -> &OptimizerOptions;
 
-    /// The group inside the section, to change.
-    fn optimizer_mut(&mut self) -> &mut OptimizerOptions;
+    /// The group, to change.
+    fn optimizer_options_mut(&mut self) -> &mut OptimizerOptions;
 }
 
 /// How an on-policy algorithm learns from what it collected in one iteration.
@@ -108,6 +111,16 @@ pub struct CriticOptions {
 macro_rules! training_options {
     ($(#[doc = $doc:literal])+ pub struct $section:ident { $($body:tt)* }) => {
         training_options! { @ { $(#[doc = $doc])+ pub struct $section in "training" } [] $($body)* }
+
+        impl $crate::config::HasOptimizer for $section {
+            fn optimizer_options(&self) -> &$crate::config::OptimizerOptions {
+                &self.optimizer
+            }
+
+            fn optimizer_options_mut(&mut self) -> &mut $crate::config::OptimizerOptions {
+                &mut self.optimizer
+            }
+        }
     };
     (@ { $($head:tt)* } [$($out:tt)*]) => {
         $crate::config::declare::options! { $($head)* {

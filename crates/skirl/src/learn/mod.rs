@@ -4,11 +4,13 @@
 //! A minibatch is cut into chunks of 64 rows and at most [`SEGMENTS`] runs of chunks; each run's gradient is summed by
 //! itself and the runs are added in order, so the bytes do not depend on the number of threads.
 
+pub mod action_terms;
 pub mod batch;
 pub mod gradient;
 pub mod learner;
 pub mod loss;
 
+pub use action_terms::ActionTerms;
 pub use batch::Batch;
 pub use gradient::{CHUNK_ROWS, SEGMENTS};
 pub use learner::{Learner, LearnerOptions};

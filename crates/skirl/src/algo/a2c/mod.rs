@@ -2,16 +2,13 @@
 //!
 //! What each option does, and how this A2C differs from others: `README.md` beside this file.
 
-use std::sync::Arc;
-
 use super::on_policy::{self, COLLECT, GAE, OnPolicy, PUBLISH, PolicyGradientLoss, UpdateRule};
-use crate::algo::Parts;
-use crate::collect::{AgentSpaces, EnvironmentSpec, Environments};
+use crate::algo::{BuildFrom, Parts};
+use crate::collect::{AgentSpaces, EnvironmentSpec};
 use crate::config::{A2cConfig, A2cTraining};
 use crate::error::Error;
 use crate::pipeline::Pipeline;
 use crate::plan::Plan;
-use crate::workers::Workers;
 
 /// The stages in order, as `skirl explain` shows them.
 pub const STAGES: [&str; 4] = [
@@ -27,14 +24,8 @@ pub fn plan(config: &A2cConfig, spec: EnvironmentSpec, agents: Vec<AgentSpaces>)
 }
 
 /// Builds runner, learners and pipeline.
-pub fn build(
-    config: &A2cConfig,
-    plan: &Plan,
-    environments: Environments,
-    workers: &Arc<Workers>,
-    seed: u64,
-) -> Result<Parts, Error> {
-    let parts = OnPolicy::<A2cRule>::new(config, plan, environments, workers, seed)?;
+pub fn build(config: &A2cConfig, from: BuildFrom<'_>) -> Result<Parts, Error> {
+    let parts = OnPolicy::<A2cRule>::new(config, from)?;
     let stages = Pipeline::builder()
         .with(parts.collect())
         .with(parts.gae()?)

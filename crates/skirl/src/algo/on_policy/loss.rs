@@ -8,11 +8,10 @@ use std::ops::Range;
 
 use skirl_math::stats::sum;
 use skirl_nn::Tape;
-use skirl_nn::distributions::{DistScratch, Evaluated, EvaluatedGrad};
 
-use crate::contract::policy::{DIST_INPUTS, Policy, VALUE};
+use crate::contract::policy::{Policy, VALUE};
 use crate::error::Error;
-use crate::learn::{Loss, LossContext};
+use crate::learn::{ActionTerms, Loss, LossContext};
 
 /// Coefficients of one update; schedules are resolved before.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -25,17 +24,6 @@ pub struct PolicyGradientLoss {
 
 /// Names of the sums, in order; the last one with a value function only.
 const STATS: [&str; 3] = ["policy_loss", "entropy", "vf_loss"];
-
-/// Buffers for one chunk.
-#[derive(Debug)]
-pub struct PolicyGradientScratch {
-    dist: DistScratch,
-    logp: Vec<f32>,
-    entropy: Vec<f32>,
-    kl: Vec<f32>,
-    d_logp: Vec<f32>,
-    d_entropy: Vec<f32>,
-}
 
 impl PolicyGradientLoss {
     /// The loss from the means of its statistics.
@@ -56,18 +44,10 @@ impl PolicyGradientLoss {
 }
 
 impl Loss for PolicyGradientLoss {
-    type Scratch = PolicyGradientScratch;
+    type Scratch = ActionTerms;
 
-    fn scratch(&self, policy: &Policy, max_rows: usize) -> PolicyGradientScratch {
-        let column = || vec![0.0; max_rows];
-        PolicyGradientScratch {
-            dist: policy.dist.scratch(),
-            logp: column(),
-            entropy: column(),
-            kl: column(),
-            d_logp: column(),
-            d_entropy: column(),
-        }
+    fn scratch(&self, policy: &Policy, max_rows: usize) -> ActionTerms {
+        ActionTerms::new(policy, max_rows)
     }
 
     fn stats(&self) -> &'static [&'static str] {
@@ -79,25 +59,18 @@ impl Loss for PolicyGradientLoss {
         context: LossContext<'_>,
         rows: Range<usize>,
         tape: &mut Tape,
-        scratch: &mut PolicyGradientScratch,
+        terms: &mut ActionTerms,
         stats: &mut [f64],
     ) -> Result<(), Error> {
-        let (policy, batch, n) = (context.policy, context.batch, rows.len());
-        let actions = batch.actions.view(rows.start, rows.end);
-        let PolicyGradientScratch { dist, logp, entropy, kl, d_logp, d_entropy } = scratch;
-        let (logp, entropy, kl, d_logp) = (&mut logp[..n], &mut entropy[..n], &mut kl[..n], &mut d_logp[..n]);
-        let (inputs, d_inputs) = tape.output_and_gradient(DIST_INPUTS);
-        let out = Evaluated { logp: &mut *logp, entropy: &mut *entropy, kl: &mut *kl };
-        policy.dist.evaluate(inputs, actions, None, out, dist)?;
-        for ((d, logp), &advantage) in d_logp.iter_mut().zip(&*logp).zip(&batch.advantages[rows.clone()]) {
-            *d = -advantage * context.inverse_rows;
-            stats[0] -= f64::from(logp * advantage);
-        }
-        stats[1] += sum(entropy);
-        d_entropy[..n].fill(-self.entropy_coeff * context.inverse_rows);
-        // Without an old policy there is no divergence: its gradient is not read.
-        let d_out = EvaluatedGrad { logp: d_logp, entropy: &d_entropy[..n], kl };
-        policy.dist.backward(inputs, actions, None, d_out, d_inputs, dist)?;
+        let advantages = &context.batch.advantages[rows.clone()];
+        terms.through(context, rows.clone(), false, tape, |terms| {
+            for ((d, logp), &advantage) in terms.d_logp.iter_mut().zip(&terms.logp).zip(advantages) {
+                *d = -advantage * context.inverse_rows;
+                stats[0] -= f64::from(logp * advantage);
+            }
+            stats[1] += sum(&terms.entropy[..rows.len()]);
+            terms.d_entropy.fill(-self.entropy_coeff * context.inverse_rows);
+        })?;
         self.value_loss(context, rows, tape, stats);
         Ok(())
     }

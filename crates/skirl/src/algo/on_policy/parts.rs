@@ -9,10 +9,10 @@ use skirl_nn::optim::GradClip;
 use super::group::OnPolicyGroup;
 use super::stage::Learners;
 use super::{BatchLearner, Update, UpdateRule};
-use crate::algo::Parts;
+use crate::algo::{BuildFrom, Parts};
 use crate::collect::stage::Collect;
 use crate::collect::{EnvRunner, Environments, RunnerOptions};
-use crate::config::{ConfigOf, GradClipBy, Training, UpdateOptions};
+use crate::config::{ConfigOf, GradClipBy, HasOptimizer, Training, UpdateOptions};
 use crate::contract::shared::Shared;
 use crate::contract::{ModuleId, Policies};
 use crate::error::Error;
@@ -38,13 +38,8 @@ pub struct OnPolicy<'a, R: UpdateRule> {
 
 impl<'a, R: UpdateRule> OnPolicy<'a, R> {
     /// Builds what the plan says.
-    pub fn new(
-        config: &'a ConfigOf<R::Training>,
-        plan: &'a Plan,
-        environments: Environments,
-        workers: &Arc<Workers>,
-        seed: u64,
-    ) -> Result<Self, Error> {
+    pub fn new(config: &'a ConfigOf<R::Training>, from: BuildFrom<'a>) -> Result<Self, Error> {
+        let BuildFrom { plan, environments, workers, seed } = from;
         check_batch_mode(plan, &environments)?;
         let root = StreamKey::root(seed);
         let policies = policies(plan, root)?;
@@ -145,7 +140,7 @@ fn learners<R: UpdateRule>(
         let options = training.update();
         let learner = Learner::new(LearnerOptions {
             module: id.clone(),
-            optimizer: build_optimizer(training.optimizer(), &policy)?,
+            optimizer: build_optimizer(training.optimizer_options(), &policy)?,
             policy,
             clip: grad_clip(&options),
             log_norm: config.common.reporting.log_gradients,

@@ -9,14 +9,12 @@
 
 use std::ops::Range;
 
-use skirl_nn::Mat;
 use skirl_nn::Tape;
-use skirl_nn::distributions::{DistScratch, Evaluated, EvaluatedGrad};
 use skirl_nn::kernels::vmath;
 
-use crate::contract::policy::{DIST_INPUTS, Policy, VALUE};
+use crate::contract::policy::{Policy, VALUE};
 use crate::error::Error;
-use crate::learn::{Loss, LossContext};
+use crate::learn::{ActionTerms, Loss, LossContext};
 
 /// Coefficients of one update; schedules are resolved before.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -50,31 +48,15 @@ pub const APPROX_KL: usize = 6;
 /// Buffers for one chunk.
 #[derive(Debug)]
 pub struct PpoScratch {
-    dist: DistScratch,
-    logp: Vec<f32>,
+    terms: ActionTerms,
     ratio: Vec<f32>,
-    entropy: Vec<f32>,
-    kl: Vec<f32>,
-    d_logp: Vec<f32>,
-    d_entropy: Vec<f32>,
-    d_kl: Vec<f32>,
 }
 
 impl Loss for PpoLoss {
     type Scratch = PpoScratch;
 
     fn scratch(&self, policy: &Policy, max_rows: usize) -> PpoScratch {
-        let column = || vec![0.0; max_rows];
-        PpoScratch {
-            dist: policy.dist.scratch(),
-            logp: column(),
-            ratio: column(),
-            entropy: column(),
-            kl: column(),
-            d_logp: column(),
-            d_entropy: column(),
-            d_kl: column(),
-        }
+        PpoScratch { terms: ActionTerms::new(policy, max_rows), ratio: vec![0.0; max_rows] }
     }
 
     fn stats(&self) -> &'static [&'static str] {
@@ -89,31 +71,17 @@ impl Loss for PpoLoss {
         scratch: &mut PpoScratch,
         stats: &mut [f64],
     ) -> Result<(), Error> {
-        let (policy, batch, n) = (context.policy, context.batch, rows.len());
-        let actions = batch.actions.view(rows.start, rows.end);
-        let width = batch.dist_width;
-        let old = Mat::new(&batch.dist_inputs[rows.start * width..rows.end * width], n, width);
-        let old = self.measure_kl.then_some(old);
-        let PpoScratch { dist, logp, ratio, entropy, kl, d_logp, d_entropy, d_kl } = scratch;
-        let evaluated = Evaluated { logp: &mut logp[..n], entropy: &mut entropy[..n], kl: &mut kl[..n] };
-        policy.dist.evaluate(tape.output(DIST_INPUTS), actions, old, evaluated, dist)?;
-        let advantages = &batch.advantages[rows.clone()];
-        self.surrogate(
-            &logp[..n],
-            &batch.logp[rows.clone()],
-            advantages,
-            &mut ratio[..n],
-            &mut d_logp[..n],
-            stats,
-        );
-        d_logp[..n].iter_mut().for_each(|d| *d *= context.inverse_rows);
-        d_entropy[..n].fill(-self.entropy_coeff * context.inverse_rows);
-        d_kl[..n].fill(self.kl_coeff * context.inverse_rows);
-        stats[3] += skirl_math::stats::sum(&entropy[..n]);
-        stats[MEAN_KL] += if old.is_some() { skirl_math::stats::sum(&kl[..n]) } else { 0.0 };
-        let (inputs, d_inputs) = tape.output_and_gradient(DIST_INPUTS);
-        let d_out = EvaluatedGrad { logp: &d_logp[..n], entropy: &d_entropy[..n], kl: &d_kl[..n] };
-        policy.dist.backward(inputs, actions, old, d_out, d_inputs, dist)?;
+        let (batch, n) = (context.batch, rows.len());
+        let ratio = &mut scratch.ratio[..n];
+        scratch.terms.through(context, rows.clone(), self.measure_kl, tape, |terms| {
+            let (old_logp, advantages) = (&batch.logp[rows.clone()], &batch.advantages[rows.clone()]);
+            self.surrogate(&terms.logp[..n], old_logp, advantages, ratio, &mut terms.d_logp[..n], stats);
+            terms.d_logp[..n].iter_mut().for_each(|d| *d *= context.inverse_rows);
+            terms.d_entropy[..n].fill(-self.entropy_coeff * context.inverse_rows);
+            terms.d_kl[..n].fill(self.kl_coeff * context.inverse_rows);
+            stats[3] += skirl_math::stats::sum(&terms.entropy[..n]);
+            stats[MEAN_KL] += if self.measure_kl { skirl_math::stats::sum(&terms.kl[..n]) } else { 0.0 };
+        })?;
         self.value_loss(context, rows, tape, stats);
         Ok(())
     }

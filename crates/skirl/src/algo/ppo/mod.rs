@@ -8,18 +8,15 @@ pub mod rule;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
-
 pub use rule::PpoRule;
 
 use super::on_policy::{self, COLLECT, GAE, OnPolicy, PUBLISH};
-use crate::algo::Parts;
-use crate::collect::{AgentSpaces, EnvironmentSpec, Environments};
+use crate::algo::{BuildFrom, Parts};
+use crate::collect::{AgentSpaces, EnvironmentSpec};
 use crate::config::PpoConfig;
 use crate::error::Error;
 use crate::pipeline::Pipeline;
 use crate::plan::Plan;
-use crate::workers::Workers;
 
 /// The stages in order, as `skirl explain` shows them.
 pub const STAGES: [&str; 4] = [
@@ -35,14 +32,8 @@ pub fn plan(config: &PpoConfig, spec: EnvironmentSpec, agents: Vec<AgentSpaces>)
 }
 
 /// Builds runner, learners and pipeline.
-pub fn build(
-    config: &PpoConfig,
-    plan: &Plan,
-    environments: Environments,
-    workers: &Arc<Workers>,
-    seed: u64,
-) -> Result<Parts, Error> {
-    let parts = OnPolicy::<PpoRule>::new(config, plan, environments, workers, seed)?;
+pub fn build(config: &PpoConfig, from: BuildFrom<'_>) -> Result<Parts, Error> {
+    let parts = OnPolicy::<PpoRule>::new(config, from)?;
     let stages = Pipeline::builder()
         .with(parts.collect())
         .with(parts.gae()?)

@@ -12,7 +12,7 @@ use skirl_nn::optim::GradClip;
 
 use crate::algo::on_policy::{BatchLearner, UpdateRule};
 use crate::collect::AgentSpaces;
-use crate::config::{RlModuleOptions, Training};
+use crate::config::{HasOptimizer, RlModuleOptions, Training};
 use crate::contract::{Actions, Policy};
 use crate::learn::{Batch, Learner, LearnerOptions};
 use crate::plan::{ModulePlan, NetworkOptions, build_optimizer, build_policy};
@@ -42,7 +42,7 @@ pub(in crate::algo) fn learner<R: UpdateRule>(policy: Policy, options: &R::Train
     let update = options.update();
     let learner = Learner::new(LearnerOptions {
         module: "module".to_owned(),
-        optimizer: build_optimizer(options.optimizer(), &policy).unwrap(),
+        optimizer: build_optimizer(options.optimizer_options(), &policy).unwrap(),
         policy,
         clip: update.grad_clip.map(|bound| GradClip::GlobalNorm(bound as f32)),
         log_norm: false,
