@@ -58,36 +58,42 @@ impl std::fmt::Debug for Parts {
     }
 }
 
-/// Calls a function of the algorithm that a configuration belongs to.
-macro_rules! of_algorithm {
-    ($config:ident, $function:ident($($argument:expr),*)) => {{
-        let config = $config.as_any();
-        if let Some(config) = config.downcast_ref::<PpoConfig>() {
-            ppo::$function(config, $($argument),*)
-        } else if let Some(config) = config.downcast_ref::<A2cConfig>() {
-            a2c::$function(config, $($argument),*)
-        } else if let Some(config) = config.downcast_ref::<PgConfig>() {
-            pg::$function(config, $($argument),*)
-        } else {
-            Err(unknown($config))
-        }
-    }};
-}
-
 /// The plan of a configuration for environments with these spaces.
 pub fn plan(
     config: &dyn AlgorithmConfig,
     spec: EnvironmentSpec,
     agents: Vec<AgentSpaces>,
 ) -> Result<Plan, Error> {
-    of_algorithm!(config, plan(spec, agents))
+    match Served::of(config)? {
+        Served::Ppo(config) => on_policy::plan::<ppo::PpoRule>(config, spec, agents),
+        Served::A2c(config) => on_policy::plan::<a2c::A2cRule>(config, spec, agents),
+        Served::Pg(config) => on_policy::plan::<pg::PgRule>(config, spec, agents),
+    }
 }
 
 /// Builds what the plan says.
 pub fn build(config: &dyn AlgorithmConfig, from: BuildFrom<'_>) -> Result<Parts, Error> {
-    of_algorithm!(config, build(from))
+    match Served::of(config)? {
+        Served::Ppo(config) => ppo::build(config, from),
+        Served::A2c(config) => a2c::build(config, from),
+        Served::Pg(config) => pg::build(config, from),
+    }
 }
 
-fn unknown(config: &dyn AlgorithmConfig) -> Error {
-    Error::Internal(format!("no algorithm takes a configuration of {}", config.algorithm()))
+/// A configuration with its type.
+enum Served<'a> {
+    Ppo(&'a PpoConfig),
+    A2c(&'a A2cConfig),
+    Pg(&'a PgConfig),
+}
+
+impl<'a> Served<'a> {
+    fn of(config: &'a dyn AlgorithmConfig) -> Result<Self, Error> {
+        let any = config.as_any();
+        let ppo = any.downcast_ref().map(Self::Ppo);
+        let served = ppo.or_else(|| any.downcast_ref().map(Self::A2c));
+        served.or_else(|| any.downcast_ref().map(Self::Pg)).ok_or_else(|| {
+            Error::Internal(format!("no algorithm takes a configuration of {}", config.algorithm()))
+        })
+    }
 }

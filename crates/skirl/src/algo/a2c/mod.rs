@@ -2,26 +2,11 @@
 //!
 //! What each option does, and how this A2C differs from others: `README.md` beside this file.
 
-use super::on_policy::{self, COLLECT, GAE, OnPolicy, PUBLISH, PolicyGradientLoss, UpdateRule};
+use super::on_policy::{COLLECT, GAE, OnPolicy, PUBLISH, PolicyGradientLoss, UpdateRule};
 use crate::algo::{BuildFrom, Parts};
-use crate::collect::{AgentSpaces, EnvironmentSpec};
 use crate::config::{A2cConfig, A2cTraining};
 use crate::error::Error;
 use crate::pipeline::Pipeline;
-use crate::plan::Plan;
-
-/// The stages in order, as `skirl explain` shows them.
-pub const STAGES: [&str; 4] = [
-    COLLECT,
-    GAE,
-    "a2c_update   one step over all rows                           train_batch → new_weights, learner_results",
-    PUBLISH,
-];
-
-/// Resolves every size; errors where the spaces cannot be served.
-pub fn plan(config: &A2cConfig, spec: EnvironmentSpec, agents: Vec<AgentSpaces>) -> Result<Plan, Error> {
-    on_policy::plan(config, spec, agents, &STAGES)
-}
 
 /// Builds runner, learners and pipeline.
 pub fn build(config: &A2cConfig, from: BuildFrom<'_>) -> Result<Parts, Error> {
@@ -43,6 +28,12 @@ impl UpdateRule for A2cRule {
     type Loss = PolicyGradientLoss;
 
     const STAGE: &'static str = "a2c_update";
+    const STAGES: [&'static str; 4] = [
+        COLLECT,
+        GAE,
+        "a2c_update   one step over all rows                           train_batch → new_weights, learner_results",
+        PUBLISH,
+    ];
 
     fn new(options: &A2cTraining) -> Self {
         Self(options.clone())
@@ -54,10 +45,6 @@ impl UpdateRule for A2cRule {
             vf_loss_coeff: options.use_critic.then_some(options.vf_loss_coeff as f32),
             entropy_coeff: options.entropy_coeff.value_at(env_steps) as f32,
         }
-    }
-
-    fn total(loss: &PolicyGradientLoss, means: &[f64]) -> f64 {
-        loss.total(means)
     }
 
     fn coefficients(&self, loss: &PolicyGradientLoss, _env_steps: u64) -> Vec<(&'static str, f64)> {

@@ -182,7 +182,7 @@ impl<R: UpdateRule> BatchLearner<R> {
         let mut metrics = Vec::new();
         if totals.all.rows > 0.0 {
             let means: Vec<f64> = totals.all.sums.iter().map(|sum| sum / totals.all.rows).collect();
-            metrics.push(("total_loss", R::total(loss, &means)));
+            metrics.push(("total_loss", loss.total(&means)));
             metrics.extend(loss.stats().iter().copied().zip(means));
         }
         if let Some(explained) = explained {

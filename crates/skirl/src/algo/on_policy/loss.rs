@@ -26,12 +26,6 @@ pub struct PolicyGradientLoss {
 const STATS: [&str; 3] = ["policy_loss", "entropy", "vf_loss"];
 
 impl PolicyGradientLoss {
-    /// The loss from the means of its statistics.
-    pub fn total(&self, means: &[f64]) -> f64 {
-        let value = self.vf_loss_coeff.map_or(0.0, |coeff| f64::from(coeff) * means[2]);
-        means[0] + value - f64::from(self.entropy_coeff) * means[1]
-    }
-
     fn value_loss(&self, context: LossContext<'_>, rows: Range<usize>, tape: &mut Tape, stats: &mut [f64]) {
         let Some(coeff) = self.vf_loss_coeff else { return };
         let (values, mut d_values) = tape.output_and_gradient(VALUE);
@@ -52,6 +46,11 @@ impl Loss for PolicyGradientLoss {
 
     fn stats(&self) -> &'static [&'static str] {
         if self.vf_loss_coeff.is_some() { &STATS } else { &STATS[..2] }
+    }
+
+    fn total(&self, means: &[f64]) -> f64 {
+        let value = self.vf_loss_coeff.map_or(0.0, |coeff| f64::from(coeff) * means[2]);
+        means[0] + value - f64::from(self.entropy_coeff) * means[1]
     }
 
     fn evaluate(

@@ -1,16 +1,16 @@
 //! From a configuration and spaces to a plan.
 
+use super::UpdateRule;
 use crate::collect::{AgentSpaces, EnvironmentSpec};
 use crate::config::{BatchMode, ConfigOf, Training};
 use crate::error::Error;
 use crate::plan::{BatchPlan, ModulePlan, NetworkOptions, Plan, plan_modules};
 
-/// Resolves every size; errors where the spaces cannot be served. `stages` are those of the pipeline, one line each.
-pub fn plan<T: Training>(
-    config: &ConfigOf<T>,
+/// Resolves every size; errors where the spaces cannot be served.
+pub fn plan<R: UpdateRule>(
+    config: &ConfigOf<R::Training>,
     environment: EnvironmentSpec,
     agents: Vec<AgentSpaces>,
-    stages: &[&str],
 ) -> Result<Plan, Error> {
     let options_of = |module: &str| {
         let own = config.for_policy(module)?;
@@ -22,11 +22,11 @@ pub fn plan<T: Training>(
     let memory =
         modules.values().map(|module: &ModulePlan| module.memory(batch.rows, optimizer_copies)).sum();
     Ok(Plan {
-        algorithm: T::ALGORITHM,
-        tuned: crate::plan::tuned_config(T::ALGORITHM, &environment.env),
+        algorithm: R::Training::ALGORITHM,
+        tuned: crate::plan::tuned_config(R::Training::ALGORITHM, &environment.env),
         num_threads: config.common.resources.num_threads,
         seed: config.common.debugging.seed,
-        stages: stages.iter().map(|&line| line.to_owned()).collect(),
+        stages: R::STAGES.iter().map(|&line| line.to_owned()).collect(),
         environment,
         agents,
         mapping,

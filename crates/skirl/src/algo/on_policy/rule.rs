@@ -15,17 +15,16 @@ pub trait UpdateRule: std::fmt::Debug + Clone + Send + 'static {
     /// The loss, with its coefficients.
     type Loss: Loss;
 
-    /// Name of the stage.
+    /// Name of the stage that updates.
     const STAGE: &'static str;
+    /// All stages in order, as `skirl explain` shows them.
+    const STAGES: [&'static str; 4];
 
     /// For a module with these options.
     fn new(options: &Self::Training) -> Self;
 
     /// The loss with every schedule at its value after `env_steps` environment steps.
     fn loss(&self, env_steps: u64) -> Self::Loss;
-
-    /// The loss from the means of its statistics.
-    fn total(loss: &Self::Loss, means: &[f64]) -> f64;
 
     /// The coefficients of an iteration, under RLlib's names.
     fn coefficients(&self, loss: &Self::Loss, env_steps: u64) -> Vec<(&'static str, f64)>;

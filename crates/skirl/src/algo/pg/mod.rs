@@ -2,26 +2,11 @@
 //!
 //! What each option does, and how this PG differs from others: `README.md` beside this file.
 
-use super::on_policy::{self, COLLECT, OnPolicy, PUBLISH, PolicyGradientLoss, UpdateRule};
+use super::on_policy::{COLLECT, OnPolicy, PUBLISH, PolicyGradientLoss, UpdateRule};
 use crate::algo::{BuildFrom, Parts};
-use crate::collect::{AgentSpaces, EnvironmentSpec};
 use crate::config::{PgConfig, PgTraining};
 use crate::error::Error;
 use crate::pipeline::Pipeline;
-use crate::plan::Plan;
-
-/// The stages in order, as `skirl explain` shows them.
-pub const STAGES: [&str; 4] = [
-    COLLECT,
-    "returns      discounted returns                               sample → train_batch",
-    "pg_update    one step over all rows                           train_batch → new_weights, learner_results",
-    PUBLISH,
-];
-
-/// Resolves every size; errors where the spaces cannot be served.
-pub fn plan(config: &PgConfig, spec: EnvironmentSpec, agents: Vec<AgentSpaces>) -> Result<Plan, Error> {
-    on_policy::plan(config, spec, agents, &STAGES)
-}
 
 /// Builds runner, learners and pipeline.
 pub fn build(config: &PgConfig, from: BuildFrom<'_>) -> Result<Parts, Error> {
@@ -43,6 +28,12 @@ impl UpdateRule for PgRule {
     type Loss = PolicyGradientLoss;
 
     const STAGE: &'static str = "pg_update";
+    const STAGES: [&'static str; 4] = [
+        COLLECT,
+        "returns      discounted returns                               sample → train_batch",
+        "pg_update    one step over all rows                           train_batch → new_weights, learner_results",
+        PUBLISH,
+    ];
 
     fn new(_options: &PgTraining) -> Self {
         Self
@@ -50,10 +41,6 @@ impl UpdateRule for PgRule {
 
     fn loss(&self, _env_steps: u64) -> PolicyGradientLoss {
         PolicyGradientLoss { vf_loss_coeff: None, entropy_coeff: 0.0 }
-    }
-
-    fn total(loss: &PolicyGradientLoss, means: &[f64]) -> f64 {
-        loss.total(means)
     }
 
     fn coefficients(&self, _loss: &PolicyGradientLoss, _env_steps: u64) -> Vec<(&'static str, f64)> {

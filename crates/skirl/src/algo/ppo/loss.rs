@@ -63,6 +63,12 @@ impl Loss for PpoLoss {
         &STATS
     }
 
+    fn total(&self, means: &[f64]) -> f64 {
+        let vf_loss_coeff = if self.use_critic { f64::from(self.vf_loss_coeff) } else { 0.0 };
+        means[0] + vf_loss_coeff * means[1] - f64::from(self.entropy_coeff) * means[3]
+            + f64::from(self.kl_coeff) * means[MEAN_KL]
+    }
+
     fn evaluate(
         &self,
         context: LossContext<'_>,

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::loss::{APPROX_KL, MEAN_KL, PpoLoss};
 use crate::algo::on_policy::group::missing;
-use crate::algo::on_policy::{EpochSums, UpdateRule};
+use crate::algo::on_policy::{COLLECT, EpochSums, GAE, PUBLISH, UpdateRule};
 use crate::config::PpoTraining;
 use crate::error::Error;
 use crate::learn::gradient::GradientStats;
@@ -26,6 +26,12 @@ impl UpdateRule for PpoRule {
     type Loss = PpoLoss;
 
     const STAGE: &'static str = "ppo_update";
+    const STAGES: [&'static str; 4] = [
+        COLLECT,
+        GAE,
+        "ppo_update   epochs of clipped minibatch updates              train_batch → new_weights, learner_results",
+        PUBLISH,
+    ];
 
     fn new(options: &PpoTraining) -> Self {
         Self { options: options.clone(), kl_coeff: options.kl_coeff }
@@ -43,12 +49,6 @@ impl UpdateRule for PpoRule {
             measure_kl: options.use_kl_loss,
             use_critic: options.use_critic,
         }
-    }
-
-    fn total(loss: &PpoLoss, means: &[f64]) -> f64 {
-        let vf_loss_coeff = if loss.use_critic { f64::from(loss.vf_loss_coeff) } else { 0.0 };
-        means[0] + vf_loss_coeff * means[1] - f64::from(loss.entropy_coeff) * means[3]
-            + f64::from(loss.kl_coeff) * means[MEAN_KL]
     }
 
     fn coefficients(&self, loss: &PpoLoss, env_steps: u64) -> Vec<(&'static str, f64)> {

@@ -6,7 +6,7 @@ use super::{Goldens, action_spaces, relative_distance};
 use crate::algo::on_policy::PolicyGradientLoss;
 use crate::contract::Policy;
 use crate::learn::gradient::{GradientEngine, GradientStats};
-use crate::learn::{Batch, LossContext};
+use crate::learn::{Batch, Loss, LossContext};
 use crate::workers::Workers;
 
 /// As `COEFFICIENTS` in the script.
