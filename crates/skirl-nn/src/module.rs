@@ -1,10 +1,11 @@
 //! The contract of a module: a function with a reverse.
 
 use std::fmt::Debug;
+use std::ops::Range;
 
 use crate::NnError;
 use crate::matrix::Mat;
-use crate::params::{Grads, ParamStore};
+use crate::params::ParamStore;
 use crate::tape::Tape;
 
 /// A function of some inputs, an optional state and parameters, with a reverse.
@@ -39,10 +40,29 @@ pub trait Module: Debug + Send + Sync {
     fn forward(&self, inputs: &[Mat<'_>], state: Option<Mat<'_>>, tape: &mut Tape) -> Result<(), NnError>;
     /// The reverse of the call recorded on `tape`: reads the gradients of its outputs and state, **adds** parameter
     /// gradients into `grads` if given, fills the gradients of the inputs if `d_inputs`, and that of the prior state.
-    /// Errors if the tape is empty, the parameters were not refreshed, or `grads` has another layout.
-    fn backward(&self, tape: &mut Tape, grads: Option<&mut Grads>, d_inputs: bool) -> Result<(), NnError>;
+    /// `grads` are in the flat layout of the parameters ([`Grads`](crate::Grads)).
+    /// Errors if the tape is empty, the parameters were not refreshed, or `grads` has another length.
+    fn backward(&self, tape: &mut Tape, grads: Option<&mut [f32]>, d_inputs: bool) -> Result<(), NnError>;
+    /// The module seen as one function for each output, if its outputs share nothing.
+    fn separate_outputs(&self) -> Option<&dyn SeparateOutputs> {
+        None
+    }
     /// A copy of its own.
     fn boxed_clone(&self) -> Box<dyn Module>;
+}
+
+/// A module whose outputs share neither parameters nor intermediate values: each is computed and reversed alone, with the
+/// same bytes as by [`Module::forward`] and [`Module::backward`].
+///
+/// Threads that learn together then take an output each, and neither weights nor gradients travel between their caches.
+pub trait SeparateOutputs: Module {
+    /// The parameters of output `output` in the flat array. The ranges of all outputs are disjoint, in order, and cover it.
+    fn output_params(&self, output: usize) -> Range<usize>;
+    /// Computes output `output` into `tape`, and leaves the other outputs alone. Errors as [`Module::forward`].
+    fn forward_output(&self, output: usize, inputs: &[Mat<'_>], tape: &mut Tape) -> Result<(), NnError>;
+    /// The reverse of output `output`: **adds** the gradients of its parameters to `grads`, as long as
+    /// [`output_params`](Self::output_params). Errors as [`Module::backward`].
+    fn backward_output(&self, output: usize, tape: &mut Tape, grads: &mut [f32]) -> Result<(), NnError>;
 }
 
 impl Clone for Box<dyn Module> {

@@ -5,6 +5,7 @@
 //! moments share the flat layout. Padding elements are zero, and stay so: their gradients are always zero.
 
 use std::collections::BTreeMap;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use crate::NnError;
@@ -316,6 +317,21 @@ impl ParamStore {
 /// Gradients in the flat layout of a [`ParamStore`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Grads(AlignedVec);
+
+impl Deref for Grads {
+    type Target = [f32];
+    #[inline]
+    fn deref(&self) -> &[f32] {
+        &self.0
+    }
+}
+
+impl DerefMut for Grads {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [f32] {
+        &mut self.0
+    }
+}
 
 impl Grads {
     /// Zeros for these parameters.

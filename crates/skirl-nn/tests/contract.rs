@@ -8,7 +8,8 @@ use reference::{
     Tensors, Uniform, assert_gradient, assert_gradients, mlp, randomise, tensors, to_f64, widen,
 };
 use skirl_nn::{
-    Activation, Grads, Mat, Mlp, MlpSpec, Module, NnError, ParamLayout, ParamStore, Tape, TapeSpec,
+    Activation, ActorCritic, ActorCriticSpec, Grads, Mat, Mlp, MlpSpec, Module, NnError, ParamLayout,
+    ParamStore, Tape, TapeSpec,
 };
 
 fn network(name: &str, inputs: &[usize], output_width: usize, seed: u64) -> Box<dyn Module> {
@@ -60,6 +61,54 @@ fn actor_through_frozen_critic() {
         obs.chunks(3).map(row).sum()
     };
     assert_gradients(&tensors(actor.params()), &gradients(&*actor, &grads), loss);
+}
+
+/// Policy and value function computed and reversed one at a time give the bytes of the whole module.
+#[test]
+fn separate_outputs_give_the_same_bytes() {
+    const ROWS: usize = 150;
+    let base =
+        || ActorCriticSpec { obs_width: 5, hidden: vec![18, 7], num_dist_inputs: 4, ..Default::default() };
+    let specs = [
+        base(),
+        ActorCriticSpec { free_log_std: Some(2), log_std_clip: Some(0.1), ..base() },
+        ActorCriticSpec { log_std_clip: Some(0.1), layer_norm: true, vf_hidden: Some(vec![30]), ..base() },
+    ];
+    for spec in specs {
+        let mut net = ActorCritic::new(&spec).unwrap();
+        randomise(&mut net, 4);
+        let obs = Uniform(5).vec(ROWS * 5);
+        let inputs = [Mat::new(&obs, ROWS, 5)];
+        let d_outputs = [Uniform(6).vec(ROWS * 4), Uniform(7).vec(ROWS)];
+        let write = |tape: &mut Tape, output: usize| {
+            let width = net.output_widths()[output];
+            tape.d_output_mut(output).copy_from(Mat::new(&d_outputs[output], ROWS, width));
+        };
+        let (mut whole, mut grads) = (net.tape(ROWS), Grads::new(net.params()));
+        net.forward(&inputs, None, &mut whole).unwrap();
+        (0..2).for_each(|output| write(&mut whole, output));
+        net.backward(&mut whole, Some(&mut grads), false).unwrap();
+
+        let separate = net.separate_outputs().unwrap();
+        let mut end = 0;
+        for output in 0..2 {
+            let range = separate.output_params(output);
+            assert_eq!(range.start, end, "ranges in order, without gaps");
+            end = range.end;
+            let (mut tape, mut part) = (net.tape(ROWS), vec![0.0; range.len()]);
+            separate.forward_output(output, &inputs, &mut tape).unwrap();
+            write(&mut tape, output);
+            separate.backward_output(output, &mut tape, &mut part).unwrap();
+            for row in 0..ROWS {
+                assert_eq!(tape.output(output).row(row), whole.output(output).row(row));
+            }
+            assert_eq!(part, grads[range]);
+            assert!(separate.backward_output(output, &mut tape, &mut part[1..]).is_err());
+        }
+        assert_eq!(end, grads.len());
+    }
+    let shared = ActorCriticSpec { vf_share_layers: true, ..base() };
+    assert!(ActorCritic::new(&shared).unwrap().separate_outputs().is_none());
 }
 
 /// One module called twice before either reverse: its gradients add up.
@@ -154,7 +203,7 @@ impl Module for TanhCell {
     fn backward(
         &self,
         tape: &mut Tape,
-        mut grads: Option<&mut Grads>,
+        mut grads: Option<&mut [f32]>,
         d_inputs: bool,
     ) -> Result<(), NnError> {
         tape.begin_backward()?;
@@ -168,8 +217,7 @@ impl Module for TanhCell {
                 let y = parts.state_out.mat(rows).row(r)[i];
                 let d_y = parts.d_outputs[0].mat(rows).row(r)[i] + parts.d_state_out.mat(rows).row(r)[i];
                 let d_z = d_y * (1.0 - y * y);
-                if let Some(grads) = grads.as_deref_mut() {
-                    let g = grads.values_mut();
+                if let Some(g) = grads.as_deref_mut() {
                     (0..k).for_each(|j| g[self.w + i * k + j] += d_z * x[j]);
                     (0..n).for_each(|j| g[self.u + i * n + j] += d_z * h[j]);
                     g[self.b + i] += d_z;

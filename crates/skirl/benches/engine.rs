@@ -1,7 +1,7 @@
 //! Whole-engine speed: policy evaluation through `EnvRunner::sample` and the PPO training loop.
 //!
 //! ```text
-//! cargo bench -p skirl --bench engine -- evaluation            # 64 environments, 64×64 and 256×256
+//! cargo bench -p skirl --bench engine -- evaluation            # 64 environments (--envs N), 64×64 and 256×256
 //! cargo bench -p skirl --bench engine -- ppo --threads 2       # the common protocol of benches/peers
 //! ```
 //! Prints one JSON line for each task, in the form of the scripts in `benches/peers/`.
@@ -33,7 +33,7 @@ fn main() {
     if matches!(only, "all" | "evaluation") {
         for env in ["CartPole-v1", "Pendulum-v1"] {
             for hidden in [64, 256] {
-                evaluation(env, hidden, threads);
+                evaluation(env, hidden, number("--envs", 64), threads);
             }
         }
     }
@@ -54,18 +54,18 @@ fn network(config: PpoConfig, hidden: usize) -> PpoConfig {
     })
 }
 
-fn evaluation(env: &str, hidden: usize, threads: usize) {
+fn evaluation(env: &str, hidden: usize, num_envs: usize, threads: usize) {
     const STEPS: usize = 512;
     let config = network(
         PpoConfig::new()
             .environment(env)
-            .env_runners(|o| o.num_env_runners(0usize).num_envs_per_env_runner(64usize)),
+            .env_runners(|o| o.num_env_runners(0usize).num_envs_per_env_runner(num_envs)),
         hidden,
     );
     let spec = EnvironmentSpec {
         env: env.to_owned(),
         env_config: serde_json::Map::new(),
-        num_envs: 64,
+        num_envs,
         num_shards: threads,
     };
     let environments = Environments::make(&spec).unwrap();

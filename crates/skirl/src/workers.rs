@@ -1,12 +1,14 @@
 //! The threads of a run.
 //!
 //! A pool of exactly the configured number of threads, each with flush-to-zero set: subnormal numbers cost a hundred
-//! times a normal one, and they appear in every long training run. Idle threads look for work for a moment and then
+//! times a normal one, and they appear in every long training run. Idle threads look out for work for a moment and then
 //! sleep. Work is cut into pieces whose results do not depend on who ran them, so whether several threads take part
 //! is free to change from call to call: a [`Gate`] tries, measures, and stays with what is faster. A neighbour that
 //! keeps the second core busy then costs little.
 
-use std::time::Instant;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use skirl_nn::FlushDenormals;
 
@@ -17,13 +19,29 @@ use crate::error::Error;
 pub struct Workers {
     pool: Option<rayon::ThreadPool>,
     num_threads: usize,
+    /// Threads that look out for work and do not sleep yet.
+    lookouts: Arc<AtomicUsize>,
+    /// The clock of the gates starts here.
+    started: Instant,
+    /// Nanoseconds since then until which no gate opens: a neighbour on the machine holds up our threads.
+    crowded_until: AtomicU64,
 }
+
+/// How long a thread looks out for the next piece of work before it sleeps. Between two minibatches a few microseconds
+/// pass; waking a sleeping thread costs more than that.
+const LOOK_OUT: Duration = Duration::from_micros(100);
 
 impl Workers {
     /// `num_threads` ≥ 1; with 1 no thread is started.
     pub fn new(num_threads: usize) -> Result<Self, Error> {
         let pool = if num_threads > 1 { Some(build_pool(num_threads)?) } else { None };
-        Ok(Self { pool, num_threads: num_threads.max(1) })
+        Ok(Self {
+            pool,
+            num_threads: num_threads.max(1),
+            lookouts: Arc::default(),
+            started: Instant::now(),
+            crowded_until: AtomicU64::new(0),
+        })
     }
 
     /// Configured number of threads.
@@ -55,14 +73,51 @@ impl Workers {
             let _flush = FlushDenormals::enable();
             return one_after_the_other(items, &work);
         };
-        let (together, started) = (gate.opens(), Instant::now());
+        let started = self.started.elapsed();
+        let crowded = started.as_nanos() < u128::from(self.crowded_until.load(Ordering::Relaxed));
+        let together = !crowded && gate.opens(started.as_secs_f64());
+        if together {
+            self.look_out(pool, items.len());
+        }
         match (together, pool.current_thread_index().is_some()) {
             (true, true) => split(items, 0, &work),
             (true, false) => pool.install(|| split(items, 0, &work)),
             (false, true) => one_after_the_other(items, &work),
             (false, false) => pool.install(|| one_after_the_other(items, &work)),
         }
-        gate.record(together, started.elapsed().as_secs_f64() / cost.max(1) as f64);
+        let now = self.started.elapsed();
+        let call = Call { cost: cost.max(1) as f64, seconds: (now - started).as_secs_f64() };
+        if let Some(until) = gate.record(together, call, now.as_secs_f64()) {
+            self.crowded_until.fetch_max((until * 1e9) as u64, Ordering::Relaxed);
+        }
+    }
+
+    /// Has as many other threads look out for work as there is work for.
+    fn look_out(&self, pool: &rayon::ThreadPool, items: usize) {
+        let wanted = self.num_threads.min(items) - 1;
+        for _ in self.lookouts.load(Ordering::Relaxed)..wanted {
+            self.lookouts.fetch_add(1, Ordering::Relaxed);
+            let (lookouts, caller) = (Arc::clone(&self.lookouts), pool.current_thread_index());
+            pool.spawn(move || {
+                // The caller may find this job itself while it waits for others: it has better things to do.
+                if caller.is_none() || rayon::current_thread_index() != caller {
+                    look_out_for_work();
+                }
+                lookouts.fetch_sub(1, Ordering::Relaxed);
+            });
+        }
+    }
+}
+
+/// Takes over work as soon as there is some, until there was none for a while.
+fn look_out_for_work() {
+    let mut idle_since = Instant::now();
+    while idle_since.elapsed() < LOOK_OUT {
+        if rayon::yield_now() == Some(rayon::Yield::Executed) {
+            idle_since = Instant::now();
+        } else {
+            std::hint::spin_loop();
+        }
     }
 }
 
@@ -98,8 +153,9 @@ fn split<T: Send>(items: &mut [T], first: usize, work: &(impl Fn(usize, &mut T) 
 /// Decides for one kind of work whether several threads take part, by what they gained so far.
 ///
 /// Starts with a few calls on one thread to know their cost, then tries a few together: the first of them wakes the
-/// sleeping threads and does not count. While that gains it goes on; where it does not, the gate closes for ever longer, so
-/// that trying costs a few percent at most even beside a neighbour that keeps a core busy.
+/// sleeping threads and does not count. While that gains it goes on; where it does not, the gate closes for many times the
+/// time that the try has cost, and for longer every time, so that tries cost a few percent at most even beside a neighbour
+/// that keeps a core busy.
 #[derive(Debug, Clone)]
 pub struct Gate {
     /// Seconds for a unit of cost on one thread, smoothed.
@@ -108,73 +164,90 @@ pub struct Gate {
     together: Option<f64>,
     /// Calls made together since the gate opened.
     calls: u32,
-    /// Calls until the next try.
-    pause: u32,
-    /// Length of the next pause.
-    next_pause: u32,
+    /// Seconds lost by them against one thread.
+    lost: f64,
+    /// Calls until the first try.
+    first_calls: u32,
+    /// When the gate may open again, in seconds.
+    closed_until: f64,
+    /// Length of the next pause, in units of what a try has cost.
+    patience: f64,
+}
+
+/// One call: how much work, how long it took.
+#[derive(Debug, Clone, Copy)]
+struct Call {
+    cost: f64,
+    seconds: f64,
 }
 
 /// Calls on one thread before the first try.
-const FIRST_PAUSE: u32 = 3;
-/// Pause after the first try that gained nothing.
-const SHORTEST_PAUSE: u32 = 8;
-/// Longest pause.
-const LONGEST_PAUSE: u32 = 16_384;
+const FIRST_CALLS: u32 = 3;
+/// Pause after the first try that gained nothing, in units of what it has cost.
+const PATIENCE: f64 = 20.0;
+/// Longest pause, in the same units.
+const MOST_PATIENCE: f64 = 1000.0;
+/// Factor between one pause and the next.
+const LONGER: f64 = 2.0;
+/// Shortest pause, in seconds.
+const SHORTEST_PAUSE: f64 = 1e-3;
 /// Calls of a try that are not judged by their mean yet.
 const TRY_CALLS: u32 = 6;
 /// A single call this many times as slow as alone ends a try: a thread was held up elsewhere.
 const HELD_UP: f64 = 3.0;
 /// The same for the call that wakes the sleeping threads.
 const SLOW_WAKING: f64 = 8.0;
-/// Factor between one pause and the next.
-const LONGER: u32 = 4;
 /// Weight of a new measurement.
 const SMOOTHING: f64 = 0.1;
 
 impl Default for Gate {
     fn default() -> Self {
-        Self { alone: None, together: None, calls: 0, pause: FIRST_PAUSE, next_pause: SHORTEST_PAUSE }
+        Self {
+            alone: None,
+            together: None,
+            calls: 0,
+            lost: 0.0,
+            first_calls: FIRST_CALLS,
+            closed_until: 0.0,
+            patience: PATIENCE,
+        }
     }
 }
 
 impl Gate {
-    fn opens(&self) -> bool {
-        self.pause == 0 && self.alone.is_some()
+    fn opens(&self, now: f64) -> bool {
+        self.first_calls == 0 && now >= self.closed_until
     }
 
-    fn record(&mut self, together: bool, seconds: f64) {
-        match (together, self.alone) {
-            (true, Some(alone)) => self.judge(alone, seconds),
-            _ => {
-                self.pause = self.pause.saturating_sub(1);
-                self.alone = Some(smooth(self.alone, seconds));
-            }
-        }
-    }
-
-    fn judge(&mut self, alone: f64, seconds: f64) {
+    /// Takes note of a call that ended `now`. If a thread was held up: until when nothing should be shared out.
+    fn record(&mut self, together: bool, call: Call, now: f64) -> Option<f64> {
+        let seconds = call.seconds / call.cost;
+        let Some(alone) = self.alone.filter(|_| together) else {
+            self.first_calls = self.first_calls.saturating_sub(1);
+            self.alone = Some(smooth(self.alone, seconds));
+            return None;
+        };
         self.calls += 1;
-        if self.calls == 1 {
-            if seconds > SLOW_WAKING * alone {
-                self.close();
-            }
-            return;
+        self.lost += call.seconds - alone * call.cost;
+        let limit = if self.calls == 1 { SLOW_WAKING } else { HELD_UP };
+        let held_up = self.calls <= TRY_CALLS && seconds > limit * alone;
+        if self.calls > 1 {
+            self.together = Some(smooth(self.together, seconds));
         }
-        let mean = smooth(self.together, seconds);
-        self.together = Some(mean);
-        let trying = self.calls <= TRY_CALLS;
-        if (trying && seconds > HELD_UP * alone) || (!trying && mean > alone) {
-            self.close();
-        } else if !trying {
-            self.next_pause = SHORTEST_PAUSE;
+        let slower = self.together.is_some_and(|together| together > alone);
+        if held_up || (self.calls > TRY_CALLS && slower) {
+            self.close(now);
+        } else if self.calls > TRY_CALLS {
+            // What was gained pays for nothing later: each hold-up is judged by itself.
+            (self.patience, self.lost) = (PATIENCE, 0.0);
         }
+        (seconds > HELD_UP * alone && !self.opens(now)).then_some(self.closed_until)
     }
 
-    fn close(&mut self) {
-        self.pause = self.next_pause;
-        self.next_pause = (self.next_pause * LONGER).min(LONGEST_PAUSE);
-        self.together = None;
-        self.calls = 0;
+    fn close(&mut self, now: f64) {
+        self.closed_until = now + (self.patience * self.lost).max(SHORTEST_PAUSE);
+        self.patience = (self.patience * LONGER).min(MOST_PATIENCE);
+        (self.together, self.calls, self.lost) = (None, 0, 0.0);
     }
 }
 
@@ -199,31 +272,56 @@ mod tests {
         }
     }
 
+    /// A call of cost 1 that takes `seconds`.
+    fn record(gate: &mut Gate, together: bool, seconds: f64, now: f64) -> Option<f64> {
+        gate.record(together, Call { cost: 1.0, seconds }, now)
+    }
+
+    fn open_gate() -> Gate {
+        Gate { first_calls: 0, alone: Some(1.0), ..Gate::default() }
+    }
+
     #[test]
     fn a_gate_opens_after_it_knows_the_cost_and_closes_ever_longer() {
         let mut gate = Gate::default();
-        for pause in [FIRST_PAUSE, SHORTEST_PAUSE, LONGER * SHORTEST_PAUSE] {
-            let mut closed = 0;
-            while !gate.opens() {
-                gate.record(false, 1.0);
-                closed += 1;
-            }
-            assert_eq!(closed, pause.max(1));
-            // Waking up is not held against it; a thread that is held up ends the try.
-            gate.record(true, 5.0);
-            assert!(gate.opens());
-            gate.record(true, 50.0);
-            assert!(!gate.opens());
+        for _ in 0..FIRST_CALLS {
+            assert!(!gate.opens(0.0));
+            record(&mut gate, false, 1.0, 0.0);
+        }
+        let mut now = 0.0;
+        for patience in [PATIENCE, LONGER * PATIENCE, LONGER * LONGER * PATIENCE] {
+            assert!(gate.opens(now));
+            // Waking up is not held against it; a thread that is held up ends the try, and everybody is told.
+            assert_eq!(record(&mut gate, true, 5.0, now), None);
+            assert!(gate.opens(now));
+            let until = now + patience * (4.0 + 49.0);
+            assert_eq!(record(&mut gate, true, 50.0, now), Some(until));
+            assert!(!gate.opens(until - 0.1) && gate.opens(until));
+            now = until;
         }
     }
 
     #[test]
     fn a_gate_stays_open_while_it_gains_and_forgives_a_hiccup() {
-        let mut gate = Gate { pause: 0, alone: Some(1.0), ..Gate::default() };
-        (0..50).for_each(|_| gate.record(true, 0.6));
-        gate.record(true, 3.0);
-        assert!(gate.opens());
-        (0..50).for_each(|_| gate.record(true, 1.2));
-        assert!(!gate.opens());
+        let mut gate = open_gate();
+        (0..50).for_each(|_| assert_eq!(record(&mut gate, true, 0.6, 0.0), None));
+        record(&mut gate, true, 3.0, 0.0);
+        assert!(gate.opens(0.0));
+        (0..50).for_each(|_| assert_eq!(record(&mut gate, true, 1.2, 0.0), None));
+        assert!(!gate.opens(0.0));
+    }
+
+    #[test]
+    fn tries_cost_a_few_percent_at_most() {
+        let mut gate = open_gate();
+        let (mut now, mut alone) = (0.0, 0.0);
+        // Every try holds up a thread for a time slice, 40 times as long as a call.
+        while now < 20_000.0 {
+            let together = gate.opens(now);
+            let seconds = if together { 40.0 } else { 1.0 };
+            record(&mut gate, together, seconds, now + seconds);
+            (now, alone) = (now + seconds, alone + 1.0);
+        }
+        assert!(alone / now > 0.97, "{}", alone / now);
     }
 }

@@ -146,15 +146,30 @@ impl Kernel for ColumnSums<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let Self(dz, db) = self;
-        let width = db.len();
-        for (j, db) in db.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
-            let mut sum = s.splat(0.0);
-            for i in 0..dz.num_rows() {
-                let row = dz.wide_row(i, width).as_chunks::<LANES>().0;
-                sum = s.add(sum, s.load(&row[j]));
-            }
-            s.store(s.add(s.load(db), sum), db);
+        // Four columns of vectors at a time: enough independent sums to hide the latency.
+        let (blocks, rest) = db.as_chunks_mut::<{ 4 * LANES }>();
+        let start = blocks.len() * 4 * LANES;
+        for (j, block) in blocks.iter_mut().enumerate() {
+            add_column_sums::<S, 4>(s, dz, j * 4 * LANES, block);
         }
+        for (j, block) in rest.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
+            add_column_sums::<S, 1>(s, dz, start + j * LANES, block);
+        }
+    }
+}
+
+/// Adds the sums of `NV` vectors of columns from `column` on to `db`.
+#[inline(always)]
+fn add_column_sums<S: Simd, const NV: usize>(s: S, dz: Mat<'_>, column: usize, db: &mut [f32]) {
+    let mut sums = [s.splat(0.0); NV];
+    for i in 0..dz.num_rows() {
+        let row = dz.wide_row(i, column + NV * LANES)[column..].as_chunks::<LANES>().0;
+        for (sum, values) in sums.iter_mut().zip(row) {
+            *sum = s.add(*sum, s.load(values));
+        }
+    }
+    for (db, &sum) in db.as_chunks_mut::<LANES>().0.iter_mut().zip(&sums) {
+        s.store(s.add(s.load(db), sum), db);
     }
 }
 

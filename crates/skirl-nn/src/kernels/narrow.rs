@@ -54,21 +54,17 @@ impl Kernel for Forward<'_> {
 
 #[inline(always)]
 fn forward_n<S: Simd, const N: usize>(s: S, mut p: Forward<'_>) {
-    let vectors = padded(p.x.num_cols()) / LANES;
-    let w = p.w.as_chunks::<LANES>().0;
     // As many rows as fill 16 sums: their lanes are then added together.
     let group = LANES / N;
     for start in (0..p.x.num_rows()).step_by(group) {
         let rows = group.min(p.x.num_rows() - start);
-        let mut sums = [s.splat(0.0); LANES];
-        for (r, sums) in sums.chunks_exact_mut(N).enumerate().take(rows) {
-            for b in 0..vectors {
-                let x = vector(s, p.x, start + r, b);
-                for (j, sum) in sums.iter_mut().enumerate() {
-                    *sum = s.fma(x, s.load(&w[j * vectors + b]), *sum);
-                }
-            }
-        }
+        let sums = if rows == group {
+            dot_products::<S, N>(s, p.x, p.w, start, group)
+        } else if rows == group / 2 {
+            dot_products::<S, N>(s, p.x, p.w, start, group / 2)
+        } else {
+            dot_products::<S, N>(s, p.x, p.w, start, rows)
+        };
         let mut totals = [0.0; LANES];
         s.store(s.reduce_add_each(sums), &mut totals);
         for (r, totals) in totals.chunks_exact(N).enumerate().take(rows) {
@@ -77,6 +73,36 @@ fn forward_n<S: Simd, const N: usize>(s: S, mut p: Forward<'_>) {
             }
         }
     }
+}
+
+/// The partial sums of `rows ≤ 16 / N` rows from `start` on: vector `r * N + j` is that of output `j` of row `r`.
+/// Where `rows` is known when compiled, the sums stay in registers.
+#[inline(always)]
+fn dot_products<S: Simd, const N: usize>(
+    s: S,
+    x: Mat<'_>,
+    w: &[f32],
+    start: usize,
+    rows: usize,
+) -> [S::V; LANES] {
+    let vectors = padded(x.num_cols()) / LANES;
+    let w = w.as_chunks::<LANES>().0;
+    let mut sums = [s.splat(0.0); LANES];
+    for b in 0..vectors {
+        let mut weights = [s.splat(0.0); N];
+        for (j, weight) in weights.iter_mut().enumerate() {
+            *weight = s.load(&w[j * vectors + b]);
+        }
+        for (r, sums) in sums.chunks_exact_mut(N).enumerate() {
+            if r < rows {
+                let x = vector(s, x, start + r, b);
+                for (sum, &weight) in sums.iter_mut().zip(&weights) {
+                    *sum = s.fma(x, weight, *sum);
+                }
+            }
+        }
+    }
+    sums
 }
 
 /// `out = x wᵀ + bias`, `w` as `[n, padded k]`, `out` of `n` ≤ 4 columns; the rows of `x` are padded with zeros.

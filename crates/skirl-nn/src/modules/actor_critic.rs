@@ -1,13 +1,15 @@
 //! A policy and a value function on one set of parameters.
 
+mod separate;
+
 use super::chunks;
 use super::mlp::{check_grads, check_widths, foreign_tape};
-use super::stack::{Reverse, Stack, StackSpec, StackTape, Transposed};
+use super::stack::{GradPart, Reverse, Stack, StackSpec, StackTape, Transposed};
 use crate::kernels::activation::Activation;
 use crate::matrix::{Block, Mat, MatMut};
-use crate::params::{Grads, ParamLayout, ParamStore};
+use crate::params::{ParamLayout, ParamStore};
 use crate::tape::{Tape, TapeParts, TapeSpec};
-use crate::{Module, NnError};
+use crate::{Module, NnError, SeparateOutputs};
 use std::ops::Range;
 
 /// What an [`ActorCritic`] is built from.
@@ -60,8 +62,8 @@ impl Default for ActorCriticSpec {
 /// Policy and value networks: input the observation, outputs `[distribution inputs, value]`, or `[distribution inputs]`
 /// where there is no critic.
 ///
-/// Parameters: `pi.{i}.weight`, `pi.{i}.bias`, `vf.{i}.…`; with shared layers `trunk.{i}.…`, and `pi.0` and `vf.0` are the
-/// heads; `log_std` if free. All start at zero but normalisation gains (one) and `log_std`: initialise with
+/// Parameters: `pi.{i}.weight`, `pi.{i}.bias`, `log_std` if free, `vf.{i}.…`; with shared layers `trunk.{i}.…`, and `pi.0`
+/// and `vf.0` are the heads. All start at zero but normalisation gains (one) and `log_std`: initialise with
 /// [`ParamStore::init_tensors`], then [`refresh`](Module::refresh).
 #[derive(Debug, Clone)]
 pub struct ActorCritic {
@@ -75,6 +77,8 @@ pub struct ActorCritic {
     obs_width: [usize; 1],
     trunk_width: usize,
     output_widths: Vec<usize>,
+    /// Where the parameters of the value function begin.
+    vf_start: usize,
 }
 
 /// The free log standard deviations: where in the parameters, and which columns of the output.
@@ -169,12 +173,13 @@ impl ActorCritic {
         let net_outputs = spec.num_dist_inputs - spec.free_log_std.unwrap_or(0);
         let pi = Stack::new(&spec.stack("pi", inputs, pi_hidden, Some(net_outputs)), &mut layout, start);
         let end = pi.transposed_end();
-        let vf =
-            spec.critic.then(|| Stack::new(&spec.stack("vf", inputs, vf_hidden, Some(1)), &mut layout, end));
         let columns = spec.log_std_columns();
         let log_std = spec
             .free_log_std
             .map(|dim| FreeLogStd { offset: layout.add_vector("log_std", dim), columns: columns.clone() });
+        let vf_start = layout.len();
+        let vf =
+            spec.critic.then(|| Stack::new(&spec.stack("vf", inputs, vf_hidden, Some(1)), &mut layout, end));
         let mut module = Self {
             transposed: Transposed::default(),
             params: ParamStore::new(layout),
@@ -186,6 +191,7 @@ impl ActorCritic {
             obs_width: [spec.obs_width],
             trunk_width,
             output_widths: [spec.num_dist_inputs].into_iter().chain(spec.critic.then_some(1)).collect(),
+            vf_start,
         };
         module.init_constants(spec.log_std_init);
         module.transposed = Transposed::new(&module.stacks());
@@ -210,6 +216,9 @@ impl ActorCritic {
 
     /// Completes the distribution inputs of a chunk: free log standard deviations, clamping.
     fn finish_dist_inputs(&self, output: &mut MatMut<'_>) {
+        if self.log_std.is_none() && self.clip.is_none() {
+            return;
+        }
         for i in 0..output.num_rows() {
             let row = output.row_mut(i);
             if let Some(free) = &self.log_std {
@@ -238,7 +247,7 @@ impl ActorCritic {
     }
 
     /// Adds the gradients of the free log standard deviations of a chunk.
-    fn add_log_std_gradients(&self, d_output: Mat<'_>, grads: &mut [f32]) {
+    fn add_log_std_gradients(&self, d_output: Mat<'_>, grads: &mut GradPart<'_>) {
         let Some(free) = &self.log_std else { return };
         let limit = self.clip.as_ref().map_or(f32::INFINITY, |c| c.limit);
         for (j, column) in free.columns.clone().enumerate() {
@@ -249,7 +258,7 @@ impl ActorCritic {
             for i in 0..d_output.num_rows() {
                 sum += d_output.row(i)[column];
             }
-            grads[free.offset + j] += sum;
+            grads.of(free.offset + j..free.offset + j + 1)[0] += sum;
         }
     }
 
@@ -272,9 +281,7 @@ impl ActorCritic {
             }
             _ => return Err(foreign_tape()),
         }
-        if self.log_std.is_some() || self.clip.is_some() {
-            self.finish_dist_inputs(&mut pi_out.mat_mut(rows.end).rows(rows));
-        }
+        self.finish_dist_inputs(&mut pi_out.mat_mut(rows.end).rows(rows));
         Ok(())
     }
 
@@ -403,21 +410,25 @@ impl Module for ActorCritic {
         Ok(())
     }
 
-    fn backward(&self, tape: &mut Tape, grads: Option<&mut Grads>, d_inputs: bool) -> Result<(), NnError> {
+    fn backward(&self, tape: &mut Tape, grads: Option<&mut [f32]>, d_inputs: bool) -> Result<(), NnError> {
         tape.begin_backward()?;
         self.transposed.check(&self.params)?;
         check_grads(&self.params, grads.as_deref())?;
-        let grads = grads.map(Grads::values_mut);
+        let grads = grads.map(|values| GradPart { values, start: 0 });
         let mut reverse = Reverse { params: self.params.values(), transposed: &self.transposed, grads };
         let mut parts = tape.parts();
         for rows in chunks(parts.rows) {
             self.backward_chunk(&mut parts, &mut reverse, rows.clone(), d_inputs)?;
-            if let Some(grads) = reverse.grads.as_deref_mut() {
+            if let Some(grads) = &mut reverse.grads {
                 let d_output = parts.d_outputs[0].mat(parts.rows).rows(rows);
                 self.add_log_std_gradients(d_output, grads);
             }
         }
         Ok(())
+    }
+
+    fn separate_outputs(&self) -> Option<&dyn SeparateOutputs> {
+        if self.trunk.is_none() && self.vf.is_some() { Some(self) } else { None }
     }
 
     fn boxed_clone(&self) -> Box<dyn Module> {

@@ -1,10 +1,10 @@
 //! A multi-layer perceptron.
 
 use super::chunks;
-use super::stack::{Reverse, Stack, StackSpec, Transposed};
+use super::stack::{GradPart, Reverse, Stack, StackSpec, Transposed};
 use crate::kernels::activation::Activation;
 use crate::matrix::Mat;
-use crate::params::{Grads, ParamLayout, ParamStore};
+use crate::params::{ParamLayout, ParamStore};
 use crate::tape::{Tape, TapeSpec};
 use crate::{Module, NnError};
 
@@ -95,9 +95,9 @@ pub(super) fn check_widths(field: &'static str, widths: &[usize]) -> Result<(), 
 }
 
 /// An error unless `grads` has the layout of `params`.
-pub(super) fn check_grads(params: &ParamStore, grads: Option<&Grads>) -> Result<(), NnError> {
+pub(super) fn check_grads(params: &ParamStore, grads: Option<&[f32]>) -> Result<(), NnError> {
     let expected = params.values().len();
-    match grads.map(|g| g.values().len()) {
+    match grads.map(<[f32]>::len) {
         Some(found) if found != expected => Err(NnError::shape("gradient buffer", expected, found)),
         _ => Ok(()),
     }
@@ -143,11 +143,11 @@ impl Module for Mlp {
         Ok(())
     }
 
-    fn backward(&self, tape: &mut Tape, grads: Option<&mut Grads>, d_inputs: bool) -> Result<(), NnError> {
+    fn backward(&self, tape: &mut Tape, grads: Option<&mut [f32]>, d_inputs: bool) -> Result<(), NnError> {
         tape.begin_backward()?;
         self.transposed.check(&self.params)?;
         check_grads(&self.params, grads.as_deref())?;
-        let grads = grads.map(Grads::values_mut);
+        let grads = grads.map(|values| GradPart { values, start: 0 });
         let mut reverse = Reverse { params: self.params.values(), transposed: &self.transposed, grads };
         let parts = tape.parts();
         let [stack] = parts.stacks else { return Err(foreign_tape()) };

@@ -111,7 +111,20 @@ pub(super) struct StackSpec<'a> {
 pub(super) struct Reverse<'a> {
     pub(super) params: &'a [f32],
     pub(super) transposed: &'a Transposed,
-    pub(super) grads: Option<&'a mut [f32]>,
+    pub(super) grads: Option<GradPart<'a>>,
+}
+
+/// Gradients of the parameters from `start` on.
+pub(super) struct GradPart<'a> {
+    pub(super) values: &'a mut [f32],
+    pub(super) start: usize,
+}
+
+impl GradPart<'_> {
+    /// The gradients of a range of the parameters.
+    pub(super) fn of(&mut self, params: Range<usize>) -> &mut [f32] {
+        &mut self.values[params.start - self.start..params.end - self.start]
+    }
 }
 
 impl Stack {
@@ -328,22 +341,22 @@ impl Layer {
         }
         let (Some(tape), Some(norm)) = (norm, &self.norm) else { return };
         let normalised = tape.normalised.mat(rows.end).rows(rows.clone());
-        if let Some(grads) = reverse.grads.as_deref_mut() {
-            layer_norm::gain_gradient(normalised, d.mat(rows.len()), &mut grads[self.vector(norm.gain)]);
-            linear::bias_gradient(d.mat(rows.len()), &mut grads[self.vector(norm.shift)]);
+        if let Some(grads) = &mut reverse.grads {
+            layer_norm::gain_gradient(normalised, d.mat(rows.len()), grads.of(self.vector(norm.gain)));
+            linear::bias_gradient(d.mat(rows.len()), grads.of(self.vector(norm.shift)));
         }
         let gain = &reverse.params[self.vector(norm.gain)];
         layer_norm::input_gradient(normalised, &tape.inverse_std[rows.clone()], gain, d.mat_mut(rows.len()));
     }
 
     fn add_gradients(&self, reverse: &mut Reverse<'_>, x: Mat<'_>, dz: Mat<'_>) {
-        let Some(grads) = reverse.grads.as_deref_mut() else { return };
+        let Some(grads) = &mut reverse.grads else { return };
         if self.is_narrow() {
-            narrow::weight_gradient(x, dz, &mut grads[self.weight_range()]);
-            narrow::bias_gradient(dz, &mut grads[self.vector(self.bias)]);
+            narrow::weight_gradient(x, dz, grads.of(self.weight_range()));
+            narrow::bias_gradient(dz, grads.of(self.vector(self.bias)));
         } else {
-            linear::weight_gradient(x, dz, &mut grads[self.weight_range()]);
-            linear::bias_gradient(dz, &mut grads[self.vector(self.bias)]);
+            linear::weight_gradient(x, dz, grads.of(self.weight_range()));
+            linear::bias_gradient(dz, grads.of(self.vector(self.bias)));
         }
     }
 

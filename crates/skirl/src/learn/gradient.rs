@@ -1,29 +1,53 @@
 //! Gradients of one minibatch, on one or many threads, with the same bytes.
+//!
+//! The work is cut twice. Where outputs share nothing, each with its parameters is a **part** of its own: a thread that
+//! keeps to one part has the weights and gradients of that part in its cache. Rows are cut into **runs** of chunks; a part's
+//! gradient is the sum of its runs in order, whoever computed them.
 
 use std::ops::Range;
 
-use skirl_nn::Grads;
-use skirl_nn::Mat;
-use skirl_nn::Tape;
+use skirl_nn::{AlignedVec, Grads, Mat, Tape};
 
 use super::loss::{Loss, LossContext};
+use crate::contract::Policy;
 use crate::error::Error;
 use crate::workers::{Gate, Workers};
 
 /// Rows of one chunk: the unit in which gradients are summed.
 pub const CHUNK_ROWS: usize = 64;
-/// Most runs of chunks that a minibatch is cut into; also the most threads that one minibatch can use.
-pub const SEGMENTS: usize = 8;
+/// Most runs of chunks that a minibatch is cut into; also the most threads that one part of a minibatch can use.
+pub const RUNS: usize = 8;
 
 /// Fewest parameters that a thread of its own adds up.
 const FOLD_MIN: usize = 16_384;
+/// Parts of which one has this many times the parameters of another are not given to threads whole.
+const UNEVEN: usize = 2;
 
-/// The buffers of one run of chunks.
-struct Segment<S> {
+/// Outputs that are learned together, and their parameters.
+#[derive(Debug, Clone, PartialEq)]
+struct Part {
+    /// The only output, or all of them.
+    output: Option<usize>,
+    params: Range<usize>,
+}
+
+/// What one task works with.
+struct Buffers<S> {
     tape: Tape,
     scratch: S,
-    grads: Grads,
-    stats: Vec<f64>,
+    /// The gradient of each run that cannot be added to the total at once.
+    sums: Vec<AlignedVec>,
+    /// The loss's sums over each run.
+    stats: Vec<Vec<f64>>,
+}
+
+/// Some consecutive runs of one part.
+struct Task<'a, S> {
+    part: &'a Part,
+    runs: &'a [Range<usize>],
+    /// The part's gradient, for the task with the first runs, which adds them in order. Other tasks keep theirs apart.
+    total: Option<&'a mut [f32]>,
+    buffers: &'a mut Buffers<S>,
     outcome: Result<(), Error>,
 }
 
@@ -38,7 +62,7 @@ pub struct GradientStats {
 
 /// Computes gradients; keeps its buffers from call to call.
 pub struct GradientEngine<S> {
-    segments: Vec<Segment<S>>,
+    buffers: Vec<Buffers<S>>,
     gate: Gate,
     fold_gate: Gate,
 }
@@ -46,7 +70,7 @@ pub struct GradientEngine<S> {
 impl<S: Send> GradientEngine<S> {
     /// No buffers yet.
     pub fn new() -> Self {
-        Self { segments: Vec::new(), gate: Gate::default(), fold_gate: Gate::default() }
+        Self { buffers: Vec::new(), gate: Gate::default(), fold_gate: Gate::default() }
     }
 
     /// Sets `grads` to the gradient of the mean loss over `rows` of the batch.
@@ -58,99 +82,193 @@ impl<S: Send> GradientEngine<S> {
         workers: &Workers,
         grads: &mut Grads,
     ) -> Result<GradientStats, Error> {
-        let runs = cut(rows.clone());
-        grads.zero();
-        let mut total = GradientStats { sums: vec![0.0; loss.stats().len()], rows: rows.len() };
-        if workers.num_threads() == 1 || runs.len() == 1 {
-            self.one_after_the_other(loss, context, &runs, grads, &mut total)?;
-        } else {
-            self.side_by_side(loss, context, &runs, workers, grads, &mut total)?;
+        let (parts, runs) = (parts(loss, context.policy), cut(rows.clone()));
+        let per_part = tasks_per_part(&parts, workers.num_threads());
+        while self.buffers.len() < parts.len() * per_part {
+            self.buffers.push(Buffers::new(loss, context.policy));
         }
-        Ok(total)
+        let mut tasks = share_out(&parts, &runs, per_part, &mut self.buffers, grads);
+        workers.for_each(&mut self.gate, rows.len(), &mut tasks, |_, task| {
+            task.outcome = task.run(loss, context);
+        });
+        let mut sums = vec![0.0; loss.stats().len()];
+        for task in tasks {
+            task.outcome?;
+            task.buffers.stats[..task.runs.len()].iter().for_each(|run| add_stats(&mut sums, run));
+        }
+        if per_part > 1 {
+            self.fold(&parts, &runs, per_part, workers, grads);
+        }
+        Ok(GradientStats { sums, rows: rows.len() })
     }
 
-    /// With one segment's buffers only, which stay in the cache.
-    fn one_after_the_other<L: Loss<Scratch = S>>(
+    /// Adds the runs that were kept apart to the total, in order; each thread in its own piece of the parameters.
+    fn fold(
         &mut self,
-        loss: &L,
-        context: LossContext<'_>,
+        parts: &[Part],
         runs: &[Range<usize>],
-        grads: &mut Grads,
-        total: &mut GradientStats,
-    ) -> Result<(), Error> {
-        self.grow(1, loss, context);
-        let segment = &mut self.segments[0];
-        for run in runs {
-            segment.stats.fill(0.0);
-            if run.len() <= CHUNK_ROWS {
-                // Adding a single chunk directly gives the same bytes as summing it apart first.
-                run_chunks(
-                    loss,
-                    context,
-                    run.clone(),
-                    &mut segment.tape,
-                    &mut segment.scratch,
-                    grads,
-                    &mut segment.stats,
-                )?;
-            } else {
-                segment.run(loss, context, run.clone())?;
-                grads.add(&segment.grads)?;
-            }
-            add(&mut total.sums, &segment.stats);
-        }
-        Ok(())
-    }
-
-    fn side_by_side<L: Loss<Scratch = S>>(
-        &mut self,
-        loss: &L,
-        context: LossContext<'_>,
-        runs: &[Range<usize>],
+        per_part: usize,
         workers: &Workers,
         grads: &mut Grads,
-        total: &mut GradientStats,
-    ) -> Result<(), Error> {
-        self.grow(runs.len(), loss, context);
-        let segments = &mut self.segments[..runs.len()];
-        let rows = runs.iter().map(Range::len).sum();
-        workers.for_each(&mut self.gate, rows, segments, |index, segment| {
-            segment.stats.fill(0.0);
-            segment.outcome = segment.run(loss, context, runs[index].clone());
-        });
-        for segment in segments.iter_mut() {
-            std::mem::replace(&mut segment.outcome, Ok(()))?;
-            add(&mut total.sums, &segment.stats);
+    ) {
+        let mut pieces = Vec::new();
+        let mut rest = grads.values_mut();
+        for (part, buffers) in parts.iter().zip(self.buffers.chunks(per_part)) {
+            let (own, after) = rest.split_at_mut(part.params.len());
+            rest = after;
+            let apart = task_runs(runs, per_part).zip(buffers).skip(1);
+            let sums: Vec<&[f32]> =
+                apart.flat_map(|(runs, buffers)| &buffers.sums[..runs.len()]).map(|sum| &**sum).collect();
+            let len = own.len().div_ceil(workers.num_threads()).max(FOLD_MIN);
+            let starts = (0..own.len()).step_by(len);
+            pieces.extend(own.chunks_mut(len).zip(starts).map(|(piece, start)| (piece, start, sums.clone())));
         }
-        self.fold(runs.len(), workers, grads);
+        let cost = pieces.iter().map(|(piece, ..)| piece.len()).sum();
+        workers.for_each(&mut self.fold_gate, cost, &mut pieces, |_, (piece, start, sums)| {
+            sums.iter().for_each(|sum| add(piece, &sum[*start..]));
+        });
+    }
+}
+
+/// The outputs one by one where module and loss allow it, or all together.
+fn parts<L: Loss>(loss: &L, policy: &Policy) -> Vec<Part> {
+    match (policy.net.separate_outputs(), loss.separate()) {
+        (Some(net), Some(_)) => {
+            let outputs = 0..policy.net.output_widths().len();
+            outputs.map(|output| Part { output: Some(output), params: net.output_params(output) }).collect()
+        }
+        _ => vec![Part { output: None, params: 0..policy.net.params().values().len() }],
+    }
+}
+
+/// As many as give every thread a task, and more where parts are too uneven to be one thread's work each.
+fn tasks_per_part(parts: &[Part], num_threads: usize) -> usize {
+    let len = |part: &Part| part.params.len();
+    let (least, most) = (parts.iter().map(len).min(), parts.iter().map(len).max());
+    match (num_threads, least, most) {
+        (1, ..) => 1,
+        (_, Some(least), Some(most)) if most < UNEVEN * least => num_threads.div_ceil(parts.len()).min(RUNS),
+        _ => num_threads.min(RUNS),
+    }
+}
+
+/// The runs of each task of a part: consecutive, in order, as even as may be.
+fn task_runs(runs: &[Range<usize>], tasks: usize) -> impl Iterator<Item = &[Range<usize>]> {
+    (0..tasks).map(move |task| &runs[task * runs.len() / tasks..(task + 1) * runs.len() / tasks])
+}
+
+fn share_out<'a, S>(
+    parts: &'a [Part],
+    runs: &'a [Range<usize>],
+    per_part: usize,
+    buffers: &'a mut [Buffers<S>],
+    grads: &'a mut Grads,
+) -> Vec<Task<'a, S>> {
+    let mut tasks = Vec::with_capacity(parts.len() * per_part);
+    let mut rest = grads.values_mut();
+    for (part, buffers) in parts.iter().zip(buffers.chunks_mut(per_part)) {
+        let (own, after) = rest.split_at_mut(part.params.len());
+        rest = after;
+        let mut total = Some(own);
+        for (runs, buffers) in task_runs(runs, per_part).zip(buffers) {
+            tasks.push(Task { part, runs, total: total.take(), buffers, outcome: Ok(()) });
+        }
+    }
+    tasks
+}
+
+impl<S> Buffers<S> {
+    fn new<L: Loss<Scratch = S>>(loss: &L, policy: &Policy) -> Self {
+        Self {
+            tape: policy.net.tape(CHUNK_ROWS),
+            scratch: loss.scratch(policy, CHUNK_ROWS),
+            sums: Vec::new(),
+            stats: vec![vec![0.0; loss.stats().len()]; RUNS],
+        }
+    }
+}
+
+impl<S: Send> Task<'_, S> {
+    fn run<L: Loss<Scratch = S>>(&mut self, loss: &L, context: LossContext<'_>) -> Result<(), Error> {
+        let mut total = self.total.take();
+        if let Some(total) = &mut total {
+            total.fill(0.0);
+        }
+        for (index, run) in self.runs.iter().enumerate() {
+            self.buffers.stats[index].fill(0.0);
+            match &mut total {
+                // Adding a single chunk directly gives the same bytes as summing it apart first.
+                Some(total) if run.len() <= CHUNK_ROWS => {
+                    self.chunks(index, total, loss, context)?;
+                }
+                Some(total) => {
+                    self.sum(0, index, loss, context)?;
+                    add(total, &self.buffers.sums[0]);
+                }
+                None => self.sum(index, index, loss, context)?,
+            }
+        }
         Ok(())
     }
 
-    /// Adds the segments' gradients in order, each thread in its own part of the parameters.
-    fn fold(&mut self, segments: usize, workers: &Workers, grads: &mut Grads) {
-        let part = grads.values().len().div_ceil(workers.num_threads()).max(FOLD_MIN);
-        let sums: Vec<&[f32]> =
-            self.segments[..segments].iter().map(|segment| segment.grads.values()).collect();
-        let mut parts: Vec<&mut [f32]> = grads.values_mut().chunks_mut(part).collect();
-        let cost = parts.len() * part;
-        workers.for_each(&mut self.fold_gate, cost, &mut parts, |index, to| {
-            for sum in &sums {
-                let from = &sum[index * part..][..to.len()];
-                to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
-            }
-        });
+    /// The gradient of run `index` by itself, into buffer `place`.
+    fn sum<L: Loss<Scratch = S>>(
+        &mut self,
+        place: usize,
+        index: usize,
+        loss: &L,
+        context: LossContext<'_>,
+    ) -> Result<(), Error> {
+        let sums = &mut self.buffers.sums;
+        if sums.len() <= place {
+            sums.resize(place + 1, AlignedVec::zeros(self.part.params.len()));
+        }
+        let mut sum = std::mem::take(&mut sums[place]);
+        sum.fill(0.0);
+        let outcome = self.chunks(index, &mut sum, loss, context);
+        self.buffers.sums[place] = sum;
+        outcome
     }
 
-    fn grow<L: Loss<Scratch = S>>(&mut self, segments: usize, loss: &L, context: LossContext<'_>) {
-        while self.segments.len() < segments {
-            self.segments.push(Segment {
-                tape: context.policy.net.tape(CHUNK_ROWS),
-                scratch: loss.scratch(context.policy, CHUNK_ROWS),
-                grads: Grads::new(context.policy.net.params()),
-                stats: vec![0.0; loss.stats().len()],
-                outcome: Ok(()),
-            });
+    /// Forward, loss and reverse of each chunk of run `index` in turn; gradients are added to `grads`.
+    fn chunks<L: Loss<Scratch = S>>(
+        &mut self,
+        index: usize,
+        grads: &mut [f32],
+        loss: &L,
+        context: LossContext<'_>,
+    ) -> Result<(), Error> {
+        let (run, width) = (&self.runs[index], context.batch.obs_width);
+        for start in run.clone().step_by(CHUNK_ROWS) {
+            let rows = start..(start + CHUNK_ROWS).min(run.end);
+            let obs = &context.batch.obs[start * width..rows.end * width];
+            let inputs = [Mat::new(obs, rows.len(), width)];
+            self.chunk(index, &inputs, rows, grads, loss, context)?;
         }
+        Ok(())
+    }
+
+    fn chunk<L: Loss<Scratch = S>>(
+        &mut self,
+        index: usize,
+        inputs: &[Mat<'_>],
+        rows: Range<usize>,
+        grads: &mut [f32],
+        loss: &L,
+        context: LossContext<'_>,
+    ) -> Result<(), Error> {
+        let Buffers { tape, scratch, stats, .. } = &mut *self.buffers;
+        let (net, stats) = (&context.policy.net, &mut stats[index]);
+        if let (Some(output), Some(net), Some(loss)) =
+            (self.part.output, net.separate_outputs(), loss.separate())
+        {
+            net.forward_output(output, inputs, tape)?;
+            loss.evaluate_output(output, context, rows, tape, scratch, stats)?;
+            return Ok(net.backward_output(output, tape, grads)?);
+        }
+        net.forward(inputs, None, tape)?;
+        loss.evaluate(context, rows, tape, scratch, stats)?;
+        Ok(net.backward(tape, Some(grads), false)?)
     }
 }
 
@@ -162,56 +280,27 @@ impl<S: Send> Default for GradientEngine<S> {
 
 impl<S> std::fmt::Debug for GradientEngine<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("GradientEngine").field("segments", &self.segments.len()).finish_non_exhaustive()
+        f.debug_struct("GradientEngine").field("buffers", &self.buffers.len()).finish_non_exhaustive()
     }
 }
 
-impl<S> Segment<S> {
-    fn run<L: Loss<Scratch = S>>(
-        &mut self,
-        loss: &L,
-        context: LossContext<'_>,
-        rows: Range<usize>,
-    ) -> Result<(), Error> {
-        self.grads.zero();
-        run_chunks(loss, context, rows, &mut self.tape, &mut self.scratch, &mut self.grads, &mut self.stats)
-    }
-}
-
-/// Forward, loss and reverse of each chunk in turn; gradients are added to `grads`.
-fn run_chunks<L: Loss>(
-    loss: &L,
-    context: LossContext<'_>,
-    rows: Range<usize>,
-    tape: &mut Tape,
-    scratch: &mut L::Scratch,
-    grads: &mut Grads,
-    stats: &mut [f64],
-) -> Result<(), Error> {
-    let width = context.batch.obs_width;
-    for start in rows.clone().step_by(CHUNK_ROWS) {
-        let end = (start + CHUNK_ROWS).min(rows.end);
-        let inputs = Mat::new(&context.batch.obs[start * width..end * width], end - start, width);
-        context.policy.net.forward(&[inputs], None, tape)?;
-        loss.evaluate(context, start..end, tape, scratch, stats)?;
-        context.policy.net.backward(tape, Some(grads), false)?;
-    }
-    Ok(())
-}
-
-/// Cuts rows into runs of whole chunks: as many runs as chunks, up to [`SEGMENTS`]. Depends on the number of rows only.
+/// Cuts rows into runs of whole chunks: as many runs as chunks, up to [`RUNS`]. Depends on the number of rows only.
 fn cut(rows: Range<usize>) -> Vec<Range<usize>> {
     let chunks = rows.len().div_ceil(CHUNK_ROWS);
-    let segments = chunks.clamp(1, SEGMENTS);
-    (0..segments)
-        .map(|segment| {
-            let bound = |index: usize| (rows.start + index * chunks / segments * CHUNK_ROWS).min(rows.end);
-            bound(segment)..bound(segment + 1)
+    let count = chunks.clamp(1, RUNS);
+    (0..count)
+        .map(|run| {
+            let bound = |index: usize| (rows.start + index * chunks / count * CHUNK_ROWS).min(rows.end);
+            bound(run)..bound(run + 1)
         })
         .collect()
 }
 
-fn add(to: &mut [f64], from: &[f64]) {
+fn add(to: &mut [f32], from: &[f32]) {
+    to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
+}
+
+fn add_stats(to: &mut [f64], from: &[f64]) {
     to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
 }
 
@@ -223,13 +312,26 @@ mod tests {
     fn runs_cover_all_rows_in_order_on_chunk_borders() {
         for len in [1, 63, 64, 65, 256, 500, 512, 513, 4000] {
             let runs = cut(10..10 + len);
-            assert!(runs.len() <= SEGMENTS);
+            assert!(runs.len() <= RUNS);
             assert_eq!((runs[0].start, runs[runs.len() - 1].end), (10, 10 + len));
             for pair in runs.windows(2) {
                 assert_eq!(pair[0].end, pair[1].start);
                 assert_eq!((pair[0].end - 10) % CHUNK_ROWS, 0);
             }
             assert!(runs.iter().all(|run| !run.is_empty()), "{len}: {runs:?}");
+            for tasks in 1..=RUNS {
+                assert_eq!(task_runs(&runs, tasks).collect::<Vec<_>>().concat(), runs);
+            }
         }
+    }
+
+    #[test]
+    fn every_thread_has_a_task_and_uneven_parts_are_shared() {
+        let part = |start, end| Part { output: None, params: start..end };
+        let even = [part(0, 100), part(100, 210)];
+        let per_part = |parts: &[Part]| [1, 2, 3, 8].map(|threads| tasks_per_part(parts, threads));
+        assert_eq!(per_part(&even), [1, 1, 2, 4]);
+        assert_eq!(per_part(&[part(0, 100), part(100, 400)]), [1, 2, 3, 8]);
+        assert_eq!(per_part(&even[..1]), [1, 2, 3, 8]);
     }
 }

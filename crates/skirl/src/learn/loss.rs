@@ -42,4 +42,24 @@ pub trait Loss: Sync {
         scratch: &mut Self::Scratch,
         stats: &mut [f64],
     ) -> Result<(), Error>;
+
+    /// The loss as one term for each output, if no term needs two of them.
+    fn separate(&self) -> Option<&dyn SeparateLoss<Scratch = Self::Scratch>> {
+        None
+    }
+}
+
+/// A loss that is a sum of terms of one output each, so that several threads can take an output each.
+pub trait SeparateLoss: Loss {
+    /// [`Loss::evaluate`] for one output: the other outputs in `tape` are not filled, their gradients and statistics are left
+    /// alone. Evaluating all outputs one by one gives the same bytes.
+    fn evaluate_output(
+        &self,
+        output: usize,
+        context: LossContext<'_>,
+        rows: Range<usize>,
+        tape: &mut Tape,
+        scratch: &mut Self::Scratch,
+        stats: &mut [f64],
+    ) -> Result<(), Error>;
 }

@@ -9,9 +9,9 @@ use std::ops::Range;
 use skirl_math::stats::sum;
 use skirl_nn::Tape;
 
-use crate::contract::policy::{Policy, VALUE};
+use crate::contract::policy::{DIST_INPUTS, Policy, VALUE};
 use crate::error::Error;
-use crate::learn::{ActionTerms, Loss, LossContext};
+use crate::learn::{ActionTerms, Loss, LossContext, SeparateLoss};
 
 /// Coefficients of one update; schedules are resolved before.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -61,6 +61,44 @@ impl Loss for PolicyGradientLoss {
         terms: &mut ActionTerms,
         stats: &mut [f64],
     ) -> Result<(), Error> {
+        self.policy_loss(context, rows.clone(), tape, terms, stats)?;
+        self.value_loss(context, rows, tape, stats);
+        Ok(())
+    }
+
+    fn separate(&self) -> Option<&dyn SeparateLoss<Scratch = ActionTerms>> {
+        Some(self)
+    }
+}
+
+impl SeparateLoss for PolicyGradientLoss {
+    fn evaluate_output(
+        &self,
+        output: usize,
+        context: LossContext<'_>,
+        rows: Range<usize>,
+        tape: &mut Tape,
+        terms: &mut ActionTerms,
+        stats: &mut [f64],
+    ) -> Result<(), Error> {
+        if output == DIST_INPUTS {
+            return self.policy_loss(context, rows, tape, terms, stats);
+        }
+        self.value_loss(context, rows, tape, stats);
+        Ok(())
+    }
+}
+
+impl PolicyGradientLoss {
+    /// The surrogate and the entropy: all that depends on the distribution's inputs.
+    fn policy_loss(
+        &self,
+        context: LossContext<'_>,
+        rows: Range<usize>,
+        tape: &mut Tape,
+        terms: &mut ActionTerms,
+        stats: &mut [f64],
+    ) -> Result<(), Error> {
         let advantages = &context.batch.advantages[rows.clone()];
         terms.through(context, rows.clone(), false, tape, |terms| {
             for ((d, logp), &advantage) in terms.d_logp.iter_mut().zip(&terms.logp).zip(advantages) {
@@ -69,8 +107,6 @@ impl Loss for PolicyGradientLoss {
             }
             stats[1] += sum(&terms.entropy[..rows.len()]);
             terms.d_entropy.fill(-self.entropy_coeff * context.inverse_rows);
-        })?;
-        self.value_loss(context, rows, tape, stats);
-        Ok(())
+        })
     }
 }

@@ -12,9 +12,9 @@ use std::ops::Range;
 use skirl_nn::Tape;
 use skirl_nn::kernels::vmath;
 
-use crate::contract::policy::{Policy, VALUE};
+use crate::contract::policy::{DIST_INPUTS, Policy, VALUE};
 use crate::error::Error;
-use crate::learn::{ActionTerms, Loss, LossContext};
+use crate::learn::{ActionTerms, Loss, LossContext, SeparateLoss};
 
 /// Coefficients of one update; schedules are resolved before.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -77,6 +77,44 @@ impl Loss for PpoLoss {
         scratch: &mut PpoScratch,
         stats: &mut [f64],
     ) -> Result<(), Error> {
+        self.policy_loss(context, rows.clone(), tape, scratch, stats)?;
+        self.value_loss(context, rows, tape, stats);
+        Ok(())
+    }
+
+    fn separate(&self) -> Option<&dyn SeparateLoss<Scratch = PpoScratch>> {
+        Some(self)
+    }
+}
+
+impl SeparateLoss for PpoLoss {
+    fn evaluate_output(
+        &self,
+        output: usize,
+        context: LossContext<'_>,
+        rows: Range<usize>,
+        tape: &mut Tape,
+        scratch: &mut PpoScratch,
+        stats: &mut [f64],
+    ) -> Result<(), Error> {
+        if output == DIST_INPUTS {
+            return self.policy_loss(context, rows, tape, scratch, stats);
+        }
+        self.value_loss(context, rows, tape, stats);
+        Ok(())
+    }
+}
+
+impl PpoLoss {
+    /// Clipped surrogate, entropy and KL divergence: all that depends on the distribution's inputs.
+    fn policy_loss(
+        &self,
+        context: LossContext<'_>,
+        rows: Range<usize>,
+        tape: &mut Tape,
+        scratch: &mut PpoScratch,
+        stats: &mut [f64],
+    ) -> Result<(), Error> {
         let (batch, n) = (context.batch, rows.len());
         let ratio = &mut scratch.ratio[..n];
         scratch.terms.through(context, rows.clone(), self.measure_kl, tape, |terms| {
@@ -87,13 +125,9 @@ impl Loss for PpoLoss {
             terms.d_kl[..n].fill(self.kl_coeff * context.inverse_rows);
             stats[3] += skirl_math::stats::sum(&terms.entropy[..n]);
             stats[MEAN_KL] += if self.measure_kl { skirl_math::stats::sum(&terms.kl[..n]) } else { 0.0 };
-        })?;
-        self.value_loss(context, rows, tape, stats);
-        Ok(())
+        })
     }
-}
 
-impl PpoLoss {
     /// The clipped surrogate of each row: fills `d_logp` with its derivative (not yet divided by the rows).
     fn surrogate(
         &self,
