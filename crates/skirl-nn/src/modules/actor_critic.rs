@@ -392,7 +392,7 @@ impl Module for ActorCritic {
         let mut tape = Tape::new(&TapeSpec {
             max_rows,
             input_widths: self.obs_width.to_vec(),
-            output_widths: self.output_widths.to_vec(),
+            output_widths: self.output_widths.clone(),
             padded_inputs: self.stacks().into_iter().any(Stack::needs_padded_input),
             scratch_widths,
             ..TapeSpec::default()
