@@ -266,7 +266,8 @@ mod tests {
         let mut restored = WholeEpisodes::new(100);
         restored.restore(serde_json::from_str(&saved).unwrap(), &lengths);
         let next = counters.sample(40);
-        (whole.add(next.clone()), restored.add(next));
+        whole.add(next.clone());
+        restored.add(next);
         assert_eq!(whole.take(), restored.take());
         let mut anew = WholeEpisodes::new(100);
         anew.restore(serde_json::from_str(&saved).unwrap(), &[lengths[0], 0, lengths[2]]);
