@@ -3,7 +3,7 @@
 #
 #   ./test.sh            everything
 #   ./test.sh rust       formatting, lints, documentation, tests, examples
-#   ./test.sh python     comparisons with Gymnasium and TensorBoard
+#   ./test.sh python     comparisons with Gymnasium and TensorBoard, terminal output
 #
 # The Python packages (tests/requirements.txt) go into a virtual environment under target/. Nothing outside target/ is written.
 set -euo pipefail
@@ -71,9 +71,12 @@ python_part() {
   begin "native environments against Gymnasium" "a difference names environment and seed; see 'Platforms' in docs/environments.md"
   PYTHON="$python" crates/skirl-env/tests/gymnasium/check_parity.sh
 
-  begin "TensorBoard reads what the command writes" "tests/tensorboard/read_events.py RUN_DIRECTORY prints the metric that differs"
+  begin "terminal output, 80 and 200 columns wide" "tests/terminal/check_terminal.py target/debug/skirl FOLDER writes the screens"
   # `cargo test` has built the command, unless only this part runs.
   [ "$part" = all ] || cargo build --quiet -p skirl-cli
+  "$python" tests/terminal/check_terminal.py "$target/debug/skirl"
+
+  begin "TensorBoard reads what the command writes" "tests/tensorboard/read_events.py RUN_DIRECTORY prints the metric that differs"
   "$target/debug/skirl" train configs/ppo/cartpole.toml --seed 1 \
     --stop='{"training_iteration": 20}' --output "$scratch/tensorboard"
   "$python" tests/tensorboard/read_events.py "$scratch/tensorboard"

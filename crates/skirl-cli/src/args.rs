@@ -1,8 +1,11 @@
 //! What may be typed.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap_complete::Shell;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -14,9 +17,24 @@ Exit codes:
   130  interrupted (Ctrl-C, SIGTERM, or nobody reads the pipe any more); the state was saved,
        unless a second Ctrl-C ended the command at once";
 
+const WATCHING: &str = "\
+A run that has not started yet is waited for; one that runs is followed until it ends. Without RUN: the newest run under
+runs/. Nothing is locked and nothing is written: watch from as many places as you like.";
+
+const INSTALLING_COMPLETIONS: &str = "\
+In your shell's start-up file:
+  bash        source <(skirl completions bash)
+  zsh         source <(skirl completions zsh)      # after compinit
+  fish        skirl completions fish | source
+  powershell  skirl completions powershell | Out-String | Invoke-Expression
+  elvish      eval (skirl completions elvish | slurp)";
+
+/// Colours that can be read on a dark and on a light background; clap's own yellow cannot.
+const STYLES: Styles = Styles::styled().invalid(AnsiColor::Red.on_default());
+
 /// Reinforcement learning from one command.
 #[derive(Debug, Parser)]
-#[command(name = "skirl", version, about, after_help = EXIT_CODES, propagate_version = true)]
+#[command(name = "skirl", version, about, after_help = EXIT_CODES, propagate_version = true, styles = STYLES)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -32,6 +50,12 @@ pub enum Command {
     /// Play episodes with a trained policy and report its returns
     #[command(after_help = EXIT_CODES)]
     Evaluate(EvaluateArgs),
+    /// Show how runs go, from their files
+    #[command(after_help = WATCHING)]
+    Watch(WatchArgs),
+    /// List, show or run what ships: tuned configurations, and programs in Rust
+    #[command(subcommand)]
+    Example(ExampleCommand),
     /// Show what would run: spaces, networks, batch arithmetic, memory, stages
     Explain(ExplainArgs),
     /// List the environments
@@ -40,13 +64,18 @@ pub enum Command {
     Algos(ListArgs),
     /// Print the JSON schema or the reference of configuration files
     Config(ConfigArgs),
+    /// Print the completion script of a shell
+    #[command(after_help = INSTALLING_COMPLETIONS)]
+    Completions(CompletionsArgs),
+    /// Print the manual page of the command or of one of its commands, or write all of them into a directory
+    Man(ManArgs),
 }
 
 /// What to run: a file, flags, or both; flags win, later ones over earlier ones.
 #[derive(Debug, Default, Args)]
 pub struct Source {
     /// Configuration file (.toml, .yaml, .json), or the name of one that ships, for example `cartpole`
-    #[arg(value_name = "FILE")]
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub file: Option<PathBuf>,
     /// Algorithm, for example PPO; `skirl algos` lists them
     #[arg(long, value_name = "NAME")]
@@ -81,12 +110,12 @@ pub struct TrainArgs {
     #[command(flatten)]
     pub source: Source,
     /// Go on with the run in this directory, from its newest good checkpoint
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["file", "run", "env", "tuned", "seed", "output"])]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with_all = ["file", "run", "env", "tuned", "seed", "output"])]
     pub resume: Option<PathBuf>,
     /// Directory for results and checkpoints [default: a new one under runs/]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub output: Option<PathBuf>,
-    /// Save a checkpoint every N iterations (0: never)
+    /// Save a checkpoint every N iterations (0: only at the end)
     #[arg(long, value_name = "N")]
     pub checkpoint_freq: Option<usize>,
     /// Save a checkpoint at the end
@@ -104,7 +133,7 @@ pub struct TrainArgs {
 #[derive(Debug, Args)]
 pub struct EvaluateArgs {
     /// A checkpoint, or the directory of a run (its newest good checkpoint)
-    #[arg(value_name = "CKPT")]
+    #[arg(value_name = "CKPT", value_hint = ValueHint::DirPath)]
     pub checkpoint: PathBuf,
     /// Episodes to play [default: evaluation.evaluation_duration of the run]
     #[arg(long, value_name = "N")]
@@ -121,6 +150,45 @@ pub struct EvaluateArgs {
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
+}
+
+/// Flags of `skirl watch`.
+#[derive(Debug, Args)]
+pub struct WatchArgs {
+    /// Directories of runs; several are shown as one table [default: the newest run under runs/]
+    #[arg(value_name = "RUN", value_hint = ValueHint::DirPath)]
+    pub runs: Vec<PathBuf>,
+    /// Show the runs as they are now, and exit
+    #[arg(long)]
+    pub once: bool,
+    /// Go on when the runs have ended, for one that will be resumed or started anew
+    #[arg(long, conflicts_with = "once")]
+    pub follow: bool,
+    /// Print one JSON object per line for each change
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What `skirl example` does.
+#[derive(Debug, Subcommand)]
+pub enum ExampleCommand {
+    /// List the examples with a line on each
+    List(ListArgs),
+    /// Print a tuned configuration, to start your own from: skirl example show cartpole > my.toml
+    Show {
+        /// Its name
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+    /// Train with a tuned configuration, as `skirl train NAME` does
+    Run {
+        /// Its name
+        #[arg(value_name = "NAME", index = 1)]
+        name: String,
+        /// Flags of `skirl train`, for example --seed 1 --output runs/mine
+        #[arg(value_name = "FLAGS", index = 2, trailing_var_arg = true, allow_hyphen_values = true)]
+        flags: Vec<OsString>,
+    },
 }
 
 /// Flags of `skirl explain`.
@@ -174,4 +242,23 @@ pub enum ConfigText {
     Schema,
     /// Reference of all options, in Markdown
     Docs,
+}
+
+/// Flags of `skirl completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: Shell,
+}
+
+/// Flags of `skirl man`.
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// One of the commands, for example `train`; without it the page of the whole
+    #[arg(value_name = "COMMAND", conflicts_with = "output")]
+    pub command: Option<String>,
+    /// Write all pages into this directory, which is made if need be
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub output: Option<PathBuf>,
 }

@@ -9,6 +9,7 @@ use skirl::config::{
 use skirl::plan::tuned_configs;
 
 use crate::args::Source;
+use crate::examples::{self, Tuned};
 
 /// A configuration, and what to tell about where it came from.
 #[derive(Debug)]
@@ -160,33 +161,24 @@ fn from_flag(mut errors: ConfigErrors, flag: &str) -> ConfigErrors {
     errors
 }
 
-/// A file on disk, or the name of one that ships: `cartpole`, `a2c/cartpole`, `cartpole.toml`, `configs/ppo/cartpole.toml`.
+/// A file on disk, or the name of one that ships: `cartpole`, `cartpole.toml`, `configs/ppo/cartpole.toml`.
 /// Of several with the name, the one of algorithm `run` is meant.
 fn from_file(file: &Path, run: &str) -> Result<Configured, ConfigErrors> {
-    let shipped = || {
-        let wanted = file.to_str()?;
-        let wanted = wanted.strip_suffix(".toml").unwrap_or(wanted);
-        let fits = |(name, _): &(&str, &str)| {
-            let name = name.strip_suffix(".toml").unwrap_or(name);
-            name == wanted || name.ends_with(&format!("/{wanted}"))
-        };
-        let folder = format!("/{}/", run.to_lowercase());
-        let own = tuned_configs().filter(fits).find(|(name, _)| name.contains(&folder));
-        own.or_else(|| tuned_configs().find(fits))
-    };
     if file.is_file() {
         return Ok(Configured { config: load_file(file)?, remarks: Vec::new() });
     }
-    if let Some((name, text)) = shipped() {
-        let remarks = vec![format!("configuration that ships with skirl: {name}")];
-        return Ok(Configured { config: load_text(text, FileFormat::Toml, Path::new(name))?, remarks });
+    if let Some(Tuned { file, text, .. }) = file.to_str().and_then(|name| {
+        examples::find(&format!("{}/{name}", run.to_lowercase())).or_else(|| examples::find(name))
+    }) {
+        let remarks = vec![format!("configuration that ships with skirl: {file}")];
+        return Ok(Configured { config: load_text(text, FileFormat::Toml, Path::new(file))?, remarks });
     }
     let error = if file.is_dir() { directory_as_file(file) } else { no_such_file(file) };
     Err(error.into())
 }
 
 fn no_such_file(file: &Path) -> ConfigError {
-    let names: Vec<&str> = tuned_configs().map(|(name, _)| short(name)).collect();
+    let names: Vec<String> = examples::all().map(|example| example.name).collect();
     let error = ConfigError::new("", format!("there is no file {}", file.display()));
     error.suggest(format!("configurations that ship: {}", names.join(", ")))
 }
@@ -199,13 +191,6 @@ fn directory_as_file(directory: &Path) -> ConfigError {
     } else {
         error.suggest("name a .toml, .yaml or .json file")
     }
-}
-
-/// `cartpole` of `configs/ppo/cartpole.toml`, `a2c/cartpole` of `configs/a2c/cartpole.toml`.
-fn short(name: &str) -> &str {
-    let name = name.strip_suffix(".toml").unwrap_or(name);
-    let name = name.strip_prefix("configs/").unwrap_or(name);
-    name.strip_prefix("ppo/").unwrap_or(name)
 }
 
 fn tuned(env: &str, algorithm: &str) -> Result<Configured, ConfigErrors> {

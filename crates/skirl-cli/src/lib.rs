@@ -16,13 +16,16 @@
 pub mod args;
 mod commands;
 mod config_source;
+mod examples;
 pub mod exit;
+mod flow;
 mod interrupt;
 mod number;
 mod output;
 mod progress;
 mod run_path;
 mod stop_check;
+mod watch;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -51,7 +54,7 @@ pub fn main_from(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     match run(cli.command) {
         Ok(status) => status.into(),
         Err(failure) => {
-            output::remark(&format!("error: {}", failure.message));
+            output::error(&failure.message);
             failure.status.into()
         }
     }
@@ -62,8 +65,12 @@ fn run(command: Command) -> Result<ExitStatus, Failure> {
         Command::Train(args) => commands::train::run(&args),
         Command::Evaluate(args) => commands::evaluate::run(&args),
         Command::Explain(args) => commands::explain::run(&args),
+        Command::Watch(args) => commands::watch::run(&args),
+        Command::Example(command) => commands::example::run(command),
         Command::Envs(args) => Ok(commands::listings::envs(&args)),
         Command::Algos(args) => Ok(commands::listings::algos(&args)),
         Command::Config(args) => commands::config::run(&args),
+        Command::Completions(args) => Ok(commands::completions::run(&args)),
+        Command::Man(args) => commands::man::run(&args),
     }
 }

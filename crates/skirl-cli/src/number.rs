@@ -66,6 +66,11 @@ pub(crate) fn duration(seconds: f64) -> String {
     }
 }
 
+/// `7 s`, `3:05 min`: a time that is still running.
+pub(crate) fn whole_duration(seconds: u64) -> String {
+    if seconds < 60 { format!("{seconds} s") } else { duration(seconds as f64) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,5 +94,7 @@ mod tests {
         assert_eq!(duration(0.05), "0.05 s");
         assert_eq!(duration(185.0), "3:05 min");
         assert_eq!(duration(7384.0), "2:03:04 h");
+        assert_eq!(whole_duration(7), "7 s");
+        assert_eq!(whole_duration(185), "3:05 min");
     }
 }

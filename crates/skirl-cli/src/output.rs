@@ -2,14 +2,26 @@
 
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use console::style;
+use indicatif::ProgressBar;
 
 /// Whether somebody who read stdout through a pipe has gone.
 static READER_GONE: AtomicBool = AtomicBool::new(false);
+/// What is drawn in place at the lower end of the terminal: remarks go above it.
+static DRAWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
 /// Whether a person watches a terminal that can draw in place: both streams are one, and it is not a dumb one.
 pub(crate) fn is_interactive() -> bool {
-    let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-    !dumb && std::io::stdout().is_terminal() && std::io::stderr().is_terminal()
+    !console::is_dumb() && std::io::stdout().is_terminal() && std::io::stderr().is_terminal()
+}
+
+/// Characters that a line on stdout may have: those of the terminal but the last column, in which some terminals break the
+/// line already; any number in a pipe.
+pub(crate) fn line_width() -> usize {
+    let size = if std::io::stdout().is_terminal() { console::Term::stdout().size_checked() } else { None };
+    size.map_or(usize::MAX, |(_, columns)| usize::from(columns).saturating_sub(1))
 }
 
 /// A line of results. A reader that has gone is remembered, not an error: `head` reads no more than it wants.
@@ -29,5 +41,25 @@ pub(crate) fn reader_is_gone() -> bool {
 /// A remark beside the results.
 pub(crate) fn remark(text: &str) {
     // Without a stderr there is nowhere to complain.
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
+    let write = || drop(writeln!(std::io::stderr().lock(), "{text}"));
+    let drawn = DRAWN.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    match drawn {
+        Some(drawn) => drawn.suspend(write),
+        None => write(),
+    }
+}
+
+/// A remark that something may not be as the user thinks.
+pub(crate) fn warning(text: &str) {
+    remark(&format!("{} {text}", style("warning:").bold().for_stderr()));
+}
+
+/// Why the command ends without success.
+pub(crate) fn error(text: &str) {
+    remark(&format!("{} {text}", style("error:").red().bold().for_stderr()));
+}
+
+/// From now on remarks are written above what this draws; `None`: nothing is drawn any more.
+pub(crate) fn draw_above(drawn: Option<ProgressBar>) {
+    *DRAWN.lock().unwrap_or_else(PoisonError::into_inner) = drawn;
 }

@@ -1,60 +1,14 @@
 //! The command as a process: exit codes, output, files, bad input.
 #![allow(clippy::expect_used, reason = "a test helper may fail the test")]
 
+mod process;
+
 use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
+use process::{CARTPOLE, command, dir, json, refused, skirl, stderr, stdout, train};
 use serde_json::Value;
-use tempfile::TempDir;
-
-/// The shipped CartPole configuration, seeded, with a batch that does not change when it is tuned anew; what follows comes
-/// after it.
-const CARTPOLE: [&str; 6] = ["train", "cartpole", "--seed", "1", "--set", "training.train_batch_size=1024"];
-
-fn dir() -> TempDir {
-    tempfile::tempdir().expect("directory")
-}
-
-fn skirl(cwd: &Path, args: &[&str]) -> Output {
-    command(cwd, args).output().expect("the command starts")
-}
-
-fn command(cwd: &Path, args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_skirl"));
-    command.args(args).current_dir(cwd).stdin(Stdio::null());
-    command
-}
-
-fn stdout(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).expect("text")
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).expect("text")
-}
-
-/// Runs a command that must end with `code`, and returns what it says on stderr.
-fn refused(cwd: &Path, args: &[&str], code: i32) -> String {
-    let output = skirl(cwd, args);
-    assert_eq!(output.status.code(), Some(code), "{args:?}: {}", stderr(&output));
-    assert!(output.stdout.is_empty(), "{args:?}: {}", stdout(&output));
-    stderr(&output)
-}
-
-/// Trains the shipped CartPole configuration for some iterations into `name`.
-fn train(cwd: &Path, name: &str, iterations: u32, more: &[&str]) -> Output {
-    let stop = format!("{{\"training_iteration\": {iterations}}}");
-    let args = [&CARTPOLE, more, &["--stop", &stop, "--output", name]].concat();
-    let output = skirl(cwd, &args);
-    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    output
-}
-
-fn json(text: &str) -> Value {
-    serde_json::from_str(text).expect("JSON")
-}
 
 #[test]
 fn training_writes_a_run_and_says_so_in_plain_lines() {
@@ -369,7 +323,7 @@ fn listings_help_schema_and_plan() {
     assert!(json(&said(&["envs", "--json"])).as_array().is_some_and(|list| list.len() >= 6));
     let algos = said(&["algos"]);
     assert!(algos.starts_with("PPO  ") && algos.contains("\nA2C  ") && algos.contains("\nPG   "), "{algos}");
-    assert!(algos.contains("tuned: configs/pg/cartpole.toml"), "{algos}");
+    assert!(algos.contains("tuned: pg/cartpole"), "{algos}");
     for (file, run, algorithm) in [
         ("cartpole", "PPO", "PPO"),
         ("cartpole", "A2C", "A2C"),

@@ -47,7 +47,7 @@ fn listings_hide_probes() {
     }
     let info = info("CartPole-v1").unwrap();
     assert_eq!((info.max_episode_steps, info.reward_threshold), (Some(500), Some(475.0)));
-    assert_eq!(info.agents[0].1.to_string(), "Box(-inf, inf, [4], float32)");
+    assert_eq!(info.agents[0].1.to_string(), "Box(-inf, inf, (4,), float32)");
 }
 
 #[test]

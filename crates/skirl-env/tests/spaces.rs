@@ -177,14 +177,29 @@ fn columns_come_back_from_bytes() {
 }
 
 #[test]
-fn spaces_read_well() {
-    assert_eq!(Space::discrete(2).to_string(), "Discrete(2)");
-    assert_eq!(
-        Space::boxed(-4.8, f64::INFINITY, &[4], DType::F32).to_string(),
-        "Box(-4.8, inf, [4], float32)"
-    );
+fn spaces_read_as_in_gymnasium() {
+    const INF: f64 = f64::INFINITY;
+    let mixed = Space::box_bounds(&[-4.8, -INF], &[4.8, 0.5], &[2], DType::F32);
+    let square = Space::box_bounds(&[-1.0, 2.0, 0.0, -5.0], &[1.0, 2.0, 3.0, 4.0], &[2, 2], DType::F32);
     let nested = Space::dict([("b", Space::multi_binary(&[2])), ("a", Space::tuple([Space::discrete(3)]))]);
-    assert_eq!(nested.to_string(), "Dict(a: Tuple(Discrete(3)), b: MultiBinary([2]))");
+    for (space, text) in [
+        (Space::discrete(2), "Discrete(2)"),
+        (Space::discrete_from(3, -1), "Discrete(3, start=-1)"),
+        (Space::multi_discrete(&[2, 3]), "MultiDiscrete([2 3])"),
+        (Space::multi_binary(&[4]), "MultiBinary(4)"),
+        (Space::multi_binary(&[2, 3]), "MultiBinary((2, 3))"),
+        (Space::boxed(-INF, INF, &[4], DType::F32), "Box(-inf, inf, (4,), float32)"),
+        (Space::boxed(-1.0, 1.0, &[2, 3], DType::F32), "Box(-1.0, 1.0, (2, 3), float32)"),
+        (Space::boxed(0.0, 255.0, &[2], DType::U8), "Box(0, 255, (2,), uint8)"),
+        (Space::boxed(-1.0, 1.0, &[], DType::F32), "Box(-1.0, 1.0, (), float32)"),
+        (mixed.clone(), "Box([-4.8 -inf], [4.8 0.5], (2,), float32)"),
+        (square, "Box([[-1.0 2.0] [0.0 -5.0]], [[1.0 2.0] [3.0 4.0]], (2, 2), float32)"),
+        (nested.clone(), "Dict('a': Tuple(Discrete(3)), 'b': MultiBinary(2))"),
+    ] {
+        assert_eq!(format!("{space:#}"), text);
+    }
+    assert_eq!(mixed.to_string(), "Box(-inf, 4.8, (2,), float32)");
+    assert_eq!(Space::tuple([mixed]).to_string(), "Tuple(Box(-inf, 4.8, (2,), float32))");
     let paths: Vec<String> = nested.leaves().into_iter().map(|leaf| leaf.path).collect();
     assert_eq!(paths, ["a/0", "b"]);
 }

@@ -241,7 +241,7 @@ fn environments_that_do_not_fit_together_are_refused() {
     let envs = vec![make("CartPole-v1").unwrap(), make("Pendulum-v1").unwrap()];
     let error = Vectorized::new(envs).unwrap_err().to_string();
     assert!(
-        error.starts_with("observation space has shape Box(-8, 8, [3], float32), expected Box("),
+        error.starts_with("observation space has shape Box(-8.0, 8.0, (3,), float32), expected Box("),
         "{error}"
     );
     assert!(Vectorized::new(Vec::<Box<dyn skirl_env::Env>>::new()).is_err());

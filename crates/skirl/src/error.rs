@@ -70,7 +70,7 @@ pub enum Error {
          Wrap the environment so that its actions are one of these"
     )]
     ActionSpace {
-        /// The space as JSON.
+        /// The space, as Gymnasium writes it.
         found: String,
     },
     /// The learner met NaN or an infinity.

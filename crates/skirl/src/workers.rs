@@ -29,7 +29,7 @@ pub struct Workers {
 
 /// How long a thread looks out for the next piece of work before it sleeps. Between two minibatches a few microseconds
 /// pass; waking a sleeping thread costs more than that.
-const LOOK_OUT: Duration = Duration::from_micros(100);
+const LOOK_OUT: Duration = Duration::from_micros(20);
 
 impl Workers {
     /// `num_threads` ≥ 1; with 1 no thread is started.
@@ -86,7 +86,7 @@ impl Workers {
             (false, false) => pool.install(|| one_after_the_other(items, &work)),
         }
         let now = self.started.elapsed();
-        let call = Call { cost: cost.max(1) as f64, seconds: (now - started).as_secs_f64() };
+        let call = Call { cost: cost.max(1) as f64, seconds: now.saturating_sub(started).as_secs_f64() };
         if let Some(until) = gate.record(together, call, now.as_secs_f64()) {
             self.crowded_until.fetch_max((until * 1e9) as u64, Ordering::Relaxed);
         }
@@ -152,26 +152,24 @@ fn split<T: Send>(items: &mut [T], first: usize, work: &(impl Fn(usize, &mut T) 
 
 /// Decides for one kind of work whether several threads take part, by what they gained so far.
 ///
-/// Starts with a few calls on one thread to know their cost, then tries a few together: the first of them wakes the
-/// sleeping threads and does not count. While that gains it goes on; where it does not, the gate closes for many times the
-/// time that the try has cost, and for longer every time, so that tries cost a few percent at most even beside a neighbour
-/// that keeps a core busy.
+/// Starts with a few calls on one thread to know their cost, then tries a few together. Seconds gained and lost against one
+/// thread are weighed up: while the balance is not negative it goes on. Where it is, the gate closes for many times the
+/// time that was lost, and for longer every time, so that tries cost a few percent at most even beside a neighbour that
+/// keeps a core busy.
 #[derive(Debug, Clone)]
 pub struct Gate {
     /// Seconds for a unit of cost on one thread, smoothed.
     alone: Option<f64>,
-    /// The same for all threads together, since the gate opened.
-    together: Option<f64>,
     /// Calls made together since the gate opened.
     calls: u32,
-    /// Seconds lost by them against one thread.
-    lost: f64,
+    /// Seconds gained by them, less those lost; at most [`CREDIT`].
+    balance: f64,
     /// Calls until the first try.
     first_calls: u32,
     /// When the gate may open again, in seconds.
     closed_until: f64,
-    /// Length of the next pause, in units of what a try has cost.
-    patience: f64,
+    /// How much longer the next pause is than the first would be.
+    longer: f64,
 }
 
 /// One call: how much work, how long it took.
@@ -183,34 +181,28 @@ struct Call {
 
 /// Calls on one thread before the first try.
 const FIRST_CALLS: u32 = 3;
-/// Pause after the first try that gained nothing, in units of what it has cost.
-const PATIENCE: f64 = 20.0;
-/// Longest pause, in the same units.
-const MOST_PATIENCE: f64 = 1000.0;
-/// Factor between one pause and the next.
-const LONGER: f64 = 2.0;
-/// Shortest pause, in seconds.
-const SHORTEST_PAUSE: f64 = 1e-3;
-/// Calls of a try that are not judged by their mean yet.
+/// Calls of a try that only a hold-up can end.
 const TRY_CALLS: u32 = 6;
-/// A single call this many times as slow as alone ends a try: a thread was held up elsewhere.
+/// A call this many times as slow as alone was held up: one of its threads had to wait for a core.
 const HELD_UP: f64 = 3.0;
 /// The same for the call that wakes the sleeping threads.
 const SLOW_WAKING: f64 = 8.0;
+/// Gains beyond these seconds, about a time slice, do not count: a neighbour who came just now is to be noticed soon.
+const CREDIT: f64 = 4e-3;
+/// The first pause, in units of the seconds lost.
+const PAUSE_PER_LOSS: f64 = 20.0;
+/// Shortest pause, in seconds.
+const SHORTEST_PAUSE: f64 = 2e-3;
+/// Factor between one pause and the next.
+const LONGER: f64 = 4.0;
+/// Limit of the product of these factors.
+const LONGEST: f64 = 64.0;
 /// Weight of a new measurement.
 const SMOOTHING: f64 = 0.1;
 
 impl Default for Gate {
     fn default() -> Self {
-        Self {
-            alone: None,
-            together: None,
-            calls: 0,
-            lost: 0.0,
-            first_calls: FIRST_CALLS,
-            closed_until: 0.0,
-            patience: PATIENCE,
-        }
+        Self { alone: None, calls: 0, balance: 0.0, first_calls: FIRST_CALLS, closed_until: 0.0, longer: 1.0 }
     }
 }
 
@@ -221,33 +213,30 @@ impl Gate {
 
     /// Takes note of a call that ended `now`. If a thread was held up: until when nothing should be shared out.
     fn record(&mut self, together: bool, call: Call, now: f64) -> Option<f64> {
-        let seconds = call.seconds / call.cost;
         let Some(alone) = self.alone.filter(|_| together) else {
             self.first_calls = self.first_calls.saturating_sub(1);
-            self.alone = Some(smooth(self.alone, seconds));
+            self.alone = Some(smooth(self.alone, call.seconds / call.cost));
             return None;
         };
+        let alone = alone * call.cost;
+        let limit = if self.calls == 0 { SLOW_WAKING } else { HELD_UP };
+        let held_up = call.seconds > limit * alone;
         self.calls += 1;
-        self.lost += call.seconds - alone * call.cost;
-        let limit = if self.calls == 1 { SLOW_WAKING } else { HELD_UP };
-        let held_up = self.calls <= TRY_CALLS && seconds > limit * alone;
-        if self.calls > 1 {
-            self.together = Some(smooth(self.together, seconds));
+        self.balance = (self.balance + alone - call.seconds).min(CREDIT);
+        if self.balance >= CREDIT {
+            self.longer = 1.0;
         }
-        let slower = self.together.is_some_and(|together| together > alone);
-        if held_up || (self.calls > TRY_CALLS && slower) {
-            self.close(now);
-        } else if self.calls > TRY_CALLS {
-            // What was gained pays for nothing later: each hold-up is judged by itself.
-            (self.patience, self.lost) = (PATIENCE, 0.0);
+        if self.balance >= 0.0 || (self.calls <= TRY_CALLS && !held_up) {
+            return None;
         }
-        (seconds > HELD_UP * alone && !self.opens(now)).then_some(self.closed_until)
+        self.close(now);
+        held_up.then_some(self.closed_until)
     }
 
     fn close(&mut self, now: f64) {
-        self.closed_until = now + (self.patience * self.lost).max(SHORTEST_PAUSE);
-        self.patience = (self.patience * LONGER).min(MOST_PATIENCE);
-        (self.together, self.calls, self.lost) = (None, 0, 0.0);
+        self.closed_until = now + self.longer * (PAUSE_PER_LOSS * -self.balance).max(SHORTEST_PAUSE);
+        self.longer = (self.longer * LONGER).min(LONGEST);
+        (self.balance, self.calls) = (0.0, 0);
     }
 }
 
@@ -278,7 +267,7 @@ mod tests {
     }
 
     fn open_gate() -> Gate {
-        Gate { first_calls: 0, alone: Some(1.0), ..Gate::default() }
+        Gate { first_calls: 0, alone: Some(1e-4), ..Gate::default() }
     }
 
     #[test]
@@ -286,42 +275,44 @@ mod tests {
         let mut gate = Gate::default();
         for _ in 0..FIRST_CALLS {
             assert!(!gate.opens(0.0));
-            record(&mut gate, false, 1.0, 0.0);
+            record(&mut gate, false, 1e-3, 0.0);
         }
         let mut now = 0.0;
-        for patience in [PATIENCE, LONGER * PATIENCE, LONGER * LONGER * PATIENCE] {
+        for longer in [1.0, LONGER, LONGER * LONGER] {
             assert!(gate.opens(now));
-            // Waking up is not held against it; a thread that is held up ends the try, and everybody is told.
-            assert_eq!(record(&mut gate, true, 5.0, now), None);
+            // Waking up does not end a try; a thread that is held up does, and everybody is told.
+            assert_eq!(record(&mut gate, true, 5e-3, now), None);
             assert!(gate.opens(now));
-            let until = now + patience * (4.0 + 49.0);
-            assert_eq!(record(&mut gate, true, 50.0, now), Some(until));
+            let until = record(&mut gate, true, 50e-3, now).unwrap();
+            assert!((until - now - longer * PAUSE_PER_LOSS * (4e-3 + 49e-3)).abs() < 1e-9);
             assert!(!gate.opens(until - 0.1) && gate.opens(until));
             now = until;
         }
     }
 
     #[test]
-    fn a_gate_stays_open_while_it_gains_and_forgives_a_hiccup() {
+    fn a_gate_stays_open_while_it_gains_and_forgives_what_the_gain_pays_for() {
         let mut gate = open_gate();
-        (0..50).for_each(|_| assert_eq!(record(&mut gate, true, 0.6, 0.0), None));
-        record(&mut gate, true, 3.0, 0.0);
+        (0..100).for_each(|_| assert_eq!(record(&mut gate, true, 0.6e-4, 0.0), None));
+        record(&mut gate, true, 3e-3, 0.0);
         assert!(gate.opens(0.0));
-        (0..50).for_each(|_| assert_eq!(record(&mut gate, true, 1.2, 0.0), None));
+        (0..100).for_each(|_| assert_eq!(record(&mut gate, true, 1.2e-4, 0.0), None));
         assert!(!gate.opens(0.0));
     }
 
     #[test]
     fn tries_cost_a_few_percent_at_most() {
-        let mut gate = open_gate();
-        let (mut now, mut alone) = (0.0, 0.0);
-        // Every try holds up a thread for a time slice, 40 times as long as a call.
-        while now < 20_000.0 {
-            let together = gate.opens(now);
-            let seconds = if together { 40.0 } else { 1.0 };
-            record(&mut gate, together, seconds, now + seconds);
-            (now, alone) = (now + seconds, alone + 1.0);
+        // Every try holds up a thread for a time slice; or it gains nothing.
+        for together in [4e-3, 1.1e-4] {
+            let mut gate = open_gate();
+            let (mut now, mut alone) = (0.0, 0.0);
+            while now < 1.0 {
+                let shared = gate.opens(now);
+                let seconds = if shared { together } else { 1e-4 };
+                record(&mut gate, shared, seconds, now + seconds);
+                (now, alone) = (now + seconds, alone + 1e-4);
+            }
+            assert!(alone / now > 0.97, "{}", alone / now);
         }
-        assert!(alone / now > 0.97, "{}", alone / now);
     }
 }

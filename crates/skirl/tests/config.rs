@@ -100,6 +100,32 @@ fn set_reads_json_else_strings_and_goes_into_maps() {
 }
 
 #[test]
+fn stop_criteria_may_be_nested_as_results_are() {
+    let mut config = ppo();
+    let stop = json!({"env_runners": {"episode_return_mean": 475}, "training_iteration": 9});
+    assert_eq!(config.apply_json(&json!({ "stop": stop }), "--stop"), Ok(()));
+    let criteria: Vec<(&str, f64)> =
+        config.stop.0.iter().map(|(metric, minimum)| (metric.as_str(), *minimum)).collect();
+    assert_eq!(criteria, [("env_runners/episode_return_mean", 475.0), ("training_iteration", 9.0)]);
+    for (stop, part) in [
+        (
+            json!({"env_runners": {"episode_return_maen": 4}}),
+            "did you mean `env_runners/episode_return_mean`?",
+        ),
+        (json!({"env_runners": {}}), "stop.env_runners = {}: expected a number, found a map with 0 keys"),
+        (
+            json!({"env_runners": {"episode_return_mean": "high"}}),
+            "expected a number, found the string \"high\"",
+        ),
+    ] {
+        let message = config.apply_json(&json!({ "stop": stop }), "--stop").expect_err("refused").to_string();
+        assert!(message.contains(part), "{message}");
+    }
+    let message = config.apply_json(&json!({"training": 3}), "--config").expect_err("refused").to_string();
+    assert!(message.contains("training = 3: expected a map of options, found the number 3"), "{message}");
+}
+
+#[test]
 fn rllibs_experiment_form_is_read() {
     let document = json!({"cartpole-ppo": {"run": "PPO", "env": "CartPole-v1",
         "stop": {"training_iteration": 5}, "config": {"sgd_minibatch_size": 64, "lambda": 0.95}}});
@@ -157,9 +183,17 @@ fn messages_name_the_option_meant() {
                                  found step 5\n  help: put [0, 0.1] first\n  at: --set",
         ),
         (
+            "train_batch_size=-5",
+            "training.train_batch_size = -5: must be at least 1 and at most 1073741824 (environment steps)\n  at: --set",
+        ),
+        ("=3", "=3: expected path=value\n  help: write for example --set training.lr=1e-3\n  at: --set"),
+        (
+            "training.=3",
+            "training.=3: expected path=value\n  help: write for example --set training.lr=1e-3\n  at: --set",
+        ),
+        (
             "train_batch_size=1e30",
-            "training.train_batch_size = 1e+30: is too large for an integer option \
-                                  (environment steps)\n  at: --set",
+            "training.train_batch_size = 1e+30: must be at least 1 and at most 1073741824 (environment steps)\n  at: --set",
         ),
     ];
     for (assignment, message) in expected {

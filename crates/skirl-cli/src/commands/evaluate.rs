@@ -32,7 +32,7 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<ExitStatus, Failure> {
         value["warnings"] = json!(algorithm.warnings());
         output::line(&value.to_string());
     } else {
-        algorithm.warnings().iter().for_each(|warning| output::remark(&format!("warning: {warning}")));
+        algorithm.warnings().iter().for_each(|warning| output::warning(warning));
         output::line(&summary.to_text(&evaluation));
     }
     Ok(ExitStatus::Success)

@@ -1,11 +1,13 @@
 //! `skirl explain`: the plan before the first step, and the options in words.
 
-use skirl::config::help;
+use skirl::config::{AlgorithmConfig, help};
 
 use crate::args::ExplainArgs;
 use crate::config_source;
 use crate::exit::{ExitStatus, Failure};
-use crate::output;
+use crate::flow::wrap;
+use crate::number::measured;
+use crate::output::{self, line_width};
 use crate::progress::terminal_width;
 
 pub(crate) fn run(args: &ExplainArgs) -> Result<ExitStatus, Failure> {
@@ -21,8 +23,32 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<ExitStatus, Failure> {
     for remark in configured.remarks {
         output::remark(&remark);
     }
-    output::line(plan.to_string().trim_end());
+    let text = plan.to_string() + &saving(&*configured.config);
+    for line in text.lines().flat_map(|line| wrap(line, LABEL, line_width())) {
+        output::line(&line);
+    }
     Ok(ExitStatus::Success)
+}
+
+/// Characters of the first column of a plan.
+const LABEL: usize = 13;
+
+/// When the run ends, and when its state is saved.
+fn saving(config: &dyn AlgorithmConfig) -> String {
+    let criteria =
+        config.stop().0.iter().map(|(metric, minimum)| format!("{metric} ≥ {}", measured(*minimum)));
+    let criteria: Vec<String> = criteria.collect();
+    let stop = if criteria.is_empty() { "never by itself".to_owned() } else { criteria.join(" or ") };
+    let options = &config.common().checkpointing;
+    let every = match options.checkpoint_frequency {
+        0 => None,
+        1 => Some("every iteration".to_owned()),
+        many => Some(format!("every {many} iterations")),
+    };
+    let end = options.checkpoint_at_end.then(|| "at the end".to_owned());
+    let when: Vec<String> = every.into_iter().chain(end).collect();
+    let when = if when.is_empty() { "never".to_owned() } else { when.join(" and ") };
+    format!("stops        {stop}\ncheckpoints  {when}\n")
 }
 
 /// Help on the options of a section, or of all.

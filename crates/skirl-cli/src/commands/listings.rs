@@ -3,11 +3,14 @@
 use serde_json::{Value, json};
 use skirl::config::algorithms;
 use skirl::plan::tuned_configs;
+use skirl_env::Space;
 use skirl_env::registry::{EnvInfo, info, names};
 
 use crate::args::{EnvsArgs, ListArgs};
+use crate::examples::{self, Tuned};
 use crate::exit::ExitStatus;
-use crate::output;
+use crate::flow::wrap;
+use crate::output::{self, line_width};
 use crate::progress::columns;
 
 pub(crate) fn envs(args: &EnvsArgs) -> ExitStatus {
@@ -18,27 +21,69 @@ pub(crate) fn envs(args: &EnvsArgs) -> ExitStatus {
         return ExitStatus::Success;
     }
     let header = ["environment", "agents", "observation", "action", "steps", "solved at"].map(str::to_owned);
-    let rows: Vec<[String; 6]> = environments.iter().map(env_row).collect();
-    for line in columns(&header, &rows) {
-        output::line(&line);
+    let rows: Vec<[String; 6]> = environments.iter().flat_map(env_rows).collect();
+    let table = columns(&header, &rows);
+    let width = line_width();
+    match table.iter().all(|line| line.chars().count() <= width) {
+        true => table.iter().for_each(|line| output::line(line)),
+        false => environments.iter().flat_map(in_lines).for_each(|line| output::line(&line)),
     }
     ExitStatus::Success
 }
 
-fn env_row(env: &EnvInfo) -> [String; 6] {
-    let (observation, action) = match env.agents.first() {
-        Some((_, observation, action)) => (observation.to_string(), action.to_string()),
-        None => (String::new(), String::new()),
+/// Agents that see and do the same: their names, what they see, what they do.
+fn groups(env: &EnvInfo) -> Vec<(String, String, String)> {
+    let mut groups: Vec<(Vec<&str>, &Space, &Space)> = Vec::new();
+    for (name, observation, action) in &env.agents {
+        match groups.iter_mut().find(|(_, seen, done)| *seen == observation && *done == action) {
+            Some((names, _, _)) => names.push(name),
+            None => groups.push((vec![name], observation, action)),
+        }
+    }
+    let one = |(names, observation, action): (Vec<&str>, &Space, &Space)| {
+        (in_short(&names), observation.to_string(), action.to_string())
     };
+    groups.into_iter().map(one).collect()
+}
+
+/// All names, or the first and the last of many.
+fn in_short(names: &[&str]) -> String {
+    const MANY: usize = 4;
+    match names {
+        [first, .., last] if names.len() > MANY => format!("{first} … {last} ({})", names.len()),
+        _ => names.join(", "),
+    }
+}
+
+/// A row for each group of agents; a single agent needs no name.
+fn env_rows(env: &EnvInfo) -> Vec<[String; 6]> {
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
-    [
-        env.name.clone(),
-        env.agents.len().to_string(),
-        observation,
-        action,
-        or_dash(env.max_episode_steps.map(|steps| steps.to_string())),
-        or_dash(env.reward_threshold.map(|threshold| threshold.to_string())),
-    ]
+    let row = |(index, (names, observation, action)): (usize, (String, String, String))| {
+        let agents = if env.multi_agent { names } else { "-".to_owned() };
+        let ends = [
+            or_dash(env.max_episode_steps.map(|steps| steps.to_string())),
+            or_dash(env.reward_threshold.map(|threshold| threshold.to_string())),
+        ];
+        let [steps, solved] = if index == 0 { ends } else { [const { String::new() }; 2] };
+        let name = if index == 0 { env.name.clone() } else { String::new() };
+        [name, agents, observation, action, steps, solved]
+    };
+    groups(env).into_iter().enumerate().map(row).collect()
+}
+
+/// The same below each other, for narrow terminals.
+fn in_lines(env: &EnvInfo) -> Vec<String> {
+    let steps = env.max_episode_steps.map(|steps| format!("{steps} steps"));
+    let solved = env.reward_threshold.map(|threshold| format!("solved at {threshold}"));
+    let facts: Vec<String> = steps.into_iter().chain(solved).collect();
+    let mut lines = vec![format!("{}: {}", env.name, facts.join(", "))];
+    for (names, observation, action) in groups(env) {
+        if env.multi_agent {
+            lines.push(format!("  {names}"));
+        }
+        lines.extend([format!("  sees  {observation}"), format!("  does  {action}")]);
+    }
+    lines
 }
 
 fn env_value(env: &EnvInfo) -> Value {
@@ -71,8 +116,14 @@ pub(crate) fn algos(args: &ListArgs) -> ExitStatus {
         return ExitStatus::Success;
     }
     for algorithm in algorithms() {
-        output::line(&format!("{:3}  {}", algorithm.name, algorithm.summary));
-        output::line(&format!("     tuned: {}", tuned(algorithm.name).join(", ")));
+        let of_it = |example: &Tuned| tuned(algorithm.name).contains(&example.file);
+        let names: Vec<String> = examples::all().filter(of_it).map(|example| example.name).collect();
+        for line in [
+            format!("{:3}  {}", algorithm.name, algorithm.summary),
+            format!("     tuned: {}", names.join(", ")),
+        ] {
+            wrap(&line, 5, line_width()).iter().for_each(|line| output::line(line));
+        }
     }
     ExitStatus::Success
 }

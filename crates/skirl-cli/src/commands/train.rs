@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use clap::CommandFactory;
 use serde_json::json;
 use skirl::config::{AlgorithmConfig, ConfigError, ConfigErrors, LogLevel, StopReason};
 use skirl::report::TrainResult;
@@ -9,12 +10,13 @@ use skirl::run::{Flow, Run, RunSummary};
 
 use super::evaluate::Summary;
 use super::explain;
-use crate::args::TrainArgs;
+use crate::args::{Cli, TrainArgs};
 use crate::config_source::{self, apply_flags, evaluation_never, set_each};
 use crate::exit::{ExitStatus, Failure};
+use crate::flow::flow;
 use crate::interrupt::Interrupt;
 use crate::number::{duration, grouped, measured};
-use crate::output;
+use crate::output::{self, line_width};
 use crate::progress::{JsonLines, LiveTable, PlainLines, Progress};
 use crate::run_path;
 use crate::stop_check::StopCheck;
@@ -59,12 +61,8 @@ fn watch(args: &TrainArgs, run: &mut Run, interrupt: &Interrupt) -> Watched {
     let mut stop_check = StopCheck::new(run.algorithm().config().stop());
     let (mut interrupted, mut wrong_stop) = (false, None);
     let outcome = run.train_until_stop(&mut |result| {
-        if interrupt.is_raised() && !interrupted {
-            progress.begin_anew();
-            interrupted = true;
-        }
         progress.result(result);
-        interrupted |= output::reader_is_gone();
+        interrupted |= interrupt.is_raised() || output::reader_is_gone();
         wrong_stop = stop_check.see(result);
         if interrupted || wrong_stop.is_some() { Flow::Stop } else { Flow::Continue }
     });
@@ -138,7 +136,7 @@ fn resume(args: &TrainArgs, directory: &Path) -> Result<Run, Failure> {
     let directory = run_path::to_resume(directory)?;
     let run = Run::resume(directory, edit).map_err(|error| Failure::on_restore(&error))?;
     if !args.json && says(run.algorithm().config(), LogLevel::Warn) {
-        run.algorithm().warnings().iter().for_each(|warning| output::remark(&format!("warning: {warning}")));
+        run.algorithm().warnings().iter().for_each(|warning| output::warning(warning));
     }
     Ok(run)
 }
@@ -177,13 +175,12 @@ fn announce(args: &TrainArgs, run: &Run) {
         return output::line(&start.to_string());
     }
     let threads = config.common().resources.num_threads;
-    let seed = run.algorithm().seed();
-    output::line(&format!(
-        "{} on {env}, seed {seed}, {threads} thread{}, writing to {}",
-        config.algorithm(),
-        if threads == 1 { "" } else { "s" },
-        run.path().display()
-    ));
+    let what = [
+        format!("{} on {env}, seed {}", config.algorithm(), run.algorithm().seed()),
+        format!("{threads} thread{}", if threads == 1 { "" } else { "s" }),
+        format!("writing to {}", run.path().display()),
+    ];
+    flow(&what, ", ", 0, line_width()).iter().for_each(|line| output::line(line));
     if config.stop().0.is_empty() && says(config, LogLevel::Warn) {
         output::remark("no stop criterion: runs until Ctrl-C, which saves a checkpoint");
     }
@@ -199,9 +196,16 @@ fn choose_progress(args: &TrainArgs, run: &Run) -> Box<dyn Progress> {
     let stop = run.algorithm().config().stop().clone();
     match (args.json, output::is_interactive()) {
         (true, _) => Box::new(JsonLines),
-        (false, true) => Box::new(LiveTable::new(stop)),
+        (false, true) => Box::new(LiveTable::new(stop, first_iteration(run))),
         (false, false) => Box::new(PlainLines::new(stop)),
     }
+}
+
+/// What a terminal shows until there is a result.
+fn first_iteration(run: &Run) -> String {
+    let algorithm = run.algorithm();
+    let steps = algorithm.plan().batch.rows as u64;
+    format!("iteration {}, {} steps", grouped(algorithm.training_iteration() + 1), grouped(steps))
 }
 
 fn report_end(args: &TrainArgs, run: &Run, summary: &RunSummary, interrupted: bool) {
@@ -230,9 +234,25 @@ fn report_end(args: &TrainArgs, run: &Run, summary: &RunSummary, interrupted: bo
     if let Some((summary, evaluation)) = evaluation {
         output::line(&format!("evaluation: {}", summary.to_text(evaluation)));
     }
-    output::line(&format!("results: {}", run.path().display()));
-    match &summary.checkpoint {
-        Some(checkpoint) => output::line(&format!("checkpoint: {}", checkpoint.display())),
-        None => output::line("checkpoint: none was asked for"),
-    }
+    where_things_are(run.path(), summary.checkpoint.as_deref());
+}
+
+/// The last lines: the run's directory, its newest checkpoint, and what can be done with them.
+fn where_things_are(directory: &Path, checkpoint: Option<&Path>) {
+    output::line(&format!("results: {}", directory.display()));
+    let Some(checkpoint) = checkpoint else {
+        return output::line("checkpoint: none was asked for");
+    };
+    let fits = |line: &String| line.chars().count() <= line_width();
+    let within = checkpoint.strip_prefix(directory).unwrap_or(checkpoint);
+    let line = Some(format!("checkpoint: {}", checkpoint.display())).filter(fits);
+    output::line(&line.unwrap_or_else(|| format!("checkpoint: {}", within.display())));
+    let there = Cli::command();
+    let commands = ["evaluate", "plot", "train --resume"].into_iter();
+    let commands = commands
+        .filter(|command| there.find_subcommand(command.split(' ').next().unwrap_or_default()).is_some());
+    let mut pieces: Vec<String> =
+        commands.map(|command| format!("skirl {command} {}", directory.display())).collect();
+    pieces.iter_mut().take(1).for_each(|first| first.insert_str(0, "next: "));
+    flow(&pieces, "  |  ", "next: ".len(), line_width()).iter().for_each(|line| output::line(line));
 }

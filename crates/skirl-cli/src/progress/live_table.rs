@@ -2,22 +2,22 @@
 
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use skirl::config::StopCriteria;
 use skirl::report::TrainResult;
 
 use super::Progress;
+use super::in_place::InPlace;
 use super::row::{Start, cells, fraction};
-use super::table::{grid, terminal_width};
+use super::table::{bar, grid, terminal_width};
 
-/// Resolution of the bar.
-const LENGTH: u64 = 1000;
 /// Redrawing takes longer than an iteration of a small network, so it is not done for each.
 const INTERVAL: Duration = Duration::from_millis(50);
+/// Iterations up to this long need no sign of life beside their results.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(crate) struct LiveTable {
-    bar: ProgressBar,
+    place: InPlace,
     stop: StopCriteria,
     start: Start,
     drawn: Option<Instant>,
@@ -26,27 +26,32 @@ pub(crate) struct LiveTable {
 }
 
 impl LiveTable {
-    pub(crate) fn new(stop: StopCriteria) -> Self {
-        let bar = new_bar(&stop);
-        Self { bar, stop, start: Start::default(), drawn: None, last: None, widths: Vec::new() }
+    /// `waiting` says what is done before the first result, for example `iteration 1 of 4,000 steps`.
+    pub(crate) fn new(stop: StopCriteria, waiting: String) -> Self {
+        let place = InPlace::new(true);
+        place.show_and_wait(&[], waiting, Duration::ZERO);
+        Self { place, stop, start: Start::default(), drawn: None, last: None, widths: Vec::new() }
     }
 
     fn draw(&mut self, result: &TrainResult) {
-        let cells = cells(result, &self.stop, &self.start);
-        // One column stays free: some terminals break a line that fills the last one.
-        let lines = grid(&cells, terminal_width() - 1, &mut self.widths);
-        self.bar.set_position((fraction(result, &self.stop, &self.start) * LENGTH as f64) as u64);
-        self.bar.set_message(lines.join("\n"));
+        let lines = block(result, &self.stop, &self.start, &mut self.widths);
+        let next = result.get_count("training_iteration").map_or(1, |iteration| iteration + 1);
+        self.place.show_and_wait(&lines, format!("iteration {next}"), PATIENCE);
         self.drawn = Some(Instant::now());
     }
 }
 
-fn new_bar(stop: &StopCriteria) -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(Some(LENGTH), ProgressDrawTarget::stderr());
-    // Colours follow NO_COLOR and the terminal's abilities.
-    let template = if stop.0.is_empty() { "{msg}" } else { "{wide_bar:.cyan} {percent:>3}%\n{msg}" };
-    bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
-    bar
+/// Bar and table of a result in the width of the terminal. `widths` remembers how wide the columns were.
+pub(crate) fn block(
+    result: &TrainResult,
+    stop: &StopCriteria,
+    start: &Start,
+    widths: &mut Vec<(&'static str, usize)>,
+) -> Vec<String> {
+    // One column stays free: some terminals break a line that fills the last one.
+    let width = terminal_width() - 1;
+    let bar = (!stop.0.is_empty()).then(|| bar(fraction(result, stop, start), width));
+    bar.into_iter().chain(grid(&cells(result, stop, start), width, widths)).collect()
 }
 
 impl Progress for LiveTable {
@@ -58,16 +63,10 @@ impl Progress for LiveTable {
         self.last = Some(result.clone());
     }
 
-    fn begin_anew(&mut self) {
-        // Hidden first: a bar that is dropped would move up and wipe lines that are no longer its own.
-        self.bar.set_draw_target(ProgressDrawTarget::hidden());
-        self.bar = new_bar(&self.stop);
-        self.drawn = None;
-    }
-
     fn finish(&mut self) {
-        let Some(last) = self.last.take() else { return self.bar.finish_and_clear() };
-        self.draw(&last);
-        self.bar.abandon();
+        let Some(last) = self.last.take() else { return self.place.clear() };
+        self.start.end();
+        self.place.show(&block(&last, &self.stop, &self.start, &mut self.widths));
+        self.place.finish();
     }
 }

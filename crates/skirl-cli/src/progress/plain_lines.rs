@@ -24,18 +24,18 @@ pub(crate) struct PlainLines {
     shown: Option<Instant>,
     pending: Option<TrainResult>,
     widths: Vec<(&'static str, usize)>,
+    /// Before each line: of which run it is, where there are several.
+    prefix: String,
 }
 
 impl PlainLines {
     pub(crate) fn new(stop: StopCriteria) -> Self {
-        Self {
-            stop,
-            start: Start::default(),
-            begun: Instant::now(),
-            shown: None,
-            pending: None,
-            widths: Vec::new(),
-        }
+        Self::of(stop, Start::default(), String::new())
+    }
+
+    /// Of a run that started before, or beside others.
+    pub(crate) fn of(stop: StopCriteria, start: Start, prefix: String) -> Self {
+        Self { stop, start, prefix, begun: Instant::now(), shown: None, pending: None, widths: Vec::new() }
     }
 
     fn show(&mut self, result: &TrainResult) {
@@ -44,7 +44,7 @@ impl PlainLines {
             format!("{name} {value:>width$}")
         });
         let line = cells.collect::<Vec<_>>().join("  ");
-        output::line(&line);
+        output::line(&format!("{}{line}", self.prefix));
         self.shown = Some(Instant::now());
     }
 }
@@ -67,6 +67,7 @@ impl Progress for PlainLines {
     }
 
     fn finish(&mut self) {
+        self.start.end();
         if let Some(last) = self.pending.take() {
             self.show(&last);
         }

@@ -6,14 +6,19 @@ use skirl::report::TrainResult;
 use crate::number::{duration, grouped, short, with_suffix};
 
 /// One shown value with its name.
-pub(super) type Cell = (&'static str, String);
+pub(crate) type Cell = (&'static str, String);
 
 /// Losses shown of the first trained module: result key and name.
 const LOSSES: [(&str, &str); 3] =
     [("policy_loss", "policy loss"), ("vf_loss", "value loss"), ("entropy", "entropy")];
 
+/// Whether a value is about learning, not about how far the run is.
+pub(super) fn is_about_learning(cell: &Cell) -> bool {
+    cell.0 == "KL" || LOSSES.iter().any(|(_, name)| cell.0 == *name)
+}
+
 /// The values worth showing; what a result does not have is left out.
-pub(super) fn cells(result: &TrainResult, stop: &StopCriteria, start: &Start) -> Vec<Cell> {
+pub(crate) fn cells(result: &TrainResult, stop: &StopCriteria, start: &Start) -> Vec<Cell> {
     let count = |path: &str| result.get_count(path).map(grouped);
     let number = |path: &str| result.get(path).map(short);
     let mut cells: Vec<(&'static str, Option<String>)> = vec![
@@ -24,10 +29,10 @@ pub(super) fn cells(result: &TrainResult, stop: &StopCriteria, start: &Start) ->
         ("evaluation", number("evaluation/env_runners/episode_return_mean")),
         ("steps/s", throughput(result).map(with_suffix)),
     ];
-    cells.extend(LOSSES.iter().map(|(key, name)| (*name, loss(result, key).map(short))));
-    cells.push(("KL", kl(result).map(short)));
     cells.push(("time", result.get("time_total_s").map(duration)));
     cells.push(("ETA", eta(result, stop, start).map(duration)));
+    cells.extend(LOSSES.iter().map(|(key, name)| (*name, loss(result, key).map(short))));
+    cells.push(("KL", kl(result).map(short)));
     cells.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }
 
@@ -52,13 +57,19 @@ fn kl(result: &TrainResult) -> Option<f64> {
 
 /// What progress is measured against: the first result of this process.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Start {
+pub(crate) struct Start {
     first: Option<TrainResult>,
+    over: bool,
 }
 
 impl Start {
-    pub(super) fn see(&mut self, result: &TrainResult) {
+    pub(crate) fn see(&mut self, result: &TrainResult) {
         self.first.get_or_insert_with(|| result.clone());
+    }
+
+    /// The run has ended: there is no time left to tell.
+    pub(crate) fn end(&mut self) {
+        self.over = true;
     }
 }
 
@@ -72,6 +83,9 @@ const STEADY: [&str; 4] = [
 
 /// Seconds until the first steady stop criterion is met at the present pace; the run may end earlier by another one.
 fn eta(result: &TrainResult, stop: &StopCriteria, start: &Start) -> Option<f64> {
+    if start.over {
+        return None;
+    }
     let elapsed = result.get("time_total_s")?;
     let before = start.first.as_ref()?;
     let steady = stop.0.iter().filter(|(metric, _)| STEADY.contains(&metric.as_str()));
@@ -124,6 +138,8 @@ mod tests {
         assert_eq!(fraction(&result(3, 14.0, 50.0), &stop, &start), 0.5);
         assert_eq!(fraction(&result(3, 14.0, 120.0), &stop, &start), 1.0);
         assert_eq!(fraction(&result(3, 14.0, -20.0), &stop, &start), 3.0 / 11.0);
+        start.end();
+        assert_eq!(eta(&result(3, 14.0, 50.0), &stop, &start), None);
     }
 
     #[test]

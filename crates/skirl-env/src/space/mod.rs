@@ -4,6 +4,7 @@
 //! column. A batch of values of a space is therefore one column per leaf.
 
 mod contains;
+mod display;
 mod error;
 mod flatten;
 mod json;
@@ -138,35 +139,4 @@ impl Space {
             Space::Tuple(_) => "Tuple",
         }
     }
-}
-
-impl std::fmt::Display for Space {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Space::Discrete(Discrete { n, start: 0 }) => write!(formatter, "Discrete({n})"),
-            Space::Discrete(Discrete { n, start }) => write!(formatter, "Discrete({n}, start={start})"),
-            Space::MultiDiscrete(space) => write!(formatter, "MultiDiscrete({:?})", space.nvec),
-            Space::MultiBinary { shape } => write!(formatter, "MultiBinary({shape:?})"),
-            Space::Box(space) => {
-                let bounds = (extreme(&space.low, f64::min), extreme(&space.high, f64::max));
-                write!(formatter, "Box({}, {}, {:?}, {})", bounds.0, bounds.1, space.shape, space.dtype)
-            }
-            Space::Dict(parts) => {
-                let parts: Vec<String> =
-                    parts.iter().map(|(name, space)| format!("{name}: {space}")).collect();
-                write!(formatter, "Dict({})", parts.join(", "))
-            }
-            Space::Tuple(parts) => {
-                let parts: Vec<String> = parts.iter().map(ToString::to_string).collect();
-                write!(formatter, "Tuple({})", parts.join(", "))
-            }
-        }
-    }
-}
-
-/// The outermost of some bounds, rounded for display as Gymnasium does.
-fn extreme(bounds: &[f64], choose: fn(f64, f64) -> f64) -> f64 {
-    let bound = bounds.iter().copied().reduce(choose).unwrap_or(f64::NAN);
-    // f32 bounds such as 4.800000190734863 read better in their own precision.
-    format!("{}", bound as f32).parse().unwrap_or(bound)
 }

@@ -105,7 +105,7 @@ fn add_offsets(from: &[i64], offsets: &[i64], to: &mut [i64]) {
 }
 
 fn unsupported(space: &Space) -> Error {
-    Error::ActionSpace { found: space.to_json().to_string() }
+    Error::ActionSpace { found: space.to_string() }
 }
 
 #[cfg(test)]

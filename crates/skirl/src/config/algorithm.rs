@@ -84,7 +84,7 @@ pub trait AlgorithmConfig: std::fmt::Debug + Send + Sync {
     fn apply_set(&mut self, assignment: &str) -> Result<(), ConfigErrors> {
         let source = Source::flag("--set");
         let mut walk = Walk::new(&source);
-        match assignment.split_once('=') {
+        match assignment.split_once('=').filter(|(path, _)| is_path(path.trim())) {
             Some((path, text)) => {
                 let value =
                     serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.trim().to_owned()));
@@ -93,7 +93,7 @@ pub trait AlgorithmConfig: std::fmt::Debug + Send + Sync {
             None => walk.refuse(
                 assignment,
                 None,
-                Problem::new("expected path=value").suggest("--set training.lr=1e-3"),
+                Problem::new("expected path=value").suggest("write for example --set training.lr=1e-3"),
             ),
         }
         walk.finish()
@@ -118,6 +118,11 @@ pub trait AlgorithmConfig: std::fmt::Debug + Send + Sync {
 
     /// This configuration as a trait object.
     fn as_dyn_mut(&mut self) -> &mut dyn AlgorithmConfig;
+}
+
+/// Whether no part between the dots is empty.
+fn is_path(path: &str) -> bool {
+    path.split('.').all(|part| !part.is_empty())
 }
 
 impl Clone for Box<dyn AlgorithmConfig> {

@@ -165,7 +165,9 @@ impl<'a> Walk<'a> {
         for (key, value) in map {
             self.within(key, |walk| match key.as_str() {
                 "stop" => walk.stop(config, value),
-                section if is_section(config, section) && value.is_object() => {
+                section
+                    if is_section(config, section) && (value.is_object() || !is_option(config, section)) =>
+                {
                     walk.section(config, section, value);
                 }
                 _ => walk.dotted(config, key, value),
@@ -285,7 +287,16 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// One criterion, or a map of those of a group, nested as results are.
     fn criterion(&mut self, config: &mut dyn AlgorithmConfig, metric: &str, threshold: &Value) {
+        if let Value::Object(group) = threshold
+            && !group.is_empty()
+        {
+            for (name, threshold) in group {
+                self.within(name, |walk| walk.criterion(config, &format!("{metric}/{name}"), threshold));
+            }
+            return;
+        }
         if let Err(problem) = config.stop_mut().apply(metric, threshold) {
             self.refuse(&stop::path(metric), Some(threshold), problem);
         }
@@ -315,6 +326,11 @@ fn canonical_section(name: &str) -> &str {
 fn is_section(config: &dyn AlgorithmConfig, name: &str) -> bool {
     let name = canonical_section(name);
     config.sections().iter().any(|section| section.path() == name)
+}
+
+/// Whether an option has this name.
+fn is_option(config: &dyn AlgorithmConfig, name: &str) -> bool {
+    find(&config.specs(), None, name).is_ok()
 }
 
 /// Path of the group of this name, inside a section or, with a flat name, inside any.

@@ -165,7 +165,14 @@ pub(super) fn assign<T: super::value::OptionValue>(
     value: &Value,
     spec: &OptionSpec,
 ) -> Result<(), Problem> {
-    let read = T::from_value(value).and_then(|new| new.check(&spec.bounds).map(|()| new));
+    // A number that is no integer at all, such as -5, is told the range of the option, not that of its type.
+    let in_range = |problem| match value.as_f64() {
+        Some(number) if T::type_name().starts_with("integer") => {
+            spec.bounds.check(number).err().unwrap_or(problem)
+        }
+        _ => problem,
+    };
+    let read = T::from_value(value).map_err(in_range).and_then(|new| new.check(&spec.bounds).map(|()| new));
     *slot = read.map_err(|problem| with_hint(problem, spec))?;
     Ok(())
 }

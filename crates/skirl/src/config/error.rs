@@ -174,7 +174,9 @@ pub(super) fn describe(value: &Value) -> String {
         Value::Bool(flag) => format!("the truth value {flag}"),
         Value::Number(number) => format!("the number {number}"),
         Value::String(_) => format!("the string {}", shorten(value)),
+        Value::Array(items) if items.len() == 1 => "a list of 1 value".into(),
         Value::Array(items) => format!("a list of {} values", items.len()),
+        Value::Object(map) if map.len() == 1 => "a map with 1 key".into(),
         Value::Object(map) => format!("a map with {} keys", map.len()),
     }
 }

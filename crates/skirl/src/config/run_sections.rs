@@ -28,7 +28,7 @@ options! {
 options! {
     /// When the whole state is saved, and where the run writes.
     pub struct CheckpointingOptions in "checkpointing" {
-        /// Save a checkpoint after every this many iterations; 0 never does.
+        /// Save a checkpoint after every this many iterations. 0 saves none on the way: then only the end (`checkpoint_at_end`), Ctrl-C and a failure leave one.
         checkpoint_frequency: usize = 0 => min(0.0), unit("iterations"), synonyms(&["checkpoint_freq"]), called(&[("SB3 (steps, not iterations)", "save_freq")]);
         /// Save a checkpoint when the run ends.
         checkpoint_at_end: bool = true;

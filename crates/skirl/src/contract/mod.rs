@@ -3,16 +3,20 @@
 //! Flows in: nothing. Flows out: types only. Every room may use this module; it uses none of them.
 
 pub mod actions;
+pub mod batch;
 pub mod learner_group;
 pub mod policy;
 pub mod rollout;
 pub mod shared;
 pub mod slots;
+pub mod weights;
 
 pub use actions::Actions;
+pub use batch::{Batch, Estimates};
 pub use learner_group::{LearnerGroup, ModuleState};
 pub use policy::{ModuleId, Policies, Policy};
 pub use rollout::{EndRows, Links, ModuleRollout, Rollout};
+pub use weights::Weights;
 
 /// The module id of a single-agent run, as in RLlib.
 pub const DEFAULT_MODULE_ID: &str = "default_policy";

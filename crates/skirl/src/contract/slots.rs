@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{ModuleId, Rollout};
+use super::{Batch, ModuleId, Rollout, Weights};
 use crate::collect::episodes::EpisodeRecord;
-use crate::learn::Batch;
 use crate::pipeline::Slot;
-use crate::publish::Weights;
 
 /// What was collected in this iteration.
 pub const SAMPLE: Slot<Rollout> = Slot::iteration("sample");

@@ -9,11 +9,4 @@ pub mod stage;
 pub use gae::{GaeRules, estimate};
 pub use returns::{ReturnRules, returns};
 
-/// What an estimator adds to a rollout's rows.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Estimates {
-    /// Advantage of the action taken.
-    pub advantages: Vec<f32>,
-    /// What the value function should have said.
-    pub value_targets: Vec<f32>,
-}
+pub use crate::contract::Estimates;

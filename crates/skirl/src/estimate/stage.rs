@@ -5,9 +5,8 @@ use std::fmt::Debug;
 
 use super::{Estimates, GaeRules, ReturnRules, estimate, returns};
 use crate::contract::slots::{SAMPLE, TRAIN_BATCH};
-use crate::contract::{ModuleId, ModuleRollout};
+use crate::contract::{Batch, ModuleId, ModuleRollout};
 use crate::error::Error;
-use crate::learn::Batch;
 use crate::pipeline::{Declaration, Flow, Middleware, PipelineError, View};
 
 /// An estimator as a stage: its options for one module are its type.

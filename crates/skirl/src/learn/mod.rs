@@ -6,13 +6,12 @@
 //! function share nothing, each is learned by itself.
 
 pub mod action_terms;
-pub mod batch;
 pub mod gradient;
 pub mod learner;
 pub mod loss;
 
+pub use crate::contract::Batch;
 pub use action_terms::ActionTerms;
-pub use batch::Batch;
 pub use gradient::{CHUNK_ROWS, RUNS};
 pub use learner::{Learner, LearnerOptions};
 pub use loss::{Loss, LossContext, SeparateLoss};

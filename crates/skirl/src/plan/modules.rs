@@ -76,13 +76,14 @@ impl ModulePlan {
             ("action", &self.action_space, &agent.action),
         ] {
             if mine != other {
+                let (expected, found) = told_apart(mine, other);
                 return Err(Error::Mismatch {
                     what: format!(
                         "the {name} space of agent '{}', which policy '{id}' acts for",
                         agent.agent
                     ),
-                    expected: mine.to_json().to_string(),
-                    found: other.to_json().to_string(),
+                    expected,
+                    found,
                     remedy: "Give agents with different spaces policies of their own".to_owned(),
                 });
             }
@@ -91,9 +92,15 @@ impl ModulePlan {
     }
 }
 
+/// Two spaces that differ as texts that differ.
+fn told_apart(left: &Space, right: &Space) -> (String, String) {
+    let short = (left.to_string(), right.to_string());
+    if short.0 == short.1 { (format!("{left:#}"), format!("{right:#}")) } else { short }
+}
+
 /// The distribution that serves an action space, with its name.
 pub fn distribution_for(space: &Space) -> Result<(&'static str, Arc<dyn Distribution>), Error> {
-    let unsupported = || Error::ActionSpace { found: space.to_json().to_string() };
+    let unsupported = || Error::ActionSpace { found: space.to_string() };
     match space {
         Space::Discrete(discrete) => Ok(("Categorical", Arc::new(Categorical::new(discrete.n as usize)?))),
         Space::MultiDiscrete(multi) => {

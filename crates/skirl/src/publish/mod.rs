@@ -2,20 +2,11 @@
 
 pub mod stage;
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::contract::{ModuleId, Policies};
+use crate::contract::Policies;
+pub use crate::contract::Weights;
 use crate::error::Error;
-
-/// Weights of all modules that were trained.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Weights {
-    /// 0 are the initial weights; each publication adds one.
-    pub version: u64,
-    /// Flat parameters by module.
-    pub modules: BTreeMap<ModuleId, Vec<f32>>,
-}
 
 /// Where the newest weights hang. Runners look before each rollout.
 #[derive(Debug, Clone, Default)]

@@ -1,8 +1,16 @@
 //! The rows that one update learns from, gathered into contiguous columns.
 
-use crate::contract::actions::gather;
-use crate::contract::{Actions, ModuleRollout};
-use crate::estimate::Estimates;
+use super::actions::gather;
+use super::{Actions, ModuleRollout};
+
+/// What an estimator adds to a rollout's rows.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Estimates {
+    /// Advantage of the action taken.
+    pub advantages: Vec<f32>,
+    /// What the value function should have said.
+    pub value_targets: Vec<f32>,
+}
 
 /// Columns of equal length; row `i` of each is one decision.
 #[derive(Debug, Clone, PartialEq)]
