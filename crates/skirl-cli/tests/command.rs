@@ -348,7 +348,19 @@ fn listings_help_schema_and_plan() {
     };
     assert!(said(&["envs"]).contains("\nCartPole-v1 "));
     assert!(json(&said(&["envs", "--json"])).as_array().is_some_and(|list| list.len() >= 6));
-    assert!(said(&["algos"]).starts_with("PPO  "));
+    let algos = said(&["algos"]);
+    assert!(algos.starts_with("PPO  ") && algos.contains("\nA2C  ") && algos.contains("\nPG   "), "{algos}");
+    assert!(algos.contains("tuned: pg/cartpole"), "{algos}");
+    for (file, run, algorithm) in [
+        ("cartpole", "PPO", "PPO"),
+        ("cartpole", "A2C", "A2C"),
+        ("a2c/pendulum", "", "A2C"),
+        ("pg/cartpole", "", "PG"),
+    ] {
+        let run: &[&str] = if run.is_empty() { &[] } else { &["--run", run] };
+        let plan = said(&[&["explain", file], run].concat());
+        assert!(plan.starts_with(&format!("algorithm    {algorithm}\n")), "{file} {run:?}: {plan}");
+    }
     assert_eq!(json(&said(&["algos", "--json"]))[0]["name"], "PPO");
     assert!(
         said(&["explain", "cartpole", "--set", "train_batch_size=1024"])

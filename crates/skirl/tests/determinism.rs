@@ -52,7 +52,25 @@ fn cases() -> Vec<(&'static str, &'static str, Value)> {
     });
     let turns =
         json!({ "env_runners": { "num_envs_per_env_runner": 3 }, "training": { "train_batch_size": 255 } });
+    let microbatches = json!({
+        "run": "A2C", "training": { "microbatch_size": 100, "lambda_": 0.9, "optimizer": { "type": "rmsprop" } },
+        "env_runners": { "observation_filter": "MeanStdFilter" },
+    });
+    let several = json!({ "run": "A2C", "training": { "train_batch_size": 1200, "use_critic": false, "use_gae": false } });
+    let whole_episodes =
+        json!({ "env_runners": { "batch_mode": "complete_episodes", "num_envs_per_env_runner": 5 } });
+    let of_pg = |sections: &Value| {
+        let mut sections = sections.clone();
+        sections["run"] = "PG".into();
+        sections
+    };
     vec![
+        ("A2C, in parts", "Pendulum-v1", microbatches),
+        ("A2C, several chunks", "CartPole-v1", several),
+        ("PG", "CartPole-v1", of_pg(&json!({}))),
+        ("PG, whole episodes", "CartPole-v1", of_pg(&whole_episodes)),
+        ("PG, two agents, two modules", "TwoCartPole-v0", of_pg(&separate)),
+        ("PPO, whole episodes", "CartPole-v1", whole_episodes),
         ("one chunk", "CartPole-v1", json!({ "training": { "minibatch_size": 64 } })),
         ("many chunks, short last minibatch", "CartPole-v1", many_chunks),
         ("normalised, continuous", "Pendulum-v1", filtered.clone()),

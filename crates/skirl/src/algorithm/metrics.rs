@@ -53,10 +53,13 @@ impl EvaluationCounts {
 }
 
 /// Stages of the pipeline and the timers that RLlib's users know them by.
-const TIMERS: [(&str, &str); 4] = [
+const TIMERS: [(&str, &str); 7] = [
     ("collect", "env_runner_sampling_timer"),
     ("gae", "advantage_estimation_timer"),
+    ("returns", "advantage_estimation_timer"),
     ("ppo_update", "learner_update_timer"),
+    ("a2c_update", "learner_update_timer"),
+    ("pg_update", "learner_update_timer"),
     ("publish", "synch_weights"),
 ];
 

@@ -35,7 +35,7 @@ use skirl_math::rng::StreamKey;
 pub use evaluator::{EvaluateRequest, Evaluator, EvaluatorParts};
 pub use own_evaluation::{CustomEvaluation, register_evaluation_function};
 
-use crate::algo::{self, Parts};
+use crate::algo::{self, BuildFrom, Parts};
 use crate::callbacks::{CallbackList, Hook, HookSet, Place};
 use crate::checkpoint;
 use crate::collect::{EnvironmentSpec, Environments};
@@ -117,7 +117,8 @@ impl Algorithm {
         let environments = Environments::make(&spec)?;
         let plan = algo::plan(&*config, spec, environments.spaces())?;
         let workers = Arc::new(Workers::new(config.common().resources.num_threads)?);
-        let parts = algo::build(&*config, &plan, environments, &workers, &callbacks, seed)?;
+        let from = BuildFrom { plan: &plan, environments, workers: &workers, callbacks: &callbacks, seed };
+        let parts = algo::build(&*config, from)?;
         let metrics = RunMetrics::new(config.common().reporting.metrics_num_episodes_for_smoothing);
         let mut algorithm = Self {
             config,

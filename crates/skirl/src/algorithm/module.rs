@@ -17,14 +17,17 @@ use crate::config::{RlModuleOptions, Section};
 use crate::contract::Policy;
 use crate::contract::policy::{DIST_INPUTS, VALUE};
 use crate::error::Error;
-use crate::plan::{ModulePlan, build_policy};
+use crate::plan::{ModulePlan, NetworkOptions, build_policy};
 
 /// Rows of the stored example that proves a loaded module.
 const EXAMPLE_ROWS: usize = 4;
 /// Relative difference that another instruction set or version may make.
 const TOLERANCE: f32 = 1e-4;
+
 /// Outputs of the example, and their place among the outputs of the network.
-const OUTPUTS: [(&str, usize); 2] = [("action_dist_inputs", DIST_INPUTS), ("vf_preds", VALUE)];
+fn outputs(policy: &Policy) -> impl Iterator<Item = (&'static str, usize)> {
+    [("action_dist_inputs", DIST_INPUTS)].into_iter().chain(policy.has_value().then_some(("vf_preds", VALUE)))
+}
 
 impl Policy {
     /// The policy in a module's directory of a checkpoint
@@ -94,7 +97,9 @@ fn plan_of(id: &str, spec: &Value, weights: &[NamedTensor]) -> Result<ModulePlan
         })?;
     }
     check_size(id, &options, &agent, weights)?;
-    ModulePlan::new(&options, &agent, false)
+    // An algorithm without a value function saves a network without one.
+    let critic = weights.iter().any(|tensor| tensor.name.starts_with("vf."));
+    ModulePlan::new(&NetworkOptions { rl_module: options, critic }, &agent, false)
 }
 
 /// Every layer has at least `inputs × outputs` weights, so that a few bytes cannot ask for a network of gigabytes.
@@ -151,7 +156,7 @@ fn outputs_for(policy: &Policy, obs: &[f32], num_rows: usize) -> Result<Tensors,
     let mut tape = policy.net.tape(num_rows);
     policy.net.forward(&[Mat::new(obs, num_rows, policy.obs_width())], None, &mut tape)?;
     let mut tensors = Tensors::new();
-    for (name, output) in OUTPUTS {
+    for (name, output) in outputs(policy) {
         let output = tape.output(output);
         let rows: Vec<f32> = (0..num_rows).flat_map(|row| output.row(row).to_vec()).collect();
         tensors.insert(name.to_owned(), Tensor::new(vec![num_rows, output.num_cols()], rows)?);
@@ -169,7 +174,7 @@ pub(super) fn check_example(
     let obs = example.stored.f32("obs", &[EXAMPLE_ROWS, policy.obs_width()])?;
     let computed = outputs_for(policy, obs, EXAMPLE_ROWS)?;
     let mut worst = 0.0_f32;
-    for (name, _) in OUTPUTS {
+    for (name, _) in outputs(policy) {
         let TensorData::F32(found) = computed[name].data() else { continue };
         let expected = example.stored.f32(name, computed[name].shape())?;
         let difference = largest_difference(expected, found);

@@ -17,6 +17,7 @@ pub mod runner_options;
 pub mod runner_state;
 pub mod stage;
 pub mod vector_runner;
+pub mod whole_episodes;
 
 pub use environments::{AgentSpaces, EnvironmentSpec, Environments};
 pub use runner::EnvRunner;

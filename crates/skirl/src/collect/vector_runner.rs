@@ -203,7 +203,9 @@ impl VectorRunner {
             let logp = &mut table.logp[start..end];
             rules.policy.choose(inputs, explore, &mut table.actions, start..end, logp, scratch)?;
             copy_rows(inputs, &mut table.dist_inputs[start * dist_width..end * dist_width]);
-            copy_rows(tape.output(VALUE), &mut table.values[start..end]);
+            if rules.policy.has_value() {
+                copy_rows(tape.output(VALUE), &mut table.values[start..end]);
+            }
         }
         Ok(())
     }
@@ -438,6 +440,9 @@ pub fn value_end_rows(
     tape: &mut Tape,
     max_rows: usize,
 ) -> Result<(), Error> {
+    if !policy.has_value() {
+        return Ok(());
+    }
     let width = table.obs_width;
     for first in (0..table.ends.len()).step_by(max_rows.max(1)) {
         let rows = max_rows.min(table.ends.len() - first);

@@ -27,7 +27,7 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("policy_kwargs", "SB3", "write its entries as options of rl_module"),
     ("policy", "SB3", "networks are described by rl_module"),
     ("step_per_epoch", "Tianshou", "an iteration here is one train batch: training.train_batch_size"),
-    ("buffer_size", "SB3 and Tianshou", "PPO keeps no buffer between iterations"),
+    ("buffer_size", "SB3 and Tianshou", "no algorithm here keeps a buffer between iterations"),
     ("use_sde", "SB3", "state-dependent exploration is not served"),
     ("dual_clip", "Tianshou", "the second clip is not served"),
     ("recompute_advantage", "Tianshou", "advantages are computed once per iteration"),
@@ -45,10 +45,11 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
     ),
     ("policy_mapping_fn", "RLlib", "in a file write multi_agent.policy_mapping: {\"agent*\": \"p0\"}"),
     ("framework", "RLlib", "there is one native engine: remove it"),
-    ("num_gpus", "RLlib", "PPO runs on the CPU: remove it"),
+    ("num_gpus", "RLlib", "skirl runs on the CPU: remove it"),
     ("num_cpus", "RLlib", "use resources.num_threads"),
     ("adam_epsilon", "RLlib (DQN)", "use training.optimizer.eps"),
     ("simple_optimizer", "older RLlib", "remove it"),
+    ("sample_async", "older RLlib", "A2C collects and learns in turns (false): remove it"),
 ];
 
 /// Options of RLlib 2.60 that are not served yet.

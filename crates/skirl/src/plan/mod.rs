@@ -9,7 +9,7 @@ mod modules;
 mod tuned;
 
 pub use batch::BatchPlan;
-pub use modules::{ModulePlan, build_optimizer, build_policy, distribution_for};
+pub use modules::{ModulePlan, NetworkOptions, build_optimizer, build_policy, distribution_for};
 pub use tuned::{tuned_config, tuned_configs};
 
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use skirl_env::SharedState;
 
 use crate::collect::{AgentSpaces, EnvironmentSpec, Environments};
-use crate::config::{AlgorithmConfig, CommonConfig, RlModuleOptions};
+use crate::config::{AlgorithmConfig, CommonConfig};
 use crate::contract::ModuleId;
 use crate::error::Error;
 
@@ -82,7 +82,7 @@ pub fn explain(config: &dyn AlgorithmConfig) -> Result<Plan, Error> {
 pub fn plan_modules(
     common: &CommonConfig,
     agents: &[AgentSpaces],
-    options_of: &dyn Fn(&str) -> Result<RlModuleOptions, Error>,
+    options_of: &dyn Fn(&str) -> Result<NetworkOptions, Error>,
 ) -> Result<(Mapping, BTreeMap<ModuleId, ModulePlan>), Error> {
     let mut mapping = Vec::new();
     let mut modules: BTreeMap<ModuleId, ModulePlan> = BTreeMap::new();

@@ -96,7 +96,9 @@ impl ModuleSlot {
             let logp = &mut table.logp[start..end];
             policy.choose(outputs, explore, &mut table.actions, start..end, logp, &mut self.scratch)?;
             copy_rows(outputs, &mut table.dist_inputs[start * dist_width..end * dist_width]);
-            copy_rows(tape.output(VALUE), &mut table.values[start..end]);
+            if policy.has_value() {
+                copy_rows(tape.output(VALUE), &mut table.values[start..end]);
+            }
         }
         Ok(())
     }

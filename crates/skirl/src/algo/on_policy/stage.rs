@@ -1,8 +1,8 @@
-//! The `ppo_update` stage: rows with estimates in, new weights and metrics out.
+//! The update as a stage: rows with estimates in, new weights and metrics out.
 
 use std::collections::BTreeMap;
 
-use super::update::PpoLearner;
+use super::{BatchLearner, UpdateRule};
 use crate::contract::ModuleId;
 use crate::contract::shared::Shared;
 use crate::contract::slots::{ENV_STEPS, LEARNER_RESULTS, LearnerResults, NEW_WEIGHTS, TRAIN_BATCH};
@@ -11,25 +11,25 @@ use crate::learn::Batch;
 use crate::pipeline::{Declaration, Flow, Middleware, PipelineError, View};
 use crate::publish::Weights;
 
-/// All learners of a PPO run.
-pub type PpoLearners = BTreeMap<ModuleId, PpoLearner>;
+/// All learners of a run.
+pub type Learners<R> = BTreeMap<ModuleId, BatchLearner<R>>;
 
 /// Trains every module that has a learner; the rows of the others are dropped.
 #[derive(Debug)]
-pub struct PpoUpdate {
-    learners: Shared<PpoLearners>,
+pub struct Update<R: UpdateRule> {
+    learners: Shared<Learners<R>>,
 }
 
-impl PpoUpdate {
+impl<R: UpdateRule> Update<R> {
     /// Trains with these learners.
-    pub fn new(learners: Shared<PpoLearners>) -> Self {
+    pub fn new(learners: Shared<Learners<R>>) -> Self {
         Self { learners }
     }
 }
 
-impl Middleware for PpoUpdate {
+impl<R: UpdateRule> Middleware for Update<R> {
     fn name(&self) -> &'static str {
-        "ppo_update"
+        R::STAGE
     }
 
     fn declare(&self, slots: &mut Declaration) {
@@ -40,10 +40,10 @@ impl Middleware for PpoUpdate {
         let _flush = skirl_nn::FlushDenormals::enable();
         let env_steps = *view.get(ENV_STEPS)?;
         let mut learners = self.learners.lock();
-        learners.values_mut().for_each(PpoLearner::keep);
+        learners.values_mut().for_each(BatchLearner::keep);
         let trained = train(&mut learners, view.take(TRAIN_BATCH)?, env_steps);
         if trained.is_err() {
-            learners.values_mut().for_each(PpoLearner::roll_back);
+            learners.values_mut().for_each(BatchLearner::roll_back);
         }
         let (results, weights) = trained.map_err(PipelineError::failed)?;
         view.put(LEARNER_RESULTS, results)?;
@@ -52,8 +52,8 @@ impl Middleware for PpoUpdate {
     }
 }
 
-fn train(
-    learners: &mut PpoLearners,
+fn train<R: UpdateRule>(
+    learners: &mut Learners<R>,
     batches: BTreeMap<ModuleId, Batch>,
     env_steps: u64,
 ) -> Result<(LearnerResults, Weights), Error> {
