@@ -431,6 +431,10 @@ impl Module for ActorCritic {
         if self.trunk.is_none() && self.vf.is_some() { Some(self) } else { None }
     }
 
+    fn separate_outputs_mut(&mut self) -> Option<&mut dyn SeparateOutputs> {
+        if self.trunk.is_none() && self.vf.is_some() { Some(self) } else { None }
+    }
+
     fn boxed_clone(&self) -> Box<dyn Module> {
         Box::new(self.clone())
     }
