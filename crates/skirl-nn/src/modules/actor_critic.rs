@@ -223,7 +223,11 @@ impl ActorCritic {
             let row = output.row_mut(i);
             if let Some(free) = &self.log_std {
                 let values = &self.params.values()[free.offset..][..free.columns.len()];
-                row[free.columns.clone()].copy_from_slice(values);
+                match values {
+                    // One action is common; a loop over one number would become a call.
+                    [value] => row[free.columns.start] = *value,
+                    _ => row[free.columns.clone()].copy_from_slice(values),
+                }
             }
             if let Some(clip) = &self.clip {
                 for x in &mut row[clip.columns.clone()] {
