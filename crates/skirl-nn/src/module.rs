@@ -55,12 +55,15 @@ pub trait Module: Debug + Send + Sync {
     fn boxed_clone(&self) -> Box<dyn Module>;
 }
 
+/// Rebuilds what is derived from the parameters that it is given.
+pub type Refresh<'a> = Box<dyn FnOnce(&[f32]) + Send + 'a>;
+
 /// The parameters of one output on their way to new values.
 pub struct OutputUpdate<'a> {
     /// The parameters, in the flat layout.
     pub params: &'a mut [f32],
     /// Rebuilds what is derived from them; takes the new parameters.
-    pub refresh: Box<dyn FnOnce(&[f32]) + Send + 'a>,
+    pub refresh: Refresh<'a>,
 }
 
 impl Debug for OutputUpdate<'_> {
