@@ -45,9 +45,37 @@ rust_part() {
   begin "example: own_middleware" "cargo run -p skirl --example own_middleware"
   "$target/debug/examples/own_middleware"
 
+  begin "example: curriculum" "cargo run -p skirl --example curriculum; expected: a corridor of 12 is learned, twice"
+  "$target/debug/examples/curriculum" | tee "$scratch/curriculum.log"
+  [ "$(grep "a corridor of 12 is learned" "$scratch/curriculum.log" | sort | uniq -c | awk '$1 == 2' | wc -l)" -gt 0 ]
+
+  begin "example: custom_evaluation" "cargo run -p skirl --example custom_evaluation; expected: four lines, the last with 10 of 10 greedy"
+  "$target/debug/examples/custom_evaluation" | tee "$scratch/custom_evaluation.log"
+  tail -n 1 "$scratch/custom_evaluation.log" | grep -q "10 of 10 greedy"
+
+  begin "example: shared_counter" "cargo run -p skirl --example shared_counter; expected: digging on days with ore only, 20 days of 256 steps"
+  "$target/debug/examples/shared_counter" | tee "$scratch/shared_counter.log"
+  grep -q "in 5120 steps" "$scratch/shared_counter.log"
+
+  begin "example: callbacks, metrics of one's own" "cargo run -p skirl --example callbacks; expected: 'steadiness = … reached 15'"
+  "$target/debug/examples/callbacks" "$scratch/callbacks" | tee "$scratch/callbacks.log"
+  grep -q "^hello, PPO$" "$scratch/callbacks.log"
+  grep -Eq "^iteration [0-9]+: pole angle 0\.[0-9]{4} \(largest 0\.[0-9]{4}\), steadiness [0-9.]+$" "$scratch/callbacks.log"
+  grep -q "^steadiness = .* reached 15; results in" "$scratch/callbacks.log"
+  head -1 "$scratch/callbacks/progress.csv" | grep -q "env_runners/custom_metrics/pole_angle_mean.*steadiness"
+
+  begin "example: trajectory, rewards rewritten" "cargo run -p skirl --example trajectory; expected: 30 iterations, ever more cells, a return above 60"
+  "$target/debug/examples/trajectory" | tee "$scratch/trajectory.log"
+  awk '/^iteration/ { if ($3 < cells) exit 1; cells = $3; return_mean = $NF; n++ } END { exit !(n == 30 && cells > 20 && return_mean > 60) }' "$scratch/trajectory.log"
+
   begin "example: train, the listing of the README" "make the Rust listing in README.md equal to examples/rust/train.rs"
   cmp <(sed -n '/^```rust$/,/^```$/p' README.md | sed '1d;$d') <(sed '1,/^$/d' examples/rust/train.rs)
   "$target/debug/examples/train"
+
+  begin "kill -9 at random moments, each resumed" "repeat with: python3 tests/kill/kill_nine.py --skirl $target/debug/skirl; it names the run that differs"
+  for signal in KILL INT; do
+    "${PYTHON:-python3}" tests/kill/kill_nine.py --skirl "$target/debug/skirl" --count 20 --signal "$signal"
+  done
 
   begin "example: corridor, an environment of one's own" "see examples/rust/corridor.rs; expected: 'episode_return_mean … reached 0.5'"
   "$target/debug/examples/corridor" train --run=PPO --env=Corridor-v0 --seed 1 \

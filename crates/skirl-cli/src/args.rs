@@ -144,6 +144,9 @@ pub struct EvaluateArgs {
     /// A checkpoint, or the directory of a run (its newest good checkpoint)
     #[arg(value_name = "CKPT", value_hint = ValueHint::DirPath)]
     pub checkpoint: PathBuf,
+    /// Of a run, the best checkpoint by its checkpoint_score_attribute, not the newest
+    #[arg(long)]
+    pub best: bool,
     /// Episodes to play [default: evaluation.evaluation_duration of the run]
     #[arg(long, value_name = "N")]
     pub episodes: Option<usize>,

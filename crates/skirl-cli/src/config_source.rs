@@ -141,7 +141,7 @@ fn base(source: &Source) -> Result<Configured, ConfigErrors> {
     // An environment alone is enough: PPO serves every space that any algorithm here does.
     let run = source.run.as_deref().or(source.env.as_ref().map(|_| "PPO"));
     match (&source.file, run) {
-        (Some(file), _) => from_file(file),
+        (Some(file), _) => from_file(file, source.run.as_deref().unwrap_or("PPO")),
         (None, run) if source.tuned => tuned(source.env.as_deref().unwrap_or_default(), run.unwrap_or("PPO")),
         (None, Some(run)) => {
             let config = for_algorithm(run).map_err(|errors| from_flag(errors, "--run"))?;
@@ -162,11 +162,14 @@ fn from_flag(mut errors: ConfigErrors, flag: &str) -> ConfigErrors {
 }
 
 /// A file on disk, or the name of one that ships: `cartpole`, `cartpole.toml`, `configs/ppo/cartpole.toml`.
-fn from_file(file: &Path) -> Result<Configured, ConfigErrors> {
+/// Of several with the name, the one of algorithm `run` is meant.
+fn from_file(file: &Path, run: &str) -> Result<Configured, ConfigErrors> {
     if file.is_file() {
         return Ok(Configured { config: load_file(file)?, remarks: Vec::new() });
     }
-    if let Some(Tuned { file, text, .. }) = file.to_str().and_then(examples::find) {
+    if let Some(Tuned { file, text, .. }) = file.to_str().and_then(|name| {
+        examples::find(&format!("{}/{name}", run.to_lowercase())).or_else(|| examples::find(name))
+    }) {
         let remarks = vec![format!("configuration that ships with skirl: {file}")];
         return Ok(Configured { config: load_text(text, FileFormat::Toml, Path::new(file))?, remarks });
     }

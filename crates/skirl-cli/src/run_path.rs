@@ -11,10 +11,7 @@ pub(crate) fn to_resume(path: &Path) -> Result<&Path, Failure> {
         checkpoints.ends_with("checkpoints") && checkpoints.join("../config.json").is_file()
     };
     match path.parent() {
-        Some(run) if run_of(path) => {
-            let run = if run.as_os_str().is_empty() { Path::new(".") } else { run };
-            saved(run).map(|()| run)
-        }
+        Some(run) if run_of(path) => Ok(if run.as_os_str().is_empty() { Path::new(".") } else { run }),
         Some(checkpoints) if run_of(checkpoints) => {
             let run = checkpoints.parent().unwrap_or(checkpoints).display();
             Err(Failure::usage(format!(
@@ -22,18 +19,22 @@ pub(crate) fn to_resume(path: &Path) -> Result<&Path, Failure> {
                 path.display()
             )))
         }
-        _ => saved(path).map(|()| path),
+        _ => Ok(path),
     }
 }
 
-/// The checkpoints of a run when its directory is given, else the path itself.
-pub(crate) fn to_evaluate(path: &Path) -> Result<PathBuf, Failure> {
+/// The checkpoints of a run when its directory is given, or the best one of them, else the path itself.
+pub(crate) fn to_evaluate(path: &Path, best: bool) -> Result<PathBuf, Failure> {
     let inside = path.join("checkpoints");
     if path.join("component.json").is_file() {
         return Err(part_of_a_checkpoint(path));
     }
     saved(path)?;
-    Ok(if inside.is_dir() { inside } else { path.to_owned() })
+    let checkpoints = if inside.is_dir() { inside } else { path.to_owned() };
+    match best {
+        true => skirl::checkpoint::best(&checkpoints).map_err(|error| Failure::at_start(&error.into())),
+        false => Ok(checkpoints),
+    }
 }
 
 /// A part has weights but no environment to play in.

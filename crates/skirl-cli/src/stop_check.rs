@@ -1,27 +1,33 @@
-//! Stop criteria that no result ever has: without a word, such a run would never end.
+//! Metrics that no result ever has: without a word, a run would never end, or never have a best checkpoint.
 
-use skirl::config::StopCriteria;
+use skirl::config::AlgorithmConfig;
 use skirl::report::TrainResult;
 
 /// Similarity (Jaro and Winkler's, 1 is equal) from which a metric is suggested.
 const SIMILAR: f64 = 0.8;
 
-/// Criteria whose metric no result had yet.
+/// Option that names the metric of the best checkpoint.
+const SCORE: &str = "checkpointing.checkpoint_score_attribute";
+
+/// Metrics of the configuration that no result had yet, each with its option.
 #[derive(Debug)]
 pub(crate) struct StopCheck {
-    unseen: Vec<String>,
+    unseen: Vec<(String, String)>,
 }
 
 impl StopCheck {
-    pub(crate) fn new(stop: &StopCriteria) -> Self {
-        Self { unseen: stop.0.keys().cloned().collect() }
+    pub(crate) fn new(config: &dyn AlgorithmConfig) -> Self {
+        let stop = config.stop().0.keys().map(|metric| (format!("stop.{metric}"), metric.clone()));
+        let score = &config.common().checkpointing.checkpoint_score_attribute;
+        let score = score.iter().map(|metric| (SCORE.to_owned(), metric.clone()));
+        Self { unseen: stop.chain(score).collect() }
     }
 
-    /// What is wrong with the criteria, once a result shows it: one that has everything else of its group.
+    /// What is wrong with a metric, once a result shows it: one that has everything else of its group.
     pub(crate) fn see(&mut self, result: &TrainResult) -> Option<String> {
-        self.unseen.retain(|metric| result.get(metric).is_none());
-        let unknown = self.unseen.iter().find(|metric| is_complete_for(metric, result))?;
-        Some(explain(unknown, result))
+        self.unseen.retain(|(_, metric)| result.get(metric).is_none());
+        let unknown = self.unseen.iter().find(|(_, metric)| is_complete_for(metric, result));
+        unknown.map(|(option, metric)| explain(option, metric, result))
     }
 }
 
@@ -34,8 +40,11 @@ fn is_complete_for(metric: &str, result: &TrainResult) -> bool {
     }
 }
 
-fn explain(metric: &str, result: &TrainResult) -> String {
-    let problem = format!("stop.{metric}: no result has this metric, so it would never stop the run");
+fn explain(option: &str, metric: &str, result: &TrainResult) -> String {
+    let problem = match option {
+        SCORE => format!("{SCORE} = {metric}: no result has this metric, so no checkpoint would be the best"),
+        _ => format!("{option}: no result has this metric, so it would never stop the run"),
+    };
     let help = match nearest(metric, result) {
         Some(near) => format!("did you mean `{near}`?"),
         None => "result.jsonl shows what there is; join the keys with slashes".to_owned(),
@@ -56,7 +65,7 @@ mod tests {
     use super::*;
 
     fn check(metric: &str) -> StopCheck {
-        StopCheck { unseen: vec![metric.to_owned()] }
+        StopCheck { unseen: vec![(format!("stop.{metric}"), metric.to_owned())] }
     }
 
     #[test]

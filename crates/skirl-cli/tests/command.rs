@@ -288,10 +288,37 @@ fn checkpoints_that_cannot_be_read_have_their_own_exit_code() {
     std::fs::write(manifest, "{}").expect("written");
     refused(dir.path(), &["evaluate", "run/checkpoints/step-000000001024"], 3);
     train(dir.path(), "unsaved", 1, &["--checkpoint-at-end", "false"]);
-    for arguments in [["evaluate", "unsaved"].as_slice(), &["train", "--resume", "unsaved"]] {
-        let message = refused(dir.path(), arguments, 3);
-        assert!(message.contains("the run `unsaved` has saved no checkpoint"), "{message}");
-    }
+    let message = refused(dir.path(), &["evaluate", "unsaved"], 3);
+    assert!(message.contains("the run `unsaved` has saved no checkpoint"), "{message}");
+    // What can go on is the run from its beginning.
+    let output = skirl(dir.path(), &["train", "--resume", "unsaved"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stderr(&output).contains("there is no checkpoint yet"), "{}", stderr(&output));
+}
+
+#[test]
+fn the_best_checkpoint_is_told_and_evaluated() {
+    let dir = dir();
+    let metric = "checkpointing.checkpoint_score_attribute=learners/default_policy/vf_loss";
+    let output = train(dir.path(), "run", 3, &["--checkpoint-freq", "1", "--set", metric]);
+    let text = stdout(&output);
+    let line = text.lines().find(|line| line.starts_with("best: run/checkpoints/step-")).expect("a best one");
+    let best = line.split_whitespace().nth(1).expect("its path").to_owned();
+    let evaluate = |arguments: &[&str]| {
+        let output = skirl(dir.path(), &[&["evaluate", "--seed", "5", "--json"], arguments].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        stdout(&output)
+    };
+    assert_eq!(evaluate(&["run", "--best"]), evaluate(&[&best]));
+    train(dir.path(), "unranked", 1, &[]);
+    let message = refused(dir.path(), &["evaluate", "unranked", "--best"], 3);
+    assert!(message.contains("checkpoint_score_attribute"), "{message}");
+
+    // A metric that could be one's own is found out by the first result; what was learned is saved.
+    let metric = "checkpointing.checkpoint_score_attribute=my_metric";
+    let output = skirl(dir.path(), &[&CARTPOLE[..], &["--set", metric, "--output", "wrong"]].concat());
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    assert!(stderr(&output).contains("no checkpoint would be the best"), "{}", stderr(&output));
 }
 
 #[test]
@@ -321,7 +348,19 @@ fn listings_help_schema_and_plan() {
     };
     assert!(said(&["envs"]).contains("\nCartPole-v1 "));
     assert!(json(&said(&["envs", "--json"])).as_array().is_some_and(|list| list.len() >= 6));
-    assert!(said(&["algos"]).starts_with("PPO  "));
+    let algos = said(&["algos"]);
+    assert!(algos.starts_with("PPO  ") && algos.contains("\nA2C  ") && algos.contains("\nPG   "), "{algos}");
+    assert!(algos.contains("tuned: pg/cartpole"), "{algos}");
+    for (file, run, algorithm) in [
+        ("cartpole", "PPO", "PPO"),
+        ("cartpole", "A2C", "A2C"),
+        ("a2c/pendulum", "", "A2C"),
+        ("pg/cartpole", "", "PG"),
+    ] {
+        let run: &[&str] = if run.is_empty() { &[] } else { &["--run", run] };
+        let plan = said(&[&["explain", file], run].concat());
+        assert!(plan.starts_with(&format!("algorithm    {algorithm}\n")), "{file} {run:?}: {plan}");
+    }
     assert_eq!(json(&said(&["algos", "--json"]))[0]["name"], "PPO");
     assert!(
         said(&["explain", "cartpole", "--set", "train_batch_size=1024"])

@@ -1,6 +1,9 @@
 //! The contract for authors of environments.
 
+use std::any::Any;
 use std::collections::BTreeMap;
+
+use serde_json::Value;
 
 use crate::column::Column;
 use crate::error::EnvError;
@@ -99,7 +102,7 @@ impl Step {
 /// # Ok(())
 /// # }
 /// ```
-pub trait Env: Send {
+pub trait Env: Any + Send {
     /// The set of observations.
     fn observation_space(&self) -> Space;
 
@@ -129,6 +132,35 @@ pub trait Env: Send {
     fn draw(&self) -> Option<Scene> {
         None
     }
+
+    /// The environment inside, if this is a wrapper. Then tasks are passed on, and the environment inside can be reached
+    /// by its type ([`LiveEnv::downcast_mut`](crate::LiveEnv::downcast_mut)).
+    fn inner_mut(&mut self) -> Option<&mut dyn Env> {
+        None
+    }
+
+    /// Sets the task: how hard, or which one, in whatever form this environment documents.
+    ///
+    /// May come at any time, also in the middle of an episode. It should take effect at the next
+    /// [`reset`](Self::reset); an environment that changes at once says so. Nobody resets the environment because of it.
+    ///
+    /// The last task that was accepted is saved in checkpoints and set again on resume, before
+    /// [`restore_state`](Self::restore_state). What else a running episode knows of its task belongs into
+    /// [`save_state`](Self::save_state).
+    fn set_task(&mut self, task: &Value) -> Result<(), EnvError> {
+        match self.inner_mut() {
+            Some(inner) => inner.set_task(task),
+            None => Err(EnvError::NoTask { env: std::any::type_name::<Self>().to_owned() }),
+        }
+    }
+
+    /// The task, as it was set last, or the one that the environment starts with.
+    fn get_task(&mut self) -> Result<Value, EnvError> {
+        match self.inner_mut() {
+            Some(inner) => inner.get_task(),
+            None => Err(EnvError::NoTask { env: std::any::type_name::<Self>().to_owned() }),
+        }
+    }
 }
 
 impl std::fmt::Debug for dyn Env {
@@ -137,7 +169,7 @@ impl std::fmt::Debug for dyn Env {
     }
 }
 
-impl<E: Env + ?Sized> Env for Box<E> {
+impl Env for Box<dyn Env> {
     fn observation_space(&self) -> Space {
         (**self).observation_space()
     }
@@ -164,5 +196,9 @@ impl<E: Env + ?Sized> Env for Box<E> {
 
     fn draw(&self) -> Option<Scene> {
         (**self).draw()
+    }
+
+    fn inner_mut(&mut self) -> Option<&mut dyn Env> {
+        Some(&mut **self)
     }
 }

@@ -10,6 +10,9 @@ const RUNNING: u8 = 0;
 const ENDED: u8 = 1;
 const NEVER_RESET: u8 = 2;
 
+/// Largest count of steps that is restored: no run reaches it, and above it the next steps could overflow.
+const MAX_STEPS: u64 = 1 << 62;
+
 /// Step counters and time limit of a vector environment.
 #[derive(Debug, Clone)]
 pub struct EpisodeClock {
@@ -101,6 +104,22 @@ impl EpisodeClock {
         let steps = entry::<u32>(state, "clock/steps", self.steps.len())?;
         let status = entry::<u8>(state, "clock/status", self.status.len())?;
         let total_steps = entry::<u64>(state, "clock/total_steps", 1)?;
+        let bad = |field: &str, expected: String, found: String| {
+            Err(EnvError::BadState { field: field.to_owned(), expected, found })
+        };
+        if let Some(count) = steps.iter().find(|&&count| count > self.limit || count == u32::MAX) {
+            return bad(
+                "clock/steps",
+                format!("at most {} steps of an episode", self.limit),
+                count.to_string(),
+            );
+        }
+        if let Some(other) = status.iter().find(|&&status| status > NEVER_RESET) {
+            return bad("clock/status", format!("at most {NEVER_RESET}"), other.to_string());
+        }
+        if total_steps[0] > MAX_STEPS {
+            return bad("clock/total_steps", format!("at most {MAX_STEPS}"), total_steps[0].to_string());
+        }
         self.steps.copy_from_slice(steps);
         self.status.copy_from_slice(status);
         self.total_steps = total_steps[0];

@@ -159,6 +159,35 @@ pub enum EnvError {
         /// What it is.
         env: String,
     },
+    /// The environment has no tasks.
+    #[error(
+        "{env} has no tasks; implement set_task and get_task (in a wrapper: inner_mut), or change it by its type with downcast_mut"
+    )]
+    NoTask {
+        /// What it is.
+        env: String,
+    },
+    /// Environments that are no objects of their own.
+    #[error(
+        "{envs} steps its environments as one block of numbers: there is none that could be reached alone, by a task or by its type. Give it its parameters in env_config, or register an environment of your own (Env, or VectorEnv with set_task)"
+    )]
+    NoSingleEnv {
+        /// What they are.
+        envs: String,
+    },
+    /// The environment is of another type than the one asked for.
+    #[error(
+        "the environment is not a {expected}, nor does it wrap one: it is {found}; ask for the type whose constructor is registered (a wrapper of your own needs inner_mut)"
+    )]
+    OtherType {
+        /// The type asked for.
+        expected: &'static str,
+        /// What is there.
+        found: String,
+    },
+    /// Shared state failed.
+    #[error(transparent)]
+    SharedState(#[from] crate::shared_state::SharedStateError),
     /// A saved state does not belong to this environment.
     #[error(
         "saved environment state: `{field}` is {found}, expected {expected}; the state belongs to another environment or number of environments"

@@ -33,12 +33,14 @@ mod env;
 pub mod env_config;
 mod episode_clock;
 mod error;
+mod live;
 mod multi_agent;
 pub mod probe;
 pub mod registry;
 mod row;
 pub mod scene;
 pub mod seeding;
+pub mod shared_state;
 pub mod space;
 pub mod state;
 mod suggest;
@@ -52,6 +54,7 @@ pub use dtype::DType;
 pub use env::{Env, EnvState, Step};
 pub use episode_clock::EpisodeClock;
 pub use error::{EnvError, Place};
+pub use live::{LiveEnv, TaskChange};
 pub use multi_agent::{AgentActions, AgentIndex, AgentStep, DEFAULT_AGENT, MultiAgentEnv, SingleAsMulti};
 pub use registry::{
     AnyEnv, EnvContext, EnvInfo, EnvSpec, info, make, make_any, make_multi, make_vec, make_with, names,
@@ -60,6 +63,7 @@ pub use registry::{
 pub use row::{Row, RowRef};
 pub use scene::{Scene, Shape, View};
 pub use seeding::Generator;
+pub use shared_state::SharedState;
 pub use space::{BoxSpace, Discrete, Leaf, MultiDiscrete, Space, SpaceError};
 pub use two_cart_poles::TwoCartPoles;
 pub use vector::{Outcomes, VectorEnv, Vectorized};

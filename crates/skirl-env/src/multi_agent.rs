@@ -1,5 +1,9 @@
 //! Environments with several agents: simultaneous, turn-based, or both.
 
+use std::any::Any;
+
+use serde_json::Value;
+
 use crate::column::{Column, column_muts, column_refs};
 use crate::env::{Env, EnvState};
 use crate::error::EnvError;
@@ -18,7 +22,7 @@ pub const DEFAULT_AGENT: &str = "default_agent";
 /// An agent that is `observed` after a reset or step must act in the next step, unless it ended. An agent that is not
 /// observed does not act; rewards may reach it all the same, and belong to its last action. An agent's last observation
 /// comes with its `terminated` or `truncated`, or with `all_terminated` or `all_truncated`.
-pub trait MultiAgentEnv: Send {
+pub trait MultiAgentEnv: Any + Send {
     /// All agents that can ever appear, in a fixed order.
     fn agents(&self) -> &[String];
 
@@ -48,6 +52,27 @@ pub trait MultiAgentEnv: Send {
     fn draw(&self) -> Option<Scene> {
         None
     }
+
+    /// The environment inside, if this is a wrapper. As [`Env::inner_mut`].
+    fn inner_mut(&mut self) -> Option<&mut dyn MultiAgentEnv> {
+        None
+    }
+
+    /// Sets the task. As [`Env::set_task`].
+    fn set_task(&mut self, task: &Value) -> Result<(), EnvError> {
+        match self.inner_mut() {
+            Some(inner) => inner.set_task(task),
+            None => Err(EnvError::NoTask { env: std::any::type_name::<Self>().to_owned() }),
+        }
+    }
+
+    /// The task. As [`Env::get_task`].
+    fn get_task(&mut self) -> Result<Value, EnvError> {
+        match self.inner_mut() {
+            Some(inner) => inner.get_task(),
+            None => Err(EnvError::NoTask { env: std::any::type_name::<Self>().to_owned() }),
+        }
+    }
 }
 
 impl std::fmt::Debug for dyn MultiAgentEnv {
@@ -56,7 +81,7 @@ impl std::fmt::Debug for dyn MultiAgentEnv {
     }
 }
 
-impl<E: MultiAgentEnv + ?Sized> MultiAgentEnv for Box<E> {
+impl MultiAgentEnv for Box<dyn MultiAgentEnv> {
     fn agents(&self) -> &[String] {
         (**self).agents()
     }
@@ -87,6 +112,10 @@ impl<E: MultiAgentEnv + ?Sized> MultiAgentEnv for Box<E> {
 
     fn draw(&self) -> Option<Scene> {
         (**self).draw()
+    }
+
+    fn inner_mut(&mut self) -> Option<&mut dyn MultiAgentEnv> {
+        Some(&mut **self)
     }
 }
 
@@ -253,5 +282,13 @@ impl<E: Env> MultiAgentEnv for SingleAsMulti<E> {
 
     fn draw(&self) -> Option<Scene> {
         self.env.draw()
+    }
+
+    fn set_task(&mut self, task: &Value) -> Result<(), EnvError> {
+        self.env.set_task(task)
+    }
+
+    fn get_task(&mut self) -> Result<Value, EnvError> {
+        self.env.get_task()
     }
 }

@@ -9,6 +9,7 @@ use crate::builtin::builtin_envs;
 use crate::env::Env;
 use crate::error::EnvError;
 use crate::multi_agent::{MultiAgentEnv, SingleAsMulti};
+use crate::shared_state::SharedState;
 use crate::space::Space;
 use crate::vector::{VectorEnv, Vectorized};
 use crate::wrappers::{MultiTimeLimit, OrderEnforcing, TimeLimit};
@@ -22,6 +23,9 @@ pub struct EnvContext {
     pub num_envs: usize,
     /// Index of the first of them among all environments of the run.
     pub first_env_index: usize,
+    /// State that all environments of the run share, with the user's loop: see [`crate::shared_state`]. Environments that
+    /// are built together to step as one need [`SharedState::for_env`] for each.
+    pub shared: SharedState,
 }
 
 impl EnvContext {
@@ -324,6 +328,7 @@ fn contexts(context: &EnvContext, num_envs: usize) -> impl Iterator<Item = EnvCo
     (0..num_envs).map(|index| EnvContext {
         num_envs: 1,
         first_env_index: context.first_env_index + index,
+        shared: context.shared.for_env(context.first_env_index + index),
         ..context.clone()
     })
 }

@@ -1,5 +1,9 @@
 //! Many environments stepped together, writing into the caller's columns.
 
+use std::any::Any;
+
+use serde_json::Value;
+
 use crate::column::{ColumnMut, ColumnRef};
 use crate::env::{Env, EnvState};
 use crate::episode_clock::EpisodeClock;
@@ -48,7 +52,7 @@ impl Outcomes {
 /// Columns have one row for each environment, one column for each leaf of the space. Nothing is reset behind the
 /// caller's back: after a step, the rows that ended hold their episode's final observation, and the caller resets them
 /// before the next step.
-pub trait VectorEnv: Send {
+pub trait VectorEnv: Any + Send {
     /// How many environments.
     fn num_envs(&self) -> usize;
 
@@ -93,6 +97,28 @@ pub trait VectorEnv: Send {
     /// The present state of environment `env` as a picture, or `None` if these environments do not draw themselves.
     fn draw(&self, _env: usize) -> Option<Scene> {
         None
+    }
+
+    /// Environment `env` as an object of its own, where each is one. Environments that step as one block of numbers, such
+    /// as the native classic ones, have none.
+    fn env_mut(&mut self, _env: usize) -> Option<&mut dyn Env> {
+        None
+    }
+
+    /// Sets the task of environment `env`. As [`Env::set_task`].
+    fn set_task(&mut self, env: usize, task: &Value) -> Result<(), EnvError> {
+        match self.env_mut(env) {
+            Some(env) => env.set_task(task),
+            None => Err(EnvError::NoSingleEnv { envs: std::any::type_name::<Self>().to_owned() }),
+        }
+    }
+
+    /// The task of environment `env`. As [`Env::get_task`].
+    fn get_task(&mut self, env: usize) -> Result<Value, EnvError> {
+        match self.env_mut(env) {
+            Some(env) => env.get_task(),
+            None => Err(EnvError::NoSingleEnv { envs: std::any::type_name::<Self>().to_owned() }),
+        }
     }
 }
 
@@ -259,5 +285,9 @@ impl<E: Env> VectorEnv for Vectorized<E> {
 
     fn draw(&self, env: usize) -> Option<Scene> {
         self.envs.get(env)?.draw()
+    }
+
+    fn env_mut(&mut self, env: usize) -> Option<&mut dyn Env> {
+        Some(self.envs.get_mut(env)?)
     }
 }

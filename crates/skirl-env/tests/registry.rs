@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use skirl_env::probe::Constant;
 use skirl_env::{
     AnyEnv, EnvContext, EnvError, EnvSpec, info, make, make_any, make_multi, make_vec, make_with, names,
@@ -101,7 +101,7 @@ fn own_environments_are_made_by_name() {
         Ok(Constant)
     });
     register("Own-v1", spec).unwrap();
-    let context = EnvContext { env_config: Map::new(), num_envs: 0, first_env_index: 8 };
+    let context = EnvContext { first_env_index: 8, ..EnvContext::default() };
     make_vec("Own-v1", 2, &context).unwrap();
     assert_eq!(*seen.lock().unwrap(), [(8, 1), (9, 1)]);
     assert!(message(register_env("", || Constant)).contains("it is empty"));

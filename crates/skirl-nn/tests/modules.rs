@@ -158,7 +158,7 @@ fn actor_critic_row(spec: &ActorCriticSpec, t: &Tensors, x: &[f64]) -> Vec<Vec<f
         x
     };
     let mut dist = mlp(t, "pi", spec.activation, false, x);
-    let value = mlp(t, "vf", spec.activation, false, x);
+    let value = spec.critic.then(|| mlp(t, "vf", spec.activation, false, x));
     if let Some((_, log_std)) = t.get("log_std") {
         dist.extend(log_std);
     }
@@ -168,7 +168,7 @@ fn actor_critic_row(spec: &ActorCriticSpec, t: &Tensors, x: &[f64]) -> Vec<Vec<f
         let start = dist.len() - dim;
         dist[start..].iter_mut().for_each(|x| *x = x.clamp(-clip, clip));
     }
-    vec![dist, value]
+    [dist].into_iter().chain(value).collect()
 }
 
 fn check_actor_critic(spec: &ActorCriticSpec) {
@@ -225,6 +225,24 @@ fn actor_critic_log_std() {
                     ..ActorCriticSpec::default()
                 });
             }
+        }
+    }
+}
+
+#[test]
+fn actor_without_a_critic() {
+    for (hidden, layer_norm) in [(vec![], false), (vec![20, 64], true)] {
+        let spec = ActorCriticSpec {
+            obs_width: 3,
+            hidden,
+            layer_norm,
+            num_dist_inputs: 4,
+            critic: false,
+            ..ActorCriticSpec::default()
+        };
+        check_actor_critic(&spec);
+        for free_log_std in [None, Some(2)] {
+            check_actor_critic(&ActorCriticSpec { free_log_std, log_std_clip: Some(0.4), ..spec.clone() });
         }
     }
 }
@@ -303,6 +321,8 @@ fn specs_that_cannot_be_served_name_the_field() {
     assert_eq!(field(ActorCriticSpec { log_std_init: f32::NAN, ..base() }), "log_std_init");
     let shared = ActorCriticSpec { vf_share_layers: true, ..base() };
     assert_eq!(field(ActorCriticSpec { vf_hidden: Some(vec![3]), ..shared.clone() }), "vf_hidden");
-    assert_eq!(field(ActorCriticSpec { hidden: vec![], ..shared }), "hidden");
+    assert_eq!(field(ActorCriticSpec { hidden: vec![], ..shared.clone() }), "hidden");
+    assert_eq!(field(ActorCriticSpec { critic: false, ..shared }), "critic");
+    assert_eq!(field(ActorCriticSpec { critic: false, vf_hidden: Some(vec![3]), ..base() }), "critic");
     assert!(Mlp::new(&MlpSpec { output_width: 0, ..MlpSpec::default() }).is_err());
 }

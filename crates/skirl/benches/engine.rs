@@ -67,6 +67,7 @@ fn evaluation(env: &str, hidden: usize, num_envs: usize, threads: usize) {
         env_config: serde_json::Map::new(),
         num_envs,
         num_shards: threads,
+        shared: skirl_env::SharedState::new(),
     };
     let environments = Environments::make(&spec).unwrap();
     let plan = algo::plan(&config, spec, environments.spaces()).unwrap();

@@ -21,6 +21,17 @@ pub enum Error {
         /// What it said.
         source: EnvError,
     },
+    /// An environment could not be changed.
+    #[error("environment {env}: {source}")]
+    ForeachEnv {
+        /// Index of the environment in the run.
+        env: usize,
+        /// What it said.
+        source: EnvError,
+    },
+    /// Shared state failed.
+    #[error(transparent)]
+    SharedState(#[from] skirl_env::shared_state::SharedStateError),
     /// An environment could not be made.
     #[error(transparent)]
     MakeEnv(#[from] EnvError),
@@ -88,6 +99,9 @@ pub enum Error {
         /// Minibatch updates made so far.
         updates: u64,
     },
+    /// A user's callbacks failed.
+    #[error(transparent)]
+    Callback(Box<crate::callbacks::CallbackError>),
     /// The network refused its input.
     #[error(transparent)]
     Nn(#[from] NnError),

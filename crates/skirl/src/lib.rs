@@ -9,6 +9,7 @@
 //!                      └────── weights, version n ◀────┘
 //! ```
 
+pub mod callbacks;
 pub mod config;
 pub mod contract;
 pub mod error;
@@ -30,6 +31,9 @@ pub mod report;
 
 pub mod algo;
 pub mod algorithm;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod run;
 
 pub use algorithm::Algorithm;

@@ -222,6 +222,46 @@ fn a_checkpoint_of_other_spaces_or_another_network_is_refused() {
 }
 
 #[test]
+fn a_checkpoint_of_ppo_is_refused_by_the_others() {
+    let directory = tempfile::tempdir().unwrap();
+    let saved = build("CartPole-v1", &json!({})).save_to_path(&directory.path().join("ppo")).unwrap();
+    for run in ["A2C", "PG"] {
+        let mut other = build("CartPole-v1", &json!({ "run": run }));
+        let before = weight_bits(&other);
+        let message = format!("this is a PPO checkpoint, and it was to be loaded into {run}");
+        says(other.restore_from_path(&saved), &[&message, "--run=PPO"]);
+        assert_eq!(weight_bits(&other), before);
+    }
+}
+
+#[test]
+fn what_an_algorithm_does_not_have_is_refused() {
+    let refused = |sections: Value, says: &[&str]| {
+        let mut config = config("CartPole-v1", &json!({ "run": sections["run"] }));
+        let mut options = sections.clone();
+        options.as_object_mut().unwrap().remove("run");
+        let applied = config.apply_json(&options, "test").and_then(|()| config.validate());
+        let message = applied.unwrap_err().to_string();
+        says.iter().for_each(|part| assert!(message.contains(part), "{part}: {message}"));
+    };
+    refused(json!({ "run": "PG", "training": { "lambda_": 0.9 } }), &["training.lambda_"]);
+    refused(
+        json!({ "run": "PG", "rl_module": { "vf_hiddens": [4] } }),
+        &["rl_module.vf_hiddens", "PG has no value network"],
+    );
+    refused(json!({ "run": "A2C", "training": { "use_critic": false } }), &["training.use_gae"]);
+    refused(
+        json!({ "run": "A2C", "training": { "microbatch_size": 300 } }),
+        &["training.microbatch_size", "at most 256"],
+    );
+    refused(json!({ "run": "A2C", "training": { "clip_param": 0.2 } }), &["training.clip_param"]);
+    refused(json!({ "run": "A2C", "training": { "sample_async": false } }), &["remove it"]);
+    refused(json!({ "run": "A2C", "training": { "lr_schedule": [[0, 1.0]] } }), &["training.lr itself"]);
+    let two = json!({ "run": "PG", "env_runners": { "batch_mode": "complete_episodes" } });
+    says(Algorithm::build(config("TwoCartPole-v0", &two)), &["complete_episodes", "several agents"]);
+}
+
+#[test]
 fn a_checkpoint_of_another_algorithm_is_refused() {
     let mut algorithm = build("CartPole-v1", &json!({}));
     let mut snapshot = algorithm.snapshot().unwrap();

@@ -220,7 +220,8 @@ fn all_errors_come_at_once() {
 
 #[test]
 fn rules_between_options() {
-    let broken = [
+    // On the heap: whole configurations are large.
+    let broken = vec![
         ("training.minibatch_size", ppo().training(|t| t.train_batch_size(64))),
         ("training.train_batch_size", ppo().env_runners(|o| o.num_envs_per_env_runner(4001))),
         ("env_runners.rollout_fragment_length", ppo().env_runners(|o| o.rollout_fragment_length(7))),

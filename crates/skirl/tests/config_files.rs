@@ -110,7 +110,7 @@ fn the_algorithm_is_asked_for() {
     assert!(message(FileFormat::Toml, "env = \"CartPole-v1\"").contains("run: the algorithm is missing"));
     assert!(
         message(FileFormat::Toml, "run = \"SAC\"")
-            .contains("does not serve yet\n  help: available: PPO\n  at: run.file:1:1")
+            .contains("does not serve yet\n  help: available: PPO, A2C, PG\n  at: run.file:1:1")
     );
     assert!(message(FileFormat::Json, "[1]").contains("expected a map"));
     assert!(message(FileFormat::Yaml, "").contains("expected a map"));

@@ -133,6 +133,23 @@ fn defaults_are_in_range_and_the_configuration_holds_every_option() {
 }
 
 #[test]
+fn the_defaults_of_every_algorithm_hold_and_survive_a_round_trip() {
+    for algorithm in config::algorithms() {
+        let mut config = config::for_algorithm(algorithm.name).expect("served");
+        assert_eq!(config.algorithm(), algorithm.name);
+        config.common_mut().environment.env = Some("CartPole-v1".to_owned());
+        assert_eq!(config.validate(), Ok(()), "{}", algorithm.name);
+        let again = config::from_value(&config.to_value()).expect("readable");
+        assert_eq!((again.algorithm(), again.to_value()), (algorithm.name, config.to_value()));
+        for spec in config.specs() {
+            let value = config.get(&spec.path()).expect("value");
+            assert_eq!(config.apply(&spec.path(), &value), Ok(()), "{}", spec.path());
+        }
+        assert_eq!(again.to_value(), config.to_value());
+    }
+}
+
+#[test]
 fn names_are_unique_over_sections_and_never_another_librarys() {
     let specs = specs();
     let flat: Vec<&OptionSpec> = specs.iter().copied().filter(|spec| !spec.section.contains('.')).collect();
@@ -149,10 +166,22 @@ fn names_are_unique_over_sections_and_never_another_librarys() {
 
 #[test]
 fn every_option_is_in_schema_help_and_documentation() {
-    let schema = config::json_schema("PPO").expect("schema");
-    let help = config::help("PPO", None, 100).expect("help");
-    let markdown = config::markdown("PPO").expect("reference");
-    for spec in specs() {
+    for algorithm in config::algorithms() {
+        is_documented(algorithm.name);
+    }
+    assert!(
+        config::help("PPO", Some("trainin"), 80)
+            .expect_err("refused")
+            .to_string()
+            .contains("did you mean `training`?")
+    );
+}
+
+fn is_documented(algorithm: &str) {
+    let schema = config::json_schema(algorithm).expect("schema");
+    let help = config::help(algorithm, None, 100).expect("help");
+    let markdown = config::markdown(algorithm).expect("reference");
+    for spec in config::for_algorithm(algorithm).expect("served").specs() {
         let pointer = format!(
             "/properties/{}/{}",
             spec.section.replace('.', "/properties/"),
@@ -164,26 +193,21 @@ fn every_option_is_in_schema_help_and_documentation() {
         assert!(markdown.contains(&format!("| `{}` |", spec.name)), "{}", spec.name);
         assert!(spec.doc.trim().ends_with('.'), "{}: the documentation is sentences", spec.path());
     }
-    assert!(
-        config::help("PPO", Some("trainin"), 80)
-            .expect_err("refused")
-            .to_string()
-            .contains("did you mean `training`?")
-    );
 }
 
 /// `SKIRL_WRITE_DOCS=1 cargo test -p skirl --test config_options` writes the files anew.
 #[test]
 fn shipped_reference_and_schema_are_up_to_date() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let schema =
-        serde_json::to_string_pretty(&config::json_schema("PPO").expect("schema")).expect("text") + "\n";
-    let files = [
-        ("docs/configuration.md", config::markdown("PPO").expect("reference")),
-        ("docs/ppo.schema.json", schema),
-    ];
-    for (name, text) in files {
-        let path = root.join(name);
+    let schema = |name: &str| {
+        serde_json::to_string_pretty(&config::json_schema(name).expect("schema")).expect("text") + "\n"
+    };
+    let schemas = config::algorithms().iter().map(|algorithm| {
+        (format!("docs/{}.schema.json", algorithm.name.to_lowercase()), schema(algorithm.name))
+    });
+    let reference = ("docs/configuration.md".to_owned(), config::reference().expect("reference"));
+    for (name, text) in schemas.chain([reference]) {
+        let path = root.join(&name);
         if std::env::var_os("SKIRL_WRITE_DOCS").is_some() {
             std::fs::create_dir_all(path.parent().expect("folder")).expect("folder");
             std::fs::write(&path, &text).expect("written");

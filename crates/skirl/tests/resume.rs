@@ -83,7 +83,7 @@ fn an_environment_without_a_state_starts_a_new_episode() {
     for episode in after["vector"]["episodes"].as_array().unwrap() {
         assert_eq!(
             (&episode["len"], &episode["episode_return"], &episode["index"]),
-            (&json!(0), &json!(0.0), &json!(1))
+            (&json!(0), &json!(0.0), &json!(2))
         );
     }
     let current = resumed.snapshot().unwrap();
@@ -96,6 +96,25 @@ fn an_environment_without_a_state_starts_a_new_episode() {
     );
     let result = resumed.train().unwrap();
     assert_eq!(result.get("env_runners/episode_len_max"), Some(50.0));
+}
+
+/// The rows of an episode that started anew are not those of the one before.
+#[test]
+fn whole_episodes_go_on_after_an_environment_started_anew() {
+    static RESETS: AtomicUsize = AtomicUsize::new(0);
+    register_clock("test/WholeClock", &RESETS);
+    let directory = tempfile::tempdir().unwrap();
+    let sections = json!({ "run": "PG", "env_runners": { "batch_mode": "complete_episodes" } });
+    let algorithm = trained("test/WholeClock", &sections, 1);
+    let running = &runner_state(&algorithm)["vector"]["episodes"][0]["len"];
+    assert!(running.as_u64().unwrap() > 0, "{running}");
+    let saved = algorithm.save_to_path(&directory.path().join("saved")).unwrap();
+    let mut resumed = Algorithm::from_checkpoint(&saved).unwrap();
+    for _ in 0..3 {
+        let result = resumed.train().unwrap();
+        let trained = result.get("learners/default_policy/num_module_steps_trained").unwrap();
+        assert_eq!(trained % 50.0, 0.0, "every episode has 50 steps");
+    }
 }
 
 /// Two cart-poles that act in turn, and cannot save their state.

@@ -18,7 +18,7 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<ExitStatus, Failure> {
     }
     #[cfg(feature = "plot")]
     let pictures = super::render::Order::of(&args.pictures)?;
-    let path = run_path::to_evaluate(&args.checkpoint)?;
+    let path = run_path::to_evaluate(&args.checkpoint, args.best)?;
     let mut algorithm = Algorithm::from_checkpoint_with(&path, |config| {
         let wrong = args.set.iter().filter_map(|assignment| config.apply_set(assignment).err());
         let errors = wrong.flat_map(|errors| errors.0).collect();
@@ -90,6 +90,11 @@ impl Summary {
     }
 
     pub(crate) fn to_text(&self, evaluation: &Evaluation) -> String {
+        if let Some(custom) = &evaluation.custom {
+            let metrics: Vec<String> =
+                custom.flatten().iter().map(|(name, value)| format!("{name} {value}")).collect();
+            return metrics.join(", ");
+        }
         if evaluation.episodes.is_empty() {
             return format!("no episode ended within {} steps", grouped(evaluation.env_steps));
         }
@@ -105,8 +110,11 @@ impl Summary {
         )
     }
 
-    /// Metrics under RLlib's names; those of episodes are absent without episodes.
+    /// Metrics under RLlib's names; those of episodes are absent without episodes. An own evaluation function has its own.
     pub(crate) fn to_value(&self, evaluation: &Evaluation) -> serde_json::Value {
+        if let Some(custom) = &evaluation.custom {
+            return custom.as_value();
+        }
         let mut value = json!({ "num_episodes": evaluation.episodes.len(), "num_env_steps_sampled": evaluation.env_steps });
         if evaluation.episodes.is_empty() {
             return value;

@@ -119,7 +119,7 @@ pub(crate) fn algos(args: &ListArgs) -> ExitStatus {
         let of_it = |example: &Tuned| tuned(algorithm.name).contains(&example.file);
         let names: Vec<String> = examples::all().filter(of_it).map(|example| example.name).collect();
         for line in [
-            format!("{}  {}", algorithm.name, algorithm.summary),
+            format!("{:3}  {}", algorithm.name, algorithm.summary),
             format!("     tuned: {}", names.join(", ")),
         ] {
             wrap(&line, 5, line_width()).iter().for_each(|line| output::line(line));

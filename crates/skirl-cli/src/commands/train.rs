@@ -30,6 +30,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<ExitStatus, Failure> {
         Some(directory) => resume(args, directory)?,
         None => create(args)?,
     };
+    interrupt.stops(run.stop_handle());
     announce(args, &run);
     if let Some(reason) = already_met(&run) {
         report_nothing_to_do(args, &run, &reason);
@@ -37,37 +38,45 @@ pub(crate) fn run(args: &TrainArgs) -> Result<ExitStatus, Failure> {
     }
     let watched = watch(args, &mut run, &interrupt);
     let summary = watched.outcome.map_err(|error| while_running(&error, run.path()))?;
-    report_end(args, &run, &summary, watched.interrupted);
+    report_end(args, &run, &summary);
     if let Some(problem) = watched.wrong_stop {
         return Err(Failure::usage(format!("{problem}\n  then: {}", more(run.path()))));
     }
     if output::reader_is_gone() {
         output::remark(&format!("nobody reads the output any more: saved and ended; {}", more(run.path())));
     }
-    let interrupted = watched.interrupted && !summary.criterion_met;
-    Ok(if interrupted { ExitStatus::Interrupted } else { ExitStatus::Success })
+    let interrupted = summary.interrupted || output::reader_is_gone();
+    Ok(if interrupted && !summary.criterion_met { ExitStatus::Interrupted } else { ExitStatus::Success })
 }
 
 /// How training went.
 struct Watched {
     outcome: Result<RunSummary, skirl::Error>,
-    interrupted: bool,
     wrong_stop: Option<String>,
 }
 
 /// Trains to the end, shows every result, and listens to who wants to stop.
 fn watch(args: &TrainArgs, run: &mut Run, interrupt: &Interrupt) -> Watched {
     let mut progress = choose_progress(args, run);
-    let mut stop_check = StopCheck::new(run.algorithm().config().stop());
-    let (mut interrupted, mut wrong_stop) = (false, None);
+    let mut stop_check = StopCheck::new(run.algorithm().config());
+    let (mut noticed, mut wrong_stop) = (false, None);
+    // Told between two results, so that what is drawn stays whole.
+    let (sender, warnings) = std::sync::mpsc::channel();
+    run.on_warning(move |warning| drop(sender.send(warning.to_owned())));
     let outcome = run.train_until_stop(&mut |result| {
+        if interrupt.is_raised() && !noticed {
+            noticed = true;
+        }
+        for warning in warnings.try_iter() {
+            output::warning(&warning);
+        }
         progress.result(result);
-        interrupted |= interrupt.is_raised() || output::reader_is_gone();
         wrong_stop = stop_check.see(result);
-        if interrupted || wrong_stop.is_some() { Flow::Stop } else { Flow::Continue }
+        if output::reader_is_gone() || wrong_stop.is_some() { Flow::Stop } else { Flow::Continue }
     });
     progress.finish();
-    Watched { outcome, interrupted, wrong_stop }
+    warnings.try_iter().for_each(|warning| output::remark(&format!("warning: {warning}")));
+    Watched { outcome, wrong_stop }
 }
 
 /// What went wrong, and where the results so far are.
@@ -123,7 +132,8 @@ fn create(args: &TrainArgs) -> Result<Run, Failure> {
     }
     // What does not fit the environment is found before a directory is made for the run.
     skirl::plan::explain(&*configured.config).map_err(|error| Failure::at_start(&error))?;
-    Run::create(configured.config, args.output.as_deref()).map_err(|error| Failure::at_start(&error))
+    let run = Run::create(configured.config, args.output.as_deref());
+    run.inspect(|run| warn(args, run)).map_err(|error| Failure::at_start(&error))
 }
 
 fn resume(args: &TrainArgs, directory: &Path) -> Result<Run, Failure> {
@@ -134,11 +144,13 @@ fn resume(args: &TrainArgs, directory: &Path) -> Result<Run, Failure> {
         ConfigErrors(errors).into_result().map_err(skirl::Error::from)
     };
     let directory = run_path::to_resume(directory)?;
-    let run = Run::resume(directory, edit).map_err(|error| Failure::on_restore(&error))?;
+    Run::resume(directory, edit).inspect(|run| warn(args, run)).map_err(|error| Failure::on_restore(&error))
+}
+
+fn warn(args: &TrainArgs, run: &Run) {
     if !args.json && says(run.algorithm().config(), LogLevel::Warn) {
-        run.algorithm().warnings().iter().for_each(|warning| output::warning(warning));
+        run.warnings().iter().for_each(|warning| output::warning(warning));
     }
-    Ok(run)
 }
 
 fn checkpoint_flags(args: &TrainArgs, config: &mut dyn AlgorithmConfig) -> Vec<ConfigError> {
@@ -170,7 +182,7 @@ fn announce(args: &TrainArgs, run: &Run) {
             "run_dir": run.path(),
             "seed": run.algorithm().seed(),
             "config": config.to_value(),
-            "warnings": run.algorithm().warnings(),
+            "warnings": run.warnings(),
         });
         return output::line(&start.to_string());
     }
@@ -208,7 +220,8 @@ fn first_iteration(run: &Run) -> String {
     format!("iteration {}, {} steps", grouped(algorithm.training_iteration() + 1), grouped(steps))
 }
 
-fn report_end(args: &TrainArgs, run: &Run, summary: &RunSummary, interrupted: bool) {
+fn report_end(args: &TrainArgs, run: &Run, summary: &RunSummary) {
+    let interrupted = summary.interrupted || output::reader_is_gone();
     let evaluation = summary.evaluation.as_ref().map(|evaluation| (Summary::of(evaluation), evaluation));
     if args.json {
         let end = json!({
@@ -218,11 +231,13 @@ fn report_end(args: &TrainArgs, run: &Run, summary: &RunSummary, interrupted: bo
             "interrupted": interrupted,
             "run_dir": run.path(),
             "checkpoint": summary.checkpoint,
+            "best": summary.best.as_ref().map(|(path, score)| json!({ "checkpoint": path, "score": score })),
+            "warnings": run.warnings(),
             "evaluation": evaluation.map(|(summary, evaluation)| summary.to_value(evaluation)),
         });
         return output::line(&end.to_string());
     }
-    let steps = summary.result.get_count("num_env_steps_sampled_lifetime").unwrap_or_default();
+    let steps = run.algorithm().env_steps();
     let time = summary.result.get("time_total_s").unwrap_or_default();
     let stop = run.algorithm().config().stop();
     let reason = match stop.reached(|metric| summary.result.get(metric)) {
@@ -234,19 +249,19 @@ fn report_end(args: &TrainArgs, run: &Run, summary: &RunSummary, interrupted: bo
     if let Some((summary, evaluation)) = evaluation {
         output::line(&format!("evaluation: {}", summary.to_text(evaluation)));
     }
-    where_things_are(run.path(), summary.checkpoint.as_deref());
+    where_things_are(run.path(), summary);
 }
 
-/// The last lines: the run's directory, its newest checkpoint, and what can be done with them.
-fn where_things_are(directory: &Path, checkpoint: Option<&Path>) {
+/// The last lines: the run's directory, its newest and its best checkpoint, and what can be done with them.
+fn where_things_are(directory: &Path, summary: &RunSummary) {
     output::line(&format!("results: {}", directory.display()));
-    let Some(checkpoint) = checkpoint else {
+    let Some(checkpoint) = &summary.checkpoint else {
         return output::line("checkpoint: none was asked for");
     };
-    let fits = |line: &String| line.chars().count() <= line_width();
-    let within = checkpoint.strip_prefix(directory).unwrap_or(checkpoint);
-    let line = Some(format!("checkpoint: {}", checkpoint.display())).filter(fits);
-    output::line(&line.unwrap_or_else(|| format!("checkpoint: {}", within.display())));
+    output::line(&path_line("checkpoint", checkpoint, "", directory));
+    if let Some((path, score)) = &summary.best {
+        output::line(&path_line("best", path, &format!(" ({})", measured(*score)), directory));
+    }
     let there = Cli::command();
     let commands = ["evaluate", "plot", "train --resume"].into_iter();
     let commands = commands
@@ -255,4 +270,13 @@ fn where_things_are(directory: &Path, checkpoint: Option<&Path>) {
         commands.map(|command| format!("skirl {command} {}", directory.display())).collect();
     pieces.iter_mut().take(1).for_each(|first| first.insert_str(0, "next: "));
     flow(&pieces, "  |  ", "next: ".len(), line_width()).iter().for_each(|line| output::line(line));
+}
+
+/// A path by its whole name where that fits the line, else seen from the run's directory.
+fn path_line(what: &str, path: &Path, more: &str, directory: &Path) -> String {
+    let line = format!("{what}: {}{more}", path.display());
+    if line.chars().count() <= line_width() {
+        return line;
+    }
+    format!("{what}: {}{more}", path.strip_prefix(directory).unwrap_or(path).display())
 }

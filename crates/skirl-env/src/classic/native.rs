@@ -26,7 +26,7 @@ pub struct Results<'a> {
 }
 
 /// The physics of one kind of environment, over lanes. Observations are one `f32` box, actions one element.
-pub trait Physics: Send {
+pub trait Physics: Send + 'static {
     /// Names of the state variables.
     const STATE: &'static [&'static str];
     /// Width of an observation.

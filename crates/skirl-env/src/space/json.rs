@@ -12,8 +12,8 @@ use super::validate::{MAX_DEPTH, place, shape_problem};
 use super::{Discrete, MultiDiscrete, Space, SpaceError};
 use crate::dtype::DType;
 
-/// Most elements of a Box that is read: its bounds take 16 bytes for each, however short the file.
-const MAX_BOX_ELEMENTS: usize = 1 << 26;
+/// Most elements of all Boxes together that are read: their bounds take 16 bytes for each, however short the file.
+const MAX_BOX_ELEMENTS: usize = 1 << 23;
 
 impl Space {
     /// The JSON form.
@@ -41,7 +41,7 @@ impl Space {
 
     /// Reads the JSON form and validates the space. Sizes are checked before memory is taken.
     pub fn from_json(value: &Value) -> Result<Space, SpaceError> {
-        let space = read(value, "", 0)?;
+        let space = read(value, "", 0, &mut { MAX_BOX_ELEMENTS })?;
         space.validate()?;
         Ok(space)
     }
@@ -64,7 +64,8 @@ fn bound_to_json(bound: f64) -> Value {
     }
 }
 
-fn read(value: &Value, path: &str, depth: usize) -> Result<Space, SpaceError> {
+/// `room` is the number of Box elements that may still be read.
+fn read(value: &Value, path: &str, depth: usize, room: &mut usize) -> Result<Space, SpaceError> {
     let fail = |problem: String| SpaceError::Json { place: place(path), problem };
     if depth > MAX_DEPTH {
         return Err(fail(format!("nested more than {MAX_DEPTH} deep")));
@@ -78,13 +79,13 @@ fn read(value: &Value, path: &str, depth: usize) -> Result<Space, SpaceError> {
         })),
         "MultiDiscrete" => read_multi_discrete(value).map_err(fail),
         "MultiBinary" => Ok(Space::MultiBinary { shape: read_shape(value).map_err(fail)? }),
-        "Box" => read_box(value).map_err(fail),
+        "Box" => read_box(value, room).map_err(fail),
         "Dict" => {
             let parts = value.get("spaces").and_then(Value::as_object);
             let parts = parts.ok_or_else(|| fail("`spaces` must be an object".to_owned()))?;
             let parts: Result<Vec<_>, _> = parts
                 .iter()
-                .map(|(name, part)| Ok((name.clone(), read(part, &join(path, name), depth + 1)?)))
+                .map(|(name, part)| Ok((name.clone(), read(part, &join(path, name), depth + 1, room)?)))
                 .collect();
             Ok(Space::dict(parts?))
         }
@@ -93,7 +94,7 @@ fn read(value: &Value, path: &str, depth: usize) -> Result<Space, SpaceError> {
             let parts = parts.ok_or_else(|| fail("`spaces` must be an array".to_owned()))?;
             let parts = parts.iter().enumerate();
             parts
-                .map(|(index, part)| read(part, &join(path, &index.to_string()), depth + 1))
+                .map(|(index, part)| read(part, &join(path, &index.to_string()), depth + 1, room))
                 .collect::<Result<_, _>>()
                 .map(Space::Tuple)
         }
@@ -129,15 +130,15 @@ fn read_multi_discrete(value: &Value) -> Result<Space, String> {
     Ok(Space::MultiDiscrete(MultiDiscrete { nvec, start, shape }))
 }
 
-fn read_box(value: &Value) -> Result<Space, String> {
+fn read_box(value: &Value, room: &mut usize) -> Result<Space, String> {
     let shape = read_shape(value)?;
     let dtype = value.get("dtype").and_then(Value::as_str).unwrap_or_default();
     let dtype =
         DType::from_name(dtype).ok_or_else(|| format!("`dtype` is \"{dtype}\", expected such as float32"))?;
     let size: usize = shape.iter().product();
-    if size > MAX_BOX_ELEMENTS {
-        return Err(format!("shape {shape:?} has more than {MAX_BOX_ELEMENTS} elements"));
-    }
+    *room = room.checked_sub(size).ok_or_else(|| {
+        format!("with shape {shape:?} the space has more than {MAX_BOX_ELEMENTS} elements in its Boxes")
+    })?;
     let low = read_bounds(value.get("low"), size)
         .ok_or("`low` must be a number, \"-inf\", or one for each element")?;
     let high = read_bounds(value.get("high"), size)

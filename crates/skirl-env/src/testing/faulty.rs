@@ -197,4 +197,8 @@ impl<E: Env> Env for FaultyEnv<E> {
     fn draw(&self) -> Option<Scene> {
         self.env.draw()
     }
+
+    fn inner_mut(&mut self) -> Option<&mut dyn Env> {
+        Some(&mut self.env)
+    }
 }

@@ -66,4 +66,8 @@ impl<E: Env> Env for OrderEnforcing<E> {
     fn draw(&self) -> Option<Scene> {
         self.env.draw()
     }
+
+    fn inner_mut(&mut self) -> Option<&mut dyn Env> {
+        Some(&mut self.env)
+    }
 }

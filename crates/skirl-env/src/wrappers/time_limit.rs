@@ -98,6 +98,10 @@ impl<E: Env> Env for TimeLimit<E> {
     fn draw(&self) -> Option<Scene> {
         self.env.draw()
     }
+
+    fn inner_mut(&mut self) -> Option<&mut dyn Env> {
+        Some(&mut self.env)
+    }
 }
 
 /// Truncates the episodes of a multi-agent environment, for all agents at once, after `limit` steps.
@@ -150,5 +154,9 @@ impl<E: MultiAgentEnv> MultiAgentEnv for MultiTimeLimit<E> {
 
     fn draw(&self) -> Option<Scene> {
         self.env.draw()
+    }
+
+    fn inner_mut(&mut self) -> Option<&mut dyn MultiAgentEnv> {
+        Some(&mut self.env)
     }
 }

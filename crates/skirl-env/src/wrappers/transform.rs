@@ -20,7 +20,7 @@ impl<E, F: FnMut(f64) -> f64> TransformReward<E, F> {
     }
 }
 
-impl<E: Env, F: FnMut(f64) -> f64 + Send> Env for TransformReward<E, F> {
+impl<E: Env, F: FnMut(f64) -> f64 + Send + 'static> Env for TransformReward<E, F> {
     fn observation_space(&self) -> Space {
         self.env.observation_space()
     }
@@ -48,6 +48,10 @@ impl<E: Env, F: FnMut(f64) -> f64 + Send> Env for TransformReward<E, F> {
 
     fn draw(&self) -> Option<Scene> {
         self.env.draw()
+    }
+
+    fn inner_mut(&mut self) -> Option<&mut dyn Env> {
+        Some(&mut self.env)
     }
 }
 
@@ -79,7 +83,9 @@ impl<E: Env, F: FnMut(&mut Row<'_>) -> Result<(), EnvError>> TransformObservatio
     }
 }
 
-impl<E: Env, F: FnMut(&mut Row<'_>) -> Result<(), EnvError> + Send> Env for TransformObservation<E, F> {
+impl<E: Env, F: FnMut(&mut Row<'_>) -> Result<(), EnvError> + Send + 'static> Env
+    for TransformObservation<E, F>
+{
     fn observation_space(&self) -> Space {
         self.space.clone()
     }
@@ -109,5 +115,9 @@ impl<E: Env, F: FnMut(&mut Row<'_>) -> Result<(), EnvError> + Send> Env for Tran
 
     fn draw(&self) -> Option<Scene> {
         self.env.draw()
+    }
+
+    fn inner_mut(&mut self) -> Option<&mut dyn Env> {
+        Some(&mut self.env)
     }
 }

@@ -19,6 +19,8 @@ pub struct ActorCriticSpec {
     pub obs_width: usize,
     /// Units of every hidden layer of the policy, and of the value function unless `vf_hidden` says otherwise.
     pub hidden: Vec<usize>,
+    /// Whether there is a value function. Without one `vf_hidden` and `vf_share_layers` must be off.
+    pub critic: bool,
     /// Units of every hidden layer of the value function; not with `vf_share_layers`.
     pub vf_hidden: Option<Vec<usize>>,
     /// Nonlinearity of the hidden layers.
@@ -44,6 +46,7 @@ impl Default for ActorCriticSpec {
         Self {
             obs_width: 1,
             hidden: vec![64, 64],
+            critic: true,
             vf_hidden: None,
             activation: Activation::Tanh,
             layer_norm: false,
@@ -56,7 +59,8 @@ impl Default for ActorCriticSpec {
     }
 }
 
-/// Policy and value networks: input the observation, outputs `[distribution inputs, value]`.
+/// Policy and value networks: input the observation, outputs `[distribution inputs, value]`, or `[distribution inputs]`
+/// where there is no critic.
 ///
 /// Parameters: `pi.{i}.weight`, `pi.{i}.bias`, `log_std` if free, `vf.{i}.…`; with shared layers `trunk.{i}.…`, and `pi.0`
 /// and `vf.0` are the heads. All start at zero but normalisation gains (one) and `log_std`: initialise with
@@ -67,12 +71,12 @@ pub struct ActorCritic {
     transposed: Transposed,
     trunk: Option<Stack>,
     pi: Stack,
-    vf: Stack,
+    vf: Option<Stack>,
     log_std: Option<FreeLogStd>,
     clip: Option<LogStdClip>,
     obs_width: [usize; 1],
     trunk_width: usize,
-    output_widths: [usize; 2],
+    output_widths: Vec<usize>,
     /// Where the parameters of the value function begin.
     vf_start: usize,
 }
@@ -106,6 +110,9 @@ impl ActorCriticSpec {
         };
         if self.vf_share_layers && self.vf_hidden.is_some() {
             return refuse("vf_hidden", "none with vf_share_layers", "layers of its own");
+        }
+        if !self.critic && (self.vf_share_layers || self.vf_hidden.is_some()) {
+            return refuse("critic", "true with layers of a value function", "false");
         }
         if self.vf_share_layers && self.hidden.is_empty() {
             return refuse("hidden", "at least one layer with vf_share_layers", "none");
@@ -171,7 +178,8 @@ impl ActorCritic {
             .free_log_std
             .map(|dim| FreeLogStd { offset: layout.add_vector("log_std", dim), columns: columns.clone() });
         let vf_start = layout.len();
-        let vf = Stack::new(&spec.stack("vf", inputs, vf_hidden, Some(1)), &mut layout, end);
+        let vf =
+            spec.critic.then(|| Stack::new(&spec.stack("vf", inputs, vf_hidden, Some(1)), &mut layout, end));
         let mut module = Self {
             transposed: Transposed::default(),
             params: ParamStore::new(layout),
@@ -182,7 +190,7 @@ impl ActorCritic {
             clip: spec.log_std_clip.map(|limit| LogStdClip { limit, columns }),
             obs_width: [spec.obs_width],
             trunk_width,
-            output_widths: [spec.num_dist_inputs, 1],
+            output_widths: [spec.num_dist_inputs].into_iter().chain(spec.critic.then_some(1)).collect(),
             vf_start,
         };
         module.init_constants(spec.log_std_init);
@@ -193,7 +201,7 @@ impl ActorCritic {
 
     fn init_constants(&mut self, log_std: f32) {
         let params = self.params.values_mut();
-        for stack in self.trunk.iter().chain([&self.pi, &self.vf]) {
+        for stack in self.trunk.iter().chain([&self.pi]).chain(&self.vf) {
             stack.init_norms(params);
         }
         if let Some(free) = &self.log_std {
@@ -203,7 +211,7 @@ impl ActorCritic {
 
     /// In the order of the parameters.
     fn stacks(&self) -> Vec<&Stack> {
-        self.trunk.iter().chain([&self.pi, &self.vf]).collect()
+        self.trunk.iter().chain([&self.pi]).chain(&self.vf).collect()
     }
 
     /// Completes the distribution inputs of a chunk: free log standard deviations, clamping.
@@ -256,19 +264,20 @@ impl ActorCritic {
 
     fn forward_chunk(&self, parts: &mut TapeParts<'_>, rows: Range<usize>) -> Result<(), NnError> {
         let params = self.params.values();
-        let [pi_out, vf_out] = parts.outputs else { return Err(foreign_tape()) };
+        let Some((pi_out, vf_outs)) = parts.outputs.split_first_mut() else { return Err(foreign_tape()) };
         let obs = parts.inputs.mat(parts.rows);
-        match (&self.trunk, &mut *parts.stacks) {
-            (None, [pi, vf]) => {
+        match (&self.trunk, &self.vf, &mut *parts.stacks, vf_outs) {
+            (None, None, [pi], []) => self.pi.forward(params, obs, rows.clone(), pi, pi_out),
+            (None, Some(critic), [pi, vf], [vf_out]) => {
                 self.pi.forward(params, obs, rows.clone(), pi, pi_out);
-                self.vf.forward(params, obs, rows.clone(), vf, vf_out);
+                critic.forward(params, obs, rows.clone(), vf, vf_out);
             }
-            (Some(trunk), [trunk_tape, pi, vf]) => {
+            (Some(trunk), Some(critic), [trunk_tape, pi, vf], [vf_out]) => {
                 let features = &mut parts.scratch[0];
                 trunk.forward(params, obs, rows.clone(), trunk_tape, features);
                 let features = features.mat(parts.rows);
                 self.pi.forward(params, features, rows.clone(), pi, pi_out);
-                self.vf.forward(params, features, rows.clone(), vf, vf_out);
+                critic.forward(params, features, rows.clone(), vf, vf_out);
             }
             _ => return Err(foreign_tape()),
         }
@@ -283,12 +292,19 @@ impl ActorCritic {
         rows: Range<usize>,
         d_inputs: bool,
     ) -> Result<(), NnError> {
-        let [pi_out, vf_out] = &*parts.outputs else { return Err(foreign_tape()) };
+        let Some((pi_out, vf_out)) = parts.outputs.split_first() else { return Err(foreign_tape()) };
         let (split, heads) = parts.stacks.split_at_mut(usize::from(self.trunk.is_some()));
-        let [pi, vf] = heads else { return Err(foreign_tape()) };
+        let Some((pi, vf)) = heads.split_first_mut() else { return Err(foreign_tape()) };
         if let Some(d) = pi.d_output() {
             self.start_pi_reverse(pi_out.mat(parts.rows), &parts.d_outputs[0], &rows, d);
         }
+        let Some(critic) = &self.vf else {
+            let x = parts.inputs.mat(parts.rows);
+            let d_x = d_inputs.then(|| parts.d_inputs.mat_mut(rows.end).rows(rows.clone()));
+            self.pi.backward(reverse, x, rows, pi, pi_out, d_x);
+            return Ok(());
+        };
+        let ([vf], [vf_out]) = (vf, vf_out) else { return Err(foreign_tape()) };
         if let Some(d) = vf.d_output() {
             d.copy_rows(&parts.d_outputs[1], rows.clone());
         }
@@ -302,38 +318,39 @@ impl ActorCritic {
                 let mut d_pi = d_trunk.mat_mut(rows.len());
                 self.pi.backward(reverse, x, rows.clone(), pi, pi_out, Some(d_pi.reborrow()));
                 let d_heads = d_vf.mat_mut(rows.len());
-                self.vf.backward(reverse, x, rows.clone(), vf, vf_out, Some(d_heads));
+                critic.backward(reverse, x, rows.clone(), vf, vf_out, Some(d_heads));
                 add(d_pi, d_vf.mat(rows.len()));
                 trunk.backward(reverse, obs, rows, trunk_tape, features, d_obs);
             }
             _ => {
-                self.backward_separate(reverse, obs, &rows, [pi, vf], [pi_out, vf_out], d_obs, parts.scratch);
+                let (stacks, outputs) = ([(&self.pi, pi), (critic, vf)], [pi_out, vf_out]);
+                backward_separate(reverse, obs, &rows, stacks, outputs, d_obs, parts.scratch);
             }
         }
         Ok(())
     }
+}
 
-    fn backward_separate(
-        &self,
-        reverse: &mut Reverse<'_>,
-        obs: Mat<'_>,
-        rows: &Range<usize>,
-        [pi, vf]: [&mut StackTape; 2],
-        [pi_out, vf_out]: [&Block; 2],
-        d_obs: Option<MatMut<'_>>,
-        scratch: &mut [Block],
-    ) {
-        let Some(mut d_obs) = d_obs else {
-            self.pi.backward(reverse, obs, rows.clone(), pi, pi_out, None);
-            self.vf.backward(reverse, obs, rows.clone(), vf, vf_out, None);
-            return;
-        };
-        let d_vf = &mut scratch[0];
-        self.pi.backward(reverse, obs, rows.clone(), pi, pi_out, Some(d_obs.reborrow()));
-        let d_rows = Some(d_vf.mat_mut(rows.len()));
-        self.vf.backward(reverse, obs, rows.clone(), vf, vf_out, d_rows);
-        add(d_obs, d_vf.mat(rows.len()));
-    }
+/// The reverse of policy and value function with layers of their own.
+fn backward_separate(
+    reverse: &mut Reverse<'_>,
+    obs: Mat<'_>,
+    rows: &Range<usize>,
+    [(policy, pi), (critic, vf)]: [(&Stack, &mut StackTape); 2],
+    [pi_out, vf_out]: [&Block; 2],
+    d_obs: Option<MatMut<'_>>,
+    scratch: &mut [Block],
+) {
+    let Some(mut d_obs) = d_obs else {
+        policy.backward(reverse, obs, rows.clone(), pi, pi_out, None);
+        critic.backward(reverse, obs, rows.clone(), vf, vf_out, None);
+        return;
+    };
+    let d_vf = &mut scratch[0];
+    policy.backward(reverse, obs, rows.clone(), pi, pi_out, Some(d_obs.reborrow()));
+    let d_rows = Some(d_vf.mat_mut(rows.len()));
+    critic.backward(reverse, obs, rows.clone(), vf, vf_out, d_rows);
+    add(d_obs, d_vf.mat(rows.len()));
 }
 
 /// `sum += other`.
@@ -354,7 +371,7 @@ impl Module for ActorCritic {
     }
     fn refresh(&mut self) {
         let mut transposed = std::mem::take(&mut self.transposed);
-        for stack in self.trunk.iter().chain([&self.pi, &self.vf]) {
+        for stack in self.trunk.iter().chain([&self.pi]).chain(&self.vf) {
             transposed.refresh(&[stack], &self.params);
         }
         self.transposed = transposed;
@@ -375,7 +392,7 @@ impl Module for ActorCritic {
         let mut tape = Tape::new(&TapeSpec {
             max_rows,
             input_widths: self.obs_width.to_vec(),
-            output_widths: self.output_widths.to_vec(),
+            output_widths: self.output_widths.clone(),
             padded_inputs: self.stacks().into_iter().any(Stack::needs_padded_input),
             scratch_widths,
             ..TapeSpec::default()
@@ -411,7 +428,7 @@ impl Module for ActorCritic {
     }
 
     fn separate_outputs(&self) -> Option<&dyn SeparateOutputs> {
-        if self.trunk.is_none() { Some(self) } else { None }
+        if self.trunk.is_none() && self.vf.is_some() { Some(self) } else { None }
     }
 
     fn boxed_clone(&self) -> Box<dyn Module> {

@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use skirl_env::SharedState;
 use skirl_math::rng::StreamKey;
 
+use crate::callbacks::{CallbackList, HookSet};
 use crate::collect::normalizer::Normalizer;
 use crate::collect::{EnvRunner, EnvironmentSpec, Environments, RunnerOptions};
 use crate::config::AlgorithmConfig;
 use crate::contract::{ModuleId, Policies};
 use crate::error::Error;
-use crate::evaluate::{Duration, Evaluation, evaluate};
+use crate::evaluate::{Duration, Evaluation, play};
 use crate::film::{self, Film};
 use crate::plan::{Plan, environment_spec};
 use crate::workers::Workers;
@@ -31,6 +33,32 @@ pub struct EvaluateRequest {
     pub explore: Option<bool>,
 }
 
+/// Who plays, from where, and for how long.
+#[derive(Debug)]
+pub(super) struct Task {
+    pub(super) policies: Policies,
+    /// Observation statistics of training, which stay frozen.
+    pub(super) normalizers: BTreeMap<ModuleId, Normalizer>,
+    pub(super) root: StreamKey,
+    pub(super) duration: Duration,
+    pub(super) explore: Option<bool>,
+    /// Episodes are numbered from here on.
+    pub(super) first_episode_id: u64,
+}
+
+/// What an evaluator is built from, besides weights.
+#[derive(Debug, Clone, Copy)]
+pub struct EvaluatorParts<'a> {
+    /// The configuration of the run.
+    pub config: &'a dyn AlgorithmConfig,
+    /// Its plan.
+    pub plan: &'a Plan,
+    /// Threads.
+    pub workers: &'a Arc<Workers>,
+    /// Callbacks that watch the episodes.
+    pub callbacks: &'a CallbackList,
+}
+
 /// Environments and runner of evaluation, kept from call to call.
 #[derive(Debug)]
 pub struct Evaluator {
@@ -38,19 +66,16 @@ pub struct Evaluator {
     explore: bool,
     /// `None`: as many as the configuration says, whatever the duration.
     made_for: Option<Duration>,
+    /// What evaluation's environments share with everybody: a scope of its own, which begins and commits with each evaluation.
+    shared: SharedState,
 }
 
 impl Evaluator {
     /// Builds the environments; their spaces must be those of training.
-    pub fn new(
-        config: &dyn AlgorithmConfig,
-        plan: &Plan,
-        policies: Policies,
-        duration: Duration,
-        workers: &Arc<Workers>,
-    ) -> Result<Self, Error> {
-        let environments = Environments::make(&spec(config, duration)?)?;
-        Self::over(environments, config, plan, policies, duration, workers)
+    pub fn new(parts: EvaluatorParts<'_>, policies: Policies, duration: Duration) -> Result<Self, Error> {
+        let spec = parts.spec(duration)?;
+        let environments = Environments::make(&spec)?;
+        Self::over(environments, spec.shared, parts, policies, duration)
     }
 
     /// As [`new`](Self::new), with a camera for the first `episodes` episodes of the evaluation's list.
@@ -58,17 +83,15 @@ impl Evaluator {
     /// # Errors
     /// Also an environment that does not draw itself.
     pub fn filmed(
-        config: &dyn AlgorithmConfig,
-        plan: &Plan,
+        parts: EvaluatorParts<'_>,
         policies: Policies,
         duration: Duration,
-        workers: &Arc<Workers>,
         episodes: usize,
     ) -> Result<(Self, Film), Error> {
-        let spec = spec(config, duration)?;
+        let spec = parts.spec(duration)?;
         let film = Film::of_each(episodes_of_each(spec.num_envs, duration, episodes));
         let environments = film::film(Environments::make(&spec)?, &film);
-        let evaluator = Self::over(environments, config, plan, policies, duration, workers)?;
+        let evaluator = Self::over(environments, spec.shared, parts, policies, duration)?;
         // The runner has reset every environment, so a film without a picture will not get one.
         if film.is_blank() {
             return Err(Error::NotDrawable { env: spec.env });
@@ -78,22 +101,24 @@ impl Evaluator {
 
     fn over(
         environments: Environments,
-        config: &dyn AlgorithmConfig,
-        plan: &Plan,
+        shared: SharedState,
+        parts: EvaluatorParts<'_>,
         policies: Policies,
         duration: Duration,
-        workers: &Arc<Workers>,
     ) -> Result<Self, Error> {
+        let EvaluatorParts { config, plan, workers, callbacks } = parts;
         let options = &config.common().evaluation;
         check_spaces(plan, &environments)?;
         let mut runner_options =
             RunnerOptions::from_config(config.common(), StreamKey::root(0).child("evaluation"));
         runner_options.explore = options.evaluation_config.explore;
+        runner_options.callbacks = callbacks.clone();
+        runner_options.in_evaluation = true;
         let explore = runner_options.explore;
         let mut runner = EnvRunner::new(environments, policies, runner_options, Arc::clone(workers))?;
         runner.freeze_statistics();
         let made_for = options.evaluation_num_envs.is_none().then_some(duration);
-        Ok(Self { runner, explore, made_for })
+        Ok(Self { runner, explore, made_for, shared })
     }
 
     /// Whether the number of environments suits an evaluation of this length.
@@ -101,37 +126,67 @@ impl Evaluator {
         self.made_for.is_none_or(|made_for| made_for == duration)
     }
 
-    /// One evaluation with these weights.
-    pub fn run(
+    /// Puts everything in its place for `task` and starts fresh episodes.
+    pub(super) fn prepare(&mut self, task: Task) -> Result<(), Error> {
+        // Of resets that nobody asked for: when the environments were made, and at the end of the last evaluation.
+        self.shared.discard();
+        self.shared.begin()?;
+        self.runner.set_policies(task.policies);
+        self.runner.set_normalizers(&task.normalizers);
+        self.runner.set_explore(task.explore.unwrap_or(self.explore));
+        self.runner.number_episodes(task.first_episode_id);
+        self.runner.reset_with(task.root)?;
+        self.runner.take_finished();
+        Ok(())
+    }
+
+    /// The first id that no episode so far has.
+    pub(super) fn next_episode_id(&self) -> u64 {
+        self.runner.next_episode_id()
+    }
+
+    /// Plays on for `duration`, as long as `goes_on` says so.
+    pub(super) fn play(
         &mut self,
-        policies: Policies,
-        normalizers: &BTreeMap<ModuleId, Normalizer>,
-        root: StreamKey,
         duration: Duration,
-        explore: Option<bool>,
+        goes_on: &dyn Fn() -> bool,
     ) -> Result<Evaluation, Error> {
-        self.runner.set_policies(policies);
-        self.runner.set_normalizers(normalizers);
-        self.runner.set_explore(explore.unwrap_or(self.explore));
-        evaluate(&mut self.runner, root, duration, MAX_ENV_STEPS)
+        play(&mut self.runner, duration, MAX_ENV_STEPS, goes_on)
+    }
+
+    /// What the environments shared becomes visible to everybody.
+    pub(super) fn commit(&self) -> Result<(), Error> {
+        Ok(self.shared.commit()?)
+    }
+
+    /// The runner of the evaluation environments.
+    pub(super) fn runner_mut(&mut self) -> &mut EnvRunner {
+        &mut self.runner
     }
 }
 
-fn spec(config: &dyn AlgorithmConfig, duration: Duration) -> Result<EnvironmentSpec, Error> {
-    let options = &config.common().evaluation;
-    let mut spec = environment_spec(config.common())?;
-    if let Some(env) = &options.evaluation_config.env {
-        spec.env.clone_from(env);
+impl EvaluatorParts<'_> {
+    fn spec(self, duration: Duration) -> Result<EnvironmentSpec, Error> {
+        let Self { config, plan, callbacks, .. } = self;
+        let options = &config.common().evaluation;
+        let mut spec = environment_spec(config.common())?;
+        if let Some(env) = &options.evaluation_config.env {
+            spec.env.clone_from(env);
+        }
+        for (key, value) in options.evaluation_config.env_config.iter().flatten() {
+            spec.env_config.insert(key.clone(), value.clone());
+        }
+        let wanted = match duration {
+            Duration::Episodes(episodes) => episodes.clamp(1, MAX_ENVS),
+            Duration::EnvSteps(_) => spec.num_envs.clamp(1, MAX_ENVS),
+        };
+        spec.num_envs = options.evaluation_num_envs.unwrap_or(wanted);
+        if callbacks.wants_any(HookSet::EPISODE) {
+            spec.num_shards = 1;
+        }
+        spec.shared = plan.environment.shared.deferred();
+        Ok(spec)
     }
-    for (key, value) in options.evaluation_config.env_config.iter().flatten() {
-        spec.env_config.insert(key.clone(), value.clone());
-    }
-    let wanted = match duration {
-        Duration::Episodes(episodes) => episodes.clamp(1, MAX_ENVS),
-        Duration::EnvSteps(_) => spec.num_envs.clamp(1, MAX_ENVS),
-    };
-    spec.num_envs = options.evaluation_num_envs.unwrap_or(wanted);
-    Ok(spec)
 }
 
 /// Episodes to film of each environment: the list of an evaluation goes through the environments in order.

@@ -16,19 +16,15 @@ impl Algorithm {
         request: &EvaluateRequest,
         episodes: usize,
     ) -> Result<(Evaluation, Film), Error> {
-        let (duration, root) = self.evaluation_of(request);
+        let task = self.evaluation_task(request);
+        let duration = task.duration;
         // Evaluator and camera serve this evaluation only: a later one has nothing to pay for pictures.
-        let (mut evaluator, film) = Evaluator::filmed(
-            &*self.config,
-            &self.plan,
-            self.parts.learners.policies(),
-            duration,
-            &self.workers,
-            episodes,
-        )?;
-        let normalizers = self.parts.runner.lock().normalizers().clone();
         let policies = self.parts.learners.policies();
-        let evaluation = evaluator.run(policies, &normalizers, root, duration, request.explore)?;
+        let parts = self.evaluator_parts(&self.workers);
+        let (mut evaluator, film) = Evaluator::filmed(parts, policies, duration, episodes)?;
+        evaluator.prepare(task)?;
+        let evaluation = evaluator.play(duration, &|| true)?;
+        evaluator.commit()?;
         Ok((evaluation, film))
     }
 }

@@ -10,7 +10,7 @@ use crate::contract::slots::LearnerResults;
 use crate::evaluate::Evaluation;
 use crate::plan::Plan;
 use crate::report::TrainResult;
-use crate::report::metrics::{EpisodeMetrics, EpisodeRecord, EpisodeWindow, Throughput};
+use crate::report::metrics::{CustomMetrics, EpisodeMetrics, EpisodeRecord, EpisodeWindow, Throughput};
 
 /// Everything that results are made of. The serialised part is what exact resume needs.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -20,6 +20,10 @@ pub(super) struct RunMetrics {
     episodes: EpisodeMetrics,
     time_total_s: f64,
     agent_steps_lifetime: u64,
+    /// Rows that a time limit left without a successor.
+    agent_steps_dropped_lifetime: u64,
+    /// What was evaluated so far.
+    pub(super) evaluation: EvaluationCounts,
     #[serde(skip)]
     learners: LearnerResults,
     #[serde(skip)]
@@ -27,14 +31,35 @@ pub(super) struct RunMetrics {
     #[serde(skip)]
     agent_steps: u64,
     #[serde(skip)]
+    agent_steps_dropped: u64,
+    #[serde(skip)]
     throughput: Throughput,
 }
 
+/// What all evaluations of a run played.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+pub(super) struct EvaluationCounts {
+    num_episodes_lifetime: u64,
+    env_steps_lifetime: u64,
+    /// Number of the next episode.
+    pub(super) next_episode_id: u64,
+}
+
+impl EvaluationCounts {
+    pub(super) fn add(&mut self, evaluation: &Evaluation) {
+        self.num_episodes_lifetime += evaluation.episodes.len() as u64;
+        self.env_steps_lifetime += evaluation.env_steps;
+    }
+}
+
 /// Stages of the pipeline and the timers that RLlib's users know them by.
-const TIMERS: [(&str, &str); 4] = [
+const TIMERS: [(&str, &str); 7] = [
     ("collect", "env_runner_sampling_timer"),
     ("gae", "advantage_estimation_timer"),
+    ("returns", "advantage_estimation_timer"),
     ("ppo_update", "learner_update_timer"),
+    ("a2c_update", "learner_update_timer"),
+    ("pg_update", "learner_update_timer"),
     ("publish", "synch_weights"),
 ];
 
@@ -49,9 +74,12 @@ impl RunMetrics {
             episodes: EpisodeMetrics::new(window),
             time_total_s: 0.0,
             agent_steps_lifetime: 0,
+            agent_steps_dropped_lifetime: 0,
+            evaluation: EvaluationCounts::default(),
             learners: LearnerResults::new(),
             env_steps: 0,
             agent_steps: 0,
+            agent_steps_dropped: 0,
             throughput: Throughput::new(),
         }
     }
@@ -60,7 +88,7 @@ impl RunMetrics {
     pub(super) fn begin_iteration(&mut self) {
         self.episodes.begin_iteration();
         self.throughput.begin_iteration();
-        self.agent_steps = 0;
+        (self.agent_steps, self.agent_steps_dropped) = (0, 0);
         self.learners.clear();
     }
 
@@ -84,6 +112,9 @@ impl RunMetrics {
                 duration_sec: None,
             };
             self.episodes.push_episode(whole);
+            self.episodes.push_custom(&episode.custom_metrics);
+            self.agent_steps_dropped += episode.rows_dropped;
+            self.agent_steps_dropped_lifetime += episode.rows_dropped;
             for ((agent, module), &episode_return) in plan.mapping.iter().zip(&episode.agent_returns) {
                 self.episodes.push_agent(agent, module, EpisodeRecord { episode_return, ..whole });
             }
@@ -159,6 +190,10 @@ impl RunMetrics {
             result.set_at(&["env_runners", "num_module_steps_sampled", module], self.agent_steps);
         }
         result.set("env_runners/num_agent_steps_sampled_lifetime", self.agent_steps_lifetime);
+        if plan.mapping.len() > 1 {
+            result.set("env_runners/num_agent_steps_dropped", self.agent_steps_dropped);
+            result.set("env_runners/num_agent_steps_dropped_lifetime", self.agent_steps_dropped_lifetime);
+        }
     }
 
     fn report_learners(&self, result: &mut TrainResult) {
@@ -183,16 +218,31 @@ fn rows_trained(metrics: &[(&'static str, f64)]) -> f64 {
     metrics.iter().filter(|(name, _)| *name == ROWS_TRAINED).map(|(_, rows)| rows).sum()
 }
 
-/// Puts an evaluation's episodes under `evaluation/env_runners`.
-pub(crate) fn report_evaluation(evaluation: &Evaluation, result: &mut TrainResult) {
-    let mut window = EpisodeWindow::new(evaluation.episodes.len());
-    for episode in &evaluation.episodes {
-        window.push(EpisodeRecord {
-            episode_return: episode.episode_return,
-            len: episode.len,
-            duration_sec: None,
-        });
+impl RunMetrics {
+    /// Puts an evaluation's episodes under `evaluation/env_runners`, and what callbacks added under `evaluation`.
+    pub(super) fn report_evaluation(&self, evaluation: &Evaluation, result: &mut TrainResult) {
+        let prefix = "evaluation/env_runners";
+        if let Some(own) = &evaluation.custom {
+            result.merge("evaluation", own);
+        }
+        let mut window = EpisodeWindow::new(evaluation.episodes.len());
+        let mut custom = CustomMetrics::new(evaluation.episodes.len());
+        for episode in &evaluation.episodes {
+            window.push(EpisodeRecord {
+                episode_return: episode.episode_return,
+                len: episode.len,
+                duration_sec: None,
+            });
+            custom.push(&episode.custom_metrics);
+        }
+        window.report_into(result, prefix);
+        custom.report_into(result, prefix);
+        let counts = &self.evaluation;
+        result.set("evaluation/env_runners/num_episodes_lifetime", counts.num_episodes_lifetime);
+        result.set("evaluation/env_runners/num_env_steps_sampled", evaluation.env_steps);
+        result.set("evaluation/env_runners/num_env_steps_sampled_lifetime", counts.env_steps_lifetime);
+        for (name, &value) in &evaluation.extra {
+            result.set(&format!("evaluation/{name}"), value);
+        }
     }
-    window.report_into(result, "evaluation/env_runners");
-    result.set("evaluation/env_runners/num_env_steps_sampled", evaluation.env_steps);
 }

@@ -12,9 +12,16 @@
 //! # Ok::<(), skirl::Error>(())
 //! ```
 
+mod actor;
+mod callbacks;
+mod evaluation;
 mod evaluator;
 mod filmed;
+mod live;
 mod metrics;
+mod module;
+mod own_evaluation;
+mod shared_tensors;
 mod snapshot;
 mod tensors;
 
@@ -22,24 +29,32 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use skirl_env::SharedState;
 use skirl_math::rng::StreamKey;
 
-pub use evaluator::{EvaluateRequest, Evaluator};
+pub use evaluator::{EvaluateRequest, Evaluator, EvaluatorParts};
+pub use own_evaluation::{CustomEvaluation, register_evaluation_function};
 
-use crate::algo::{self, Parts};
+use crate::algo::{self, BuildFrom, Parts};
+use crate::callbacks::{CallbackList, Hook, HookSet, Place};
 use crate::checkpoint;
-use crate::collect::Environments;
-use crate::config::{AlgorithmConfig, DurationUnit};
+use crate::collect::{EnvironmentSpec, Environments};
+use crate::config::AlgorithmConfig;
 use crate::contract::slots::{AGENT_STEPS, ENV_STEPS, EPISODES, LEARNER_RESULTS};
 use crate::contract::{ModuleId, Policies};
 use crate::error::Error;
-use crate::evaluate::{Duration, Evaluation};
+use crate::evaluate::Evaluation;
 use crate::pipeline::StopHandle;
 use crate::plan::{Plan, environment_spec};
 use crate::report::TrainResult;
 use crate::workers::Workers;
+use actor::Actor;
 use metrics::RunMetrics;
-pub(crate) use metrics::report_evaluation;
+use own_evaluation::OwnEvaluation;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../../docs/steering.md")]
+mod steering_page {}
 
 /// A running algorithm: environments, policies, learners and their pipeline.
 pub struct Algorithm {
@@ -48,11 +63,17 @@ pub struct Algorithm {
     parts: Parts,
     workers: Arc<Workers>,
     evaluator: Option<Evaluator>,
+    own_evaluation: Option<OwnEvaluation>,
+    /// Acts outside training, for whoever asks.
+    actor: Actor,
+    /// The direct handle; the environments hold deferred ones.
+    shared: SharedState,
     metrics: RunMetrics,
     /// The newest evaluation as configured, and after which iteration it was made.
     evaluated: Option<(u64, Evaluation)>,
     seed: u64,
     warnings: Vec<String>,
+    callbacks: CallbackList,
 }
 
 impl Algorithm {
@@ -61,18 +82,61 @@ impl Algorithm {
     /// # Errors
     /// Everything that is wrong with the configuration, at once; an environment that cannot be made; spaces that the
     /// algorithm cannot serve.
-    pub fn build(mut config: Box<dyn AlgorithmConfig>) -> Result<Self, Error> {
+    pub fn build(config: Box<dyn AlgorithmConfig>) -> Result<Self, Error> {
+        Self::build_with(config, CallbackList::new())
+    }
+
+    /// As [`build`](Self::build), with callbacks beside the registered ones that `callbacks.names` asks for.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build); two callbacks of one name; what a hook returns.
+    pub fn build_with(config: Box<dyn AlgorithmConfig>, callbacks: CallbackList) -> Result<Self, Error> {
+        Self::build_sharing(config, callbacks, SharedState::new())
+    }
+
+    /// As [`build_with`](Self::build_with), with shared state that is there already, or that lives elsewhere.
+    ///
+    /// # Errors
+    /// As [`build_with`](Self::build_with).
+    pub fn build_sharing(
+        mut config: Box<dyn AlgorithmConfig>,
+        mut callbacks: CallbackList,
+        shared: SharedState,
+    ) -> Result<Self, Error> {
         config.validate()?;
         skirl_nn::check_isa_env()?;
+        let own_evaluation =
+            own_evaluation::find(config.common().evaluation.custom_evaluation_function.as_deref())?;
         let seed = fix_seed(&mut *config);
-        let spec = environment_spec(config.common())?;
+        let warnings = callbacks::settle(&mut *config, &mut callbacks)?;
+        let mut spec = EnvironmentSpec { shared: shared.deferred(), ..environment_spec(config.common())? };
+        if callbacks.wants_any(HookSet::EPISODE) {
+            // Hooks are called in the order of step and environment, whatever the number of threads.
+            spec.num_shards = 1;
+        }
         let environments = Environments::make(&spec)?;
         let plan = algo::plan(&*config, spec, environments.spaces())?;
         let workers = Arc::new(Workers::new(config.common().resources.num_threads)?);
-        let parts = algo::build(&*config, &plan, environments, &workers, seed)?;
+        let from = BuildFrom { plan: &plan, environments, workers: &workers, callbacks: &callbacks, seed };
+        let parts = algo::build(&*config, from)?;
         let metrics = RunMetrics::new(config.common().reporting.metrics_num_episodes_for_smoothing);
-        let (evaluator, evaluated, warnings) = (None, None, Vec::new());
-        Ok(Self { config, plan, parts, workers, evaluator, metrics, evaluated, seed, warnings })
+        let mut algorithm = Self {
+            config,
+            plan,
+            parts,
+            workers,
+            evaluator: None,
+            own_evaluation,
+            actor: Actor::default(),
+            shared,
+            metrics,
+            evaluated: None,
+            seed,
+            warnings,
+            callbacks,
+        };
+        algorithm.call_hook(Hook::AlgorithmInit, |each, algorithm| each.on_algorithm_init(algorithm))?;
+        Ok(algorithm)
     }
 
     /// The configuration with its seed.
@@ -116,11 +180,23 @@ impl Algorithm {
     }
 
     /// One iteration: collects and learns (several times where `reporting` asks for more steps or time), evaluates where
-    /// it is due, and reports.
+    /// it is due, after training or beside it, and reports.
     ///
     /// # Errors
     /// An environment that fails or returns NaN, a loss that diverges. The weights of the last iteration stay as they are.
     pub fn train(&mut self) -> Result<TrainResult, Error> {
+        let mut result = match self.evaluation_beside()? {
+            Some(evaluation) => self.train_beside(evaluation)?,
+            None => self.train_iteration()?,
+        };
+        if !self.config.common().evaluation.evaluation_parallel_to_training {
+            self.evaluate_if_due(&mut result)?;
+        }
+        self.call_hook(Hook::TrainResult, |each, algorithm| each.on_train_result(algorithm, &mut result))?;
+        Ok(result)
+    }
+
+    fn train_iteration(&mut self) -> Result<TrainResult, Error> {
         let started = Instant::now();
         let steps_before = self.env_steps();
         self.metrics.begin_iteration();
@@ -140,17 +216,18 @@ impl Algorithm {
         }
         let env_steps = self.env_steps();
         self.metrics.end_iteration(env_steps - steps_before, started.elapsed());
-        let mut result = self.metrics.report(&self.plan, &self.parts, env_steps, calls, started.elapsed());
-        self.evaluate_if_due(&mut result)?;
-        Ok(result)
+        Ok(self.metrics.report(&self.plan, &self.parts, env_steps, calls, started.elapsed()))
     }
 
     fn training_step(&mut self) -> Result<(), Error> {
-        let (workers, task) = (&self.workers, &mut self.parts.task);
-        let iteration = workers.run(|| task.run_iteration())?;
-        if let Some(stop) = iteration.stop {
-            return Err(Error::Stopped { reason: stop.reason });
+        self.plan.environment.shared.begin()?;
+        let stepped = self.run_pipeline();
+        if stepped.is_err() {
+            // Nothing of a failed rollout is left, nor of what it shared.
+            self.plan.environment.shared.discard();
+            return stepped;
         }
+        self.plan.environment.shared.commit()?;
         let context = self.parts.task.context_mut();
         let episodes = context.take(EPISODES).unwrap_or_default();
         let learners = context.take(LEARNER_RESULTS).unwrap_or_default();
@@ -159,61 +236,12 @@ impl Algorithm {
         Ok(())
     }
 
-    fn evaluate_if_due(&mut self, result: &mut TrainResult) -> Result<(), Error> {
-        let interval = self.config.common().evaluation.evaluation_interval;
-        if interval.is_some_and(|interval| self.metrics.training_iteration.is_multiple_of(interval as u64)) {
-            let evaluation = self.evaluate_once()?;
-            report_evaluation(&evaluation, result);
+    fn run_pipeline(&mut self) -> Result<(), Error> {
+        let (workers, task) = (&self.workers, &mut self.parts.task);
+        match workers.run(|| task.run_iteration())?.stop {
+            Some(stop) => Err(Error::Stopped { reason: stop.reason }),
+            None => Ok(()),
         }
-        Ok(())
-    }
-
-    /// The evaluation of this iteration as configured: made now, unless it was made already.
-    pub(crate) fn evaluate_once(&mut self) -> Result<Evaluation, Error> {
-        let iteration = self.metrics.training_iteration;
-        if let Some((evaluated_at, evaluation)) = &self.evaluated
-            && *evaluated_at == iteration
-        {
-            return Ok(evaluation.clone());
-        }
-        let evaluation = self.evaluate(&EvaluateRequest::default())?;
-        self.evaluated = Some((iteration, evaluation.clone()));
-        Ok(evaluation)
-    }
-
-    /// Plays with the newest weights in environments of its own, as `evaluation` says; `request` overrides.
-    ///
-    /// # Errors
-    /// An evaluation environment that cannot be made, has other spaces, or fails.
-    pub fn evaluate(&mut self, request: &EvaluateRequest) -> Result<Evaluation, Error> {
-        let (duration, root) = self.evaluation_of(request);
-        let evaluator = match &mut self.evaluator {
-            Some(evaluator) if evaluator.fits(duration) => evaluator,
-            slot => slot.insert(Evaluator::new(
-                &*self.config,
-                &self.plan,
-                self.parts.learners.policies(),
-                duration,
-                &self.workers,
-            )?),
-        };
-        let normalizers = self.parts.runner.lock().normalizers().clone();
-        evaluator.run(self.parts.learners.policies(), &normalizers, root, duration, request.explore)
-    }
-
-    /// How long an evaluation lasts, and where its random streams begin.
-    fn evaluation_of(&self, request: &EvaluateRequest) -> (Duration, StreamKey) {
-        let options = &self.config.common().evaluation;
-        let duration = match (request.episodes, options.evaluation_duration_unit) {
-            (Some(episodes), _) => Duration::Episodes(episodes),
-            (None, DurationUnit::Episodes) => Duration::Episodes(options.evaluation_duration),
-            (None, DurationUnit::Timesteps) => Duration::EnvSteps(options.evaluation_duration as u64),
-        };
-        let root = match request.seed {
-            Some(seed) => StreamKey::root(seed).child("evaluation"),
-            None => StreamKey::root(self.seed).child("evaluation").index(self.metrics.training_iteration),
-        };
-        (duration, root)
     }
 
     /// Copies of the policies with the newest weights.
@@ -231,7 +259,9 @@ impl Algorithm {
     /// # Errors
     /// Whatever keeps the files from being written completely; nothing half-written stays.
     pub fn save_to_path(&self, path: &Path) -> Result<PathBuf, Error> {
-        Ok(checkpoint::save_to(path, &self.snapshot()?)?)
+        let path = checkpoint::save_to(path, &self.snapshot()?)?;
+        self.announce_saved(&path)?;
+        Ok(path)
     }
 
     /// Puts a saved state into this algorithm, which must have been built from the same configuration.
@@ -250,6 +280,19 @@ impl Algorithm {
         Self::from_checkpoint_with(path, |_| Ok(()))
     }
 
+    /// As [`from_checkpoint`](Self::from_checkpoint), with callbacks, and with options changed before the algorithm is
+    /// built. Callbacks of the saved run that are neither given nor registered are missing: a warning says so.
+    ///
+    /// # Errors
+    /// As [`from_checkpoint`](Self::from_checkpoint), those of `edit` and of hooks.
+    pub fn from_checkpoint_with_callbacks(
+        path: &Path,
+        callbacks: CallbackList,
+        edit: impl FnOnce(&mut dyn AlgorithmConfig) -> Result<(), Error>,
+    ) -> Result<Self, Error> {
+        Self::from_loaded(checkpoint::load(path)?, callbacks, edit)
+    }
+
     /// As [`from_checkpoint`](Self::from_checkpoint), with options changed before the algorithm is built.
     ///
     /// # Errors
@@ -258,18 +301,25 @@ impl Algorithm {
         path: &Path,
         edit: impl FnOnce(&mut dyn AlgorithmConfig) -> Result<(), Error>,
     ) -> Result<Self, Error> {
-        let loaded = checkpoint::load(path)?;
+        Self::from_loaded(checkpoint::load(path)?, CallbackList::new(), edit)
+    }
+
+    pub(crate) fn from_loaded(
+        loaded: checkpoint::Loaded,
+        callbacks: CallbackList,
+        edit: impl FnOnce(&mut dyn AlgorithmConfig) -> Result<(), Error>,
+    ) -> Result<Self, Error> {
         let mut config = snapshot::config_of(&loaded.snapshot)?;
         edit(&mut *config)?;
-        let mut algorithm = Self::build(config)?;
+        let mut algorithm = Self::build_with(config, callbacks)?;
         algorithm.restore_loaded(loaded)?;
         Ok(algorithm)
     }
 
     fn restore_loaded(&mut self, loaded: checkpoint::Loaded) -> Result<(), Error> {
-        self.restore(&loaded.snapshot)?;
+        self.restore_written_by(&loaded.snapshot, &loaded.skirl_version)?;
         self.warnings.extend(loaded.warnings);
-        Ok(())
+        self.call_hook(Hook::CheckpointLoaded, |each, algorithm| each.on_checkpoint_loaded(algorithm))
     }
 
     /// What the user should be told about a restored state: damage, another instruction set, what was not saved. One

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 use skirl_math::rng::StreamKey;
 use skirl_math::stats::ColumnMoments;
-use skirl_nn::Mat;
 
 use super::Algorithm;
+use super::actor::Actor;
+use super::module::{Example, check_example, example};
 use super::tensors::{env_state_under, named_under, put_env_state, put_named};
 use crate::checkpoint::{
     ALGORITHM_STATE, CONFIG, ENV_RUNNER_STATE, ENV_RUNNER_TENSORS, ENV_TO_MODULE_TENSORS, LEARNER_STATE,
@@ -15,18 +16,16 @@ use crate::checkpoint::{
     module_file,
 };
 use crate::collect::agent_runner::AgentRunnerState;
+use crate::collect::live::{tasks_from_value, tasks_to_value};
 use crate::collect::runner_state::EnvRunnerState;
 use crate::collect::vector_runner::RunnerState;
 use crate::config::{self, AlgorithmConfig};
-use crate::contract::policy::{DIST_INPUTS, Policy, VALUE};
 use crate::contract::{ModuleState, Policies};
 use crate::error::Error;
 use crate::publish::Weights;
 
 /// The runner's stream below the run's seed, as the pipeline is built with it.
 const RUNNER_STREAM: &str = "training";
-/// Rows of the stored example that proves a loaded module.
-const EXAMPLE_ROWS: usize = 4;
 
 /// The configuration that a checkpoint was made with.
 pub(super) fn config_of(snapshot: &Snapshot) -> Result<Box<dyn AlgorithmConfig>, Error> {
@@ -51,8 +50,11 @@ impl Algorithm {
             "seed": self.seed.to_string(),
             "pipeline": self.parts.task.save_state()?,
             "metrics": to_json(&self.metrics)?,
+            "actor_calls": self.actor.calls.to_string(),
+            "callbacks": self.callbacks.save_state(),
         });
         snapshot.put_json(ALGORITHM_STATE, state);
+        self.snapshot_shared(&mut snapshot)?;
         self.snapshot_runner(&mut snapshot)?;
         self.snapshot_learners(&mut snapshot)?;
         Ok(snapshot)
@@ -69,7 +71,7 @@ impl Algorithm {
     fn snapshot_runner(&self, snapshot: &mut Snapshot) -> Result<(), Error> {
         let runner = self.parts.runner.lock();
         let (mut tensors, mut filter) = (Tensors::new(), Tensors::new());
-        let (state, saved_envs) = match runner.save_state() {
+        let (mut state, saved_envs) = match runner.save_state() {
             EnvRunnerState::Vector(state) => vector_state(&state, &mut tensors)?,
             EnvRunnerState::Agents(state) => agents_state(&state, &mut tensors)?,
         };
@@ -85,6 +87,7 @@ impl Algorithm {
             filter.insert(format!("{module}/mean"), Tensor::vector(moments.mean.clone()));
             filter.insert(format!("{module}/m2"), Tensor::vector(moments.m2.clone()));
         }
+        state["tasks"] = tasks_to_value(runner.tasks());
         snapshot.put_json(ENV_RUNNER_STATE, state);
         snapshot.put_tensors(ENV_RUNNER_TENSORS, tensors);
         snapshot.put_tensors(ENV_TO_MODULE_TENSORS, filter);
@@ -130,16 +133,21 @@ impl Algorithm {
     /// # Errors
     /// A state of another algorithm, other spaces, another network or another number of environments.
     pub fn restore(&mut self, snapshot: &Snapshot) -> Result<(), Error> {
+        self.restore_written_by(snapshot, env!("CARGO_PKG_VERSION"))
+    }
+
+    /// As [`restore`](Self::restore), a snapshot that this version of skirl wrote.
+    pub(super) fn restore_written_by(&mut self, snapshot: &Snapshot, version: &str) -> Result<(), Error> {
         let (before, warnings) = (self.snapshot()?, std::mem::take(&mut self.warnings));
-        let restored = self.restore_all(snapshot);
+        let restored = self.restore_all(snapshot, version);
         if restored.is_err() {
-            self.restore_all(&before)?;
+            self.restore_all(&before, env!("CARGO_PKG_VERSION"))?;
             self.warnings = warnings;
         }
         restored
     }
 
-    fn restore_all(&mut self, snapshot: &Snapshot) -> Result<(), Error> {
+    fn restore_all(&mut self, snapshot: &Snapshot, version: &str) -> Result<(), Error> {
         snapshot.manifest.check_algorithm(self.config.algorithm())?;
         snapshot.manifest.check_spaces(&self.spaces())?;
         let isa = skirl_nn::isa().to_string();
@@ -152,15 +160,24 @@ impl Algorithm {
         }
         let missing = snapshot.manifest.not_saved.iter();
         self.warnings.extend(missing.map(|what| format!("the checkpoint does not hold {what}")));
+        for file in [ALGORITHM_STATE, ENV_RUNNER_STATE, LEARNER_STATE] {
+            check_counts(file, "", snapshot.json(file)?)?;
+        }
         let state = snapshot.json(ALGORITHM_STATE)?;
         self.take_seed(u64_in(state, "seed")?);
-        self.restore_learners(snapshot)?;
+        let same_build = snapshot.manifest.isa == isa && version == env!("CARGO_PKG_VERSION");
+        self.restore_learners(snapshot, same_build)?;
         self.restore_runner(snapshot)?;
         self.parts.task.restore_state(state.get("pipeline").unwrap_or(&Value::Null))?;
         self.metrics = from_json(state.get("metrics"), "metrics")?;
         self.metrics.set_window(self.config.common().reporting.metrics_num_episodes_for_smoothing);
         (self.evaluator, self.evaluated) = (None, None);
-        Ok(())
+        // Absent in a state that was saved before there were actors.
+        self.actor = Actor::with_calls(u64_in(state, "actor_calls").unwrap_or(0));
+        // After the runner: environments that were reset have changed it.
+        self.restore_shared(snapshot)?;
+        self.warnings.extend(self.missing_callbacks(&*config_of(snapshot)?));
+        self.callbacks.restore_state(state.get("callbacks").and_then(Value::as_object))
     }
 
     /// The streams of what follows are those of the run that was saved, whatever seed this algorithm was built with.
@@ -171,7 +188,7 @@ impl Algorithm {
         self.parts.runner.lock().set_root(StreamKey::root(seed).child(RUNNER_STREAM));
     }
 
-    fn restore_learners(&mut self, snapshot: &Snapshot) -> Result<(), Error> {
+    fn restore_learners(&mut self, snapshot: &Snapshot, same_build: bool) -> Result<(), Error> {
         let learner_state = snapshot.json(LEARNER_STATE)?;
         let optimizer = snapshot.tensors(OPTIMIZER_TENSORS)?.all();
         let mut published =
@@ -184,7 +201,9 @@ impl Algorithm {
             let state = module_state(id, weights, saved, optimizer);
             self.parts.learners.restore_state(id, &state).map_err(|error| in_module(id, error))?;
             if let Some(policy) = self.parts.learners.policy(id) {
-                check_example(id, &policy, snapshot)?;
+                let path = module_file(id, MODULE_EXAMPLE);
+                let example = Example { stored: snapshot.tensors(&path)?, same_build };
+                self.warnings.extend(check_example(id, &policy, &example)?);
                 published.modules.insert(id.clone(), policy.net.params().values().to_vec());
             }
         }
@@ -210,6 +229,7 @@ impl Algorithm {
             });
         }
         runner.set_normalizers(&normalizers);
+        runner.restore_tasks(tasks_from_value(state.get("tasks")))?;
         let restored = match state.get("kind").and_then(Value::as_str) {
             Some("agents") => {
                 let mut agents: AgentRunnerState = from_json(state.get("agents"), "environment runner")?;
@@ -277,54 +297,37 @@ fn in_module(id: &str, error: Error) -> Error {
     }
 }
 
-/// An input and what the network makes of it: whoever loads the module can prove that it computes the same.
-fn example(policy: &Policy) -> Result<Tensors, Error> {
-    let width = policy.obs_width();
-    let obs: Vec<f32> = (0..EXAMPLE_ROWS * width).map(|index| ((index % 7) as f32 - 3.0) * 0.25).collect();
-    let mut tape = policy.net.tape(EXAMPLE_ROWS);
-    policy.net.forward(&[Mat::new(&obs, EXAMPLE_ROWS, width)], None, &mut tape)?;
-    let mut tensors = Tensors::from([("obs".to_owned(), Tensor::new(vec![EXAMPLE_ROWS, width], obs)?)]);
-    for (name, output) in [("action_dist_inputs", DIST_INPUTS), ("vf_preds", VALUE)] {
-        let output = tape.output(output);
-        let rows: Vec<f32> = (0..EXAMPLE_ROWS).flat_map(|row| output.row(row).to_vec()).collect();
-        tensors.insert(name.to_owned(), Tensor::new(vec![EXAMPLE_ROWS, output.num_cols()], rows)?);
-    }
-    Ok(tensors)
-}
+/// Largest count of a state: no run reaches it, and above it the next additions could overflow.
+const MAX_COUNT: u64 = 1 << 62;
 
-/// The restored network must give the stored outputs, up to what another instruction set changes.
-fn check_example(id: &str, policy: &Policy, snapshot: &Snapshot) -> Result<(), Error> {
-    const TOLERANCE: f32 = 1e-4;
-    let path = module_file(id, MODULE_EXAMPLE);
-    let (stored, computed) = (snapshot.tensors(&path)?, example(policy)?);
-    for name in ["action_dist_inputs", "vf_preds"] {
-        let (expected, found) = (stored.get(name)?, &computed[name]);
-        let expected_values = stored.f32(name, found.shape())?;
-        let crate::checkpoint::TensorData::F32(found_values) = found.data() else { continue };
-        let worst = expected_values
+/// Refuses counts that cannot be, wherever they stand. Seeds and keys of random streams may be any number.
+fn check_counts(file: &str, place: &str, value: &Value) -> Result<(), Error> {
+    let count = value.as_u64().or_else(|| value.as_str()?.parse().ok());
+    match value {
+        Value::Object(map) => map
             .iter()
-            .zip(found_values)
-            .map(|(a, b)| (a - b).abs() / a.abs().max(1.0))
-            // Not `f32::max`, which would pass over a NaN.
-            .fold(0.0, |worst, next| if next > worst || next.is_nan() { next } else { worst });
-        if worst.is_nan() || worst > TOLERANCE {
-            return Err(Error::Mismatch {
-                what: format!("module '{id}': output '{name}' of the stored example"),
-                expected: format!("the stored values ({:?})", expected.shape()),
-                found: format!("values that differ by up to {worst}"),
-                remedy: "The weights are not the ones that were saved; take an older checkpoint".to_owned(),
-            });
-        }
+            .filter(|(name, _)| !name.ends_with("seed") && !name.ends_with("key"))
+            .try_for_each(|(name, inner)| check_counts(file, name, inner)),
+        Value::Array(values) => values.iter().try_for_each(|inner| check_counts(file, place, inner)),
+        _ if count.is_some_and(|count| count > MAX_COUNT) => Err(Error::Mismatch {
+            what: format!("`{place}` in `{file}`"),
+            expected: format!("at most {MAX_COUNT}"),
+            found: value.to_string(),
+            remedy: "The checkpoint is damaged; take an older one".to_owned(),
+        }),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
-fn to_json<T: serde::Serialize>(value: &T) -> Result<Value, Error> {
+pub(super) fn to_json<T: serde::Serialize>(value: &T) -> Result<Value, Error> {
     serde_json::to_value(value)
         .map_err(|source| Error::Internal(format!("state cannot be written: {source}")))
 }
 
-fn from_json<T: serde::de::DeserializeOwned>(value: Option<&Value>, what: &str) -> Result<T, Error> {
+pub(super) fn from_json<T: serde::de::DeserializeOwned>(
+    value: Option<&Value>,
+    what: &str,
+) -> Result<T, Error> {
     let value = value.cloned().unwrap_or_default();
     serde_json::from_value(value).map_err(|source| Error::Mismatch {
         what: format!("the saved state of the {what}"),

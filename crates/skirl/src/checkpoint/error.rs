@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
     /// The operating system refused an operation.
-    #[error("could not {action} `{}`: {source}. Check that the disk is not full and that you may read and write there", .path.display())]
+    #[error("could not {action} `{}`: {source}. {}", .path.display(), crate::report::remedy(source))]
     Io {
         /// What was attempted, as a verb.
         action: &'static str,
@@ -15,6 +15,20 @@ pub enum CheckpointError {
         path: PathBuf,
         /// The cause.
         source: std::io::Error,
+    },
+    /// The disk has too little room; nothing was written.
+    #[error(
+        "a checkpoint needs {} in `{}`, but only {} are free. Free some space there, or keep fewer checkpoints \
+         (checkpointing.num_to_keep)",
+        crate::report::in_units(*.needed), .path.display(), crate::report::in_units(*.free)
+    )]
+    NoSpace {
+        /// The directory of the checkpoints.
+        path: PathBuf,
+        /// Bytes that the checkpoint takes.
+        needed: u64,
+        /// Bytes that are free.
+        free: u64,
     },
     /// There is no checkpoint.
     #[error("no checkpoint at `{}`: {found}. Give a run directory, its `checkpoints/`, or one `step-…` directory in it", .path.display())]
@@ -183,6 +197,11 @@ pub enum CheckpointError {
 }
 
 impl CheckpointError {
+    /// Whether the disk is to blame, so that a later save of the same run may succeed.
+    pub(crate) fn may_pass(&self) -> bool {
+        matches!(self, Self::Io { .. } | Self::NoSpace { .. } | Self::Damaged { .. })
+    }
+
     /// Wraps an I/O error with the attempted action and the path.
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_path_buf();

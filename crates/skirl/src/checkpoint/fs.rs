@@ -43,6 +43,8 @@ pub(super) trait Fs {
     fn list_dir(&self, path: &Path) -> Result<Vec<String>>;
     /// What is at a path.
     fn kind(&self, path: &Path) -> Result<Kind>;
+    /// Bytes that may still be written below a directory; `None` where the system does not tell.
+    fn free_space(&self, path: &Path) -> Result<Option<u64>>;
 }
 
 /// What could not be synced, and why.
@@ -146,6 +148,17 @@ impl Fs for RealFs {
         }
         names.sort();
         Ok(names)
+    }
+
+    #[cfg(unix)]
+    fn free_space(&self, path: &Path) -> Result<Option<u64>> {
+        let disk = rustix::fs::statvfs(path)?;
+        Ok(Some(disk.f_bavail.saturating_mul(disk.f_frsize)))
+    }
+
+    #[cfg(not(unix))]
+    fn free_space(&self, _path: &Path) -> Result<Option<u64>> {
+        Ok(None)
     }
 
     fn kind(&self, path: &Path) -> Result<Kind> {

@@ -8,6 +8,10 @@ pub const COMPONENT_MANIFEST: &str = "component.json";
 pub const ALGORITHM_STATE: &str = "algorithm_state.json";
 /// Resolved configuration.
 pub const CONFIG: &str = "config.json";
+/// Counters, parameters and sums that the run shares, if there are any.
+pub const SHARED_STATE: &str = "shared_state/state.json";
+/// Tensors of the shared parameters.
+pub const SHARED_STATE_TENSORS: &str = "shared_state/state.safetensors";
 /// Small state of the runner.
 pub const ENV_RUNNER_STATE: &str = "env_runner/state.json";
 /// In-flight episodes, current observations, environment states.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::fs::{Fs, Kind, RealFs};
-use super::list::{LATEST, REPLACED_PREFIX, list_in, read_latest, steps_of};
+use super::list::{LATEST, REPLACED_PREFIX, list_in, read_pointer, steps_of};
 use super::manifest::{FileRecord, MAX_FILE_LEN, MAX_MANIFEST_LEN, Manifest, ManifestInfo};
 use super::save::{must_be_finite, replaced_path};
 use super::snapshot::{json_of, tensors_of};
@@ -140,7 +140,7 @@ fn candidates(fs: &impl Fs, parent: &Path) -> Result<(Vec<PathBuf>, Vec<String>)
     let entries = list_in(fs, parent)?;
     let mut paths = Vec::new();
     let mut warnings = Vec::new();
-    match read_latest(fs, parent) {
+    match read_pointer(fs, parent, LATEST) {
         Ok(Some(name)) => {
             paths = vec![parent.join(&name), replaced_path(parent, &name)];
             paths.retain(|path| matches!(kind_of(fs, path), Ok(Kind::Directory)));
@@ -234,7 +234,7 @@ pub(super) fn read_checkpoint(
     Ok((Snapshot { manifest: manifest.into_info(), files }, skirl_version))
 }
 
-fn read_manifest(fs: &impl Fs, path: &Path) -> Result<Manifest, CheckpointError> {
+pub(super) fn read_manifest(fs: &impl Fs, path: &Path) -> Result<Manifest, CheckpointError> {
     match kind_of(fs, path)? {
         Kind::File(len) if len <= MAX_MANIFEST_LEN => {}
         Kind::File(found) => {
@@ -304,11 +304,13 @@ fn read_proven(fs: &impl Fs, path: &Path, record: &FileRecord) -> Result<Vec<u8>
         }
     }
     let bytes = fs.read(path, record.len.min(MAX_FILE_LEN)).map_err(CheckpointError::io("read", path))?;
-    let found = FileRecord::of(&bytes);
-    if found == *record {
-        return Ok(bytes);
+    match record
+        .difference(&bytes)
+        .or_else(|| (bytes.len() as u64 != record.len).then(|| "fewer bytes".into()))
+    {
+        None => Ok(bytes),
+        Some(found) => Err(damaged(path, &format!("content with BLAKE3 {}", record.blake3), found)),
     }
-    Err(damaged(path, &format!("content with BLAKE3 {}", record.blake3), found.blake3))
 }
 
 fn decode_payload(path: &Path, bytes: &[u8]) -> Result<Payload, CheckpointError> {

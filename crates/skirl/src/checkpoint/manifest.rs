@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::path_rules::check_relative_path;
-use super::{CheckpointError, FORMAT_VERSION};
+use super::{CheckpointError, FORMAT_VERSION, tensor};
 
 /// Longest manifest that is read, in bytes.
 pub(super) const MAX_MANIFEST_LEN: u64 = 16 << 20;
@@ -113,11 +113,36 @@ pub(super) struct FileRecord {
     #[serde(with = "crate::report::metrics::u64_string")]
     pub(super) len: u64,
     pub(super) blake3: String,
+    /// The first 16 digits of each tensor's hash: they tell which one is damaged once the file's hash has told that one is.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) tensors: BTreeMap<String, String>,
 }
 
 impl FileRecord {
-    pub(super) fn of(bytes: &[u8]) -> Self {
-        Self { len: bytes.len() as u64, blake3: blake3::hash(bytes).to_hex().to_string() }
+    /// The record of a file with these bytes; those of tensors have a safetensors header.
+    pub(super) fn of(path: &str, bytes: &[u8]) -> Self {
+        let is_tensors = Path::new(path).extension().is_some_and(|extension| extension == "safetensors");
+        let tensors = if is_tensors { tensor::hashes(bytes) } else { BTreeMap::new() };
+        Self { len: bytes.len() as u64, blake3: blake3::hash(bytes).to_hex().to_string(), tensors }
+    }
+
+    /// What is wrong with bytes of the recorded length, if anything is: as whole, and in which tensor.
+    pub(super) fn difference(&self, bytes: &[u8]) -> Option<String> {
+        let blake3 = blake3::hash(bytes).to_hex().to_string();
+        if blake3 == self.blake3 {
+            return None;
+        }
+        let found = tensor::hashes(bytes);
+        let is_damaged = |(name, hash): &(&String, &String)| found.get(*name) != Some(*hash);
+        let damaged: Vec<String> =
+            self.tensors.iter().filter(is_damaged).map(|(name, _)| format!("`{name}`")).take(3).collect();
+        let place = match (self.tensors.is_empty(), found.is_empty(), damaged.as_slice()) {
+            (true, ..) => String::new(),
+            (_, true, _) => ", damaged in its header, which says where each tensor is".into(),
+            (_, _, []) => ", damaged in its header".into(),
+            (_, _, names) => format!(", damaged in tensor {}", names.join(", ")),
+        };
+        Some(format!("{blake3}{place}"))
     }
 }
 
@@ -185,6 +210,27 @@ impl Manifest {
         text.push_str(&hash);
         text.push_str(END);
         Ok(text.into_bytes())
+    }
+
+    /// Whether a file of this name is a manifest.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(super) fn is_name(path: &str) -> bool {
+        let name = path.rsplit('/').next();
+        name == Some(super::MANIFEST) || name == Some(super::COMPONENT_MANIFEST)
+    }
+
+    /// Gives any bytes that may be a manifest the hash that makes them one: in the place of another hash, or at the end.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(super) fn sign(bytes: &mut Vec<u8>) {
+        let tail = HASH_FIELD.len() + 64 + END.len();
+        let body = bytes.len().saturating_sub(tail);
+        if bytes[body..].starts_with(HASH_FIELD.as_bytes()) {
+            bytes.truncate(body);
+        }
+        bytes.extend_from_slice(HASH_FIELD.as_bytes());
+        let hash = blake3::hash(bytes).to_hex();
+        bytes.extend_from_slice(hash.as_bytes());
+        bytes.extend_from_slice(END.as_bytes());
     }
 
     /// Reads and checks a manifest file's bytes.

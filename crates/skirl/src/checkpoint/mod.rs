@@ -3,6 +3,7 @@
 //! ```text
 //! checkpoints/
 //!   LATEST                                     name of the newest one; replaced by rename, last of all
+//!   BEST                                       name of the best one, where the run ranks them ([`Ranking`])
 //!   step-000000819200/
 //!     manifest.json                            versions, algorithm, spaces, counters, length and BLAKE3 hash of each file
 //!     algorithm_state.json  config.json
@@ -41,11 +42,14 @@
 
 mod error;
 mod fs;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod layout;
 mod list;
 mod load;
 mod manifest;
 mod path_rules;
+mod ranking;
 mod save;
 mod snapshot;
 mod tensor;
@@ -54,9 +58,11 @@ mod tests;
 
 pub use error::CheckpointError;
 pub use layout::*;
-pub use list::{Entry, list, prune, step_name};
+pub(crate) use list::has_never_saved;
+pub use list::{Entry, best, list, prune, step_name};
 pub use load::{Component, LoadOptions, Loaded, load, load_component, load_with};
 pub use manifest::{ManifestInfo, ModuleSpaces};
+pub use ranking::Ranking;
 pub use save::{save, save_to};
 pub use snapshot::{Payload, Snapshot, TensorFile};
 pub use tensor::{Tensor, TensorData, Tensors};

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::fs::{Fs, Kind, RealFs};
-use super::list::{LATEST, REPLACED_PREFIX, TEMPORARY_PREFIX, is_checkpoint, steps_of};
+use super::list::{BEST, LATEST, REPLACED_PREFIX, TEMPORARY_PREFIX, is_checkpoint, steps_of};
 use super::load::{LoadOptions, read_checkpoint};
 use super::manifest::{FileRecord, MAX_MANIFEST_LEN, Manifest};
 use super::path_rules::{check_name, check_relative_path};
@@ -49,7 +49,7 @@ pub(super) fn save_in(
 ) -> Result<PathBuf, CheckpointError> {
     set_damaged_aside(fs, parent, name)?;
     let path = publish(fs, parent, name, snapshot)?;
-    point_latest(fs, parent, name)?;
+    point(fs, parent, LATEST, name)?;
     remove_leftovers(fs, parent, |_| true);
     Ok(path)
 }
@@ -69,13 +69,14 @@ fn set_damaged_aside(fs: &impl Fs, parent: &Path, name: &str) -> Result<(), Chec
 
 /// Writes, renames into place and verifies.
 fn publish(fs: &impl Fs, parent: &Path, name: &str, snapshot: &Snapshot) -> Result<PathBuf, CheckpointError> {
-    let reserved = if name == LATEST { Err("is reserved") } else { Ok(()) };
+    let reserved = if [LATEST, BEST].contains(&name) { Err("is reserved") } else { Ok(()) };
     check_name(name).and(reserved).map_err(|reason| CheckpointError::BadSnapshot {
         file: name.escape_debug().to_string(),
         reason: format!("the checkpoint's name {reason}; choose a plain name"),
     })?;
     let files = encode_all(snapshot)?;
     create_parent(fs, parent)?;
+    check_space(fs, parent, &files)?;
     let temporary = parent.join(format!("{TEMPORARY_PREFIX}{name}-{:016x}", nonce()));
     let written =
         write_tree(fs, &temporary, &files).and_then(|()| move_into_place(fs, &temporary, parent, name));
@@ -107,6 +108,34 @@ fn create_parent(fs: &impl Fs, parent: &Path) -> Result<(), CheckpointError> {
     Ok(())
 }
 
+/// Blocks in which file systems give space to files and directories.
+const BLOCK_LEN: u64 = 4096;
+
+/// Refuses a save that cannot fit before anything is written. What the system says may be wrong or change meanwhile:
+/// then a write fails.
+fn check_space(
+    fs: &impl Fs,
+    parent: &Path,
+    files: &BTreeMap<String, Vec<u8>>,
+) -> Result<(), CheckpointError> {
+    // Each file and each directory takes whole blocks; `LATEST` and its directory entry one more.
+    let needed: u64 = files.values().map(|bytes| (bytes.len() as u64).next_multiple_of(BLOCK_LEN)).sum();
+    let needed = needed + BLOCK_LEN * (component_count(files) + 2);
+    match fs.free_space(parent) {
+        Ok(Some(free)) if free < needed => {
+            Err(CheckpointError::NoSpace { path: parent.to_path_buf(), needed, free })
+        }
+        // Not to know is no reason not to try.
+        _ => Ok(()),
+    }
+}
+
+fn component_count(files: &BTreeMap<String, Vec<u8>>) -> u64 {
+    let directories: BTreeSet<&str> =
+        files.keys().filter_map(|path| Some(path.rsplit_once('/')?.0)).collect();
+    directories.len() as u64
+}
+
 /// Reads the checkpoint back. Its manifest being as written, and every file as the manifest says, all is as written.
 fn verify(fs: &impl Fs, path: &Path, manifest: &[u8]) -> Result<(), CheckpointError> {
     read_checkpoint(fs, path, LoadOptions { require_finite: false })?;
@@ -129,13 +158,13 @@ pub(super) fn encode_all(snapshot: &Snapshot) -> Result<BTreeMap<String, Vec<u8>
         files.insert(path.clone(), encode_payload(path, payload)?);
     }
     let mut records: BTreeMap<String, FileRecord> =
-        files.iter().map(|(path, bytes)| (path.clone(), FileRecord::of(bytes))).collect();
+        files.iter().map(|(path, bytes)| (path.clone(), FileRecord::of(path, bytes))).collect();
     for component in component_directories(&snapshot.files) {
         let below = below(&component, &records);
         let bytes = Manifest::new(&snapshot.manifest, &component, below).encode()?;
         files.insert(format!("{component}/{COMPONENT_MANIFEST}"), bytes);
     }
-    records.extend(files.iter().map(|(path, bytes)| (path.clone(), FileRecord::of(bytes))));
+    records.extend(files.iter().map(|(path, bytes)| (path.clone(), FileRecord::of(path, bytes))));
     files.insert(MANIFEST.into(), Manifest::new(&snapshot.manifest, "", records).encode()?);
     Ok(files)
 }
@@ -230,16 +259,17 @@ pub(super) fn replaced_path(parent: &Path, name: &str) -> PathBuf {
     parent.join(format!("{REPLACED_PREFIX}{name}"))
 }
 
-fn point_latest(fs: &impl Fs, parent: &Path, name: &str) -> Result<(), CheckpointError> {
-    let latest = parent.join(LATEST);
-    let temporary = parent.join(format!("{TEMPORARY_PREFIX}{LATEST}-{:016x}", nonce()));
+/// Makes `LATEST` or `BEST` name a checkpoint: the file is the old or the new one, never half.
+pub(super) fn point(fs: &impl Fs, parent: &Path, pointer: &str, name: &str) -> Result<(), CheckpointError> {
+    let path = parent.join(pointer);
+    let temporary = parent.join(format!("{TEMPORARY_PREFIX}{pointer}-{:016x}", nonce()));
     let written =
         fs.write_new(&temporary, format!("{name}\n").as_bytes()).and_then(|()| fs.sync_file(&temporary));
-    let renamed = written.and_then(|()| fs.rename(&temporary, &latest));
+    let renamed = written.and_then(|()| fs.rename(&temporary, &path));
     if renamed.is_err() {
         let _ = fs.remove_file(&temporary);
     }
-    renamed.map_err(CheckpointError::io("write", &latest))?;
+    renamed.map_err(CheckpointError::io("write", &path))?;
     fs.sync_dir(parent).map_err(CheckpointError::io("sync", parent))
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 use skirl_env::registry::{self, AnyEnv, EnvContext};
-use skirl_env::{EnvError, MultiAgentEnv, Space, VectorEnv};
+use skirl_env::{EnvError, MultiAgentEnv, SharedState, Space, VectorEnv};
 
 use crate::contract::DEFAULT_AGENT_ID;
 use crate::error::Error;
@@ -18,6 +18,8 @@ pub struct EnvironmentSpec {
     pub num_envs: usize,
     /// Ranges that may be stepped at the same time.
     pub num_shards: usize,
+    /// What they share.
+    pub shared: SharedState,
 }
 
 /// Environments that are built, not yet reset.
@@ -60,6 +62,7 @@ impl Environments {
                 env_config: spec.env_config.clone(),
                 num_envs: end - first,
                 first_env_index: first,
+                shared: spec.shared.for_env(first),
             };
             match registry::make_any(&spec.env, end - first, &context)? {
                 AnyEnv::Single(env) => single.push((first, env)),
@@ -70,8 +73,12 @@ impl Environments {
     }
 
     fn make_multi(spec: &EnvironmentSpec) -> Result<Self, Error> {
-        let context =
-            EnvContext { env_config: spec.env_config.clone(), num_envs: spec.num_envs, first_env_index: 0 };
+        let context = EnvContext {
+            env_config: spec.env_config.clone(),
+            num_envs: spec.num_envs,
+            first_env_index: 0,
+            shared: spec.shared.clone(),
+        };
         match registry::make_any(&spec.env, spec.num_envs, &context)? {
             AnyEnv::Multi(envs) => Ok(Self::Multi(envs)),
             AnyEnv::Single(env) => Ok(Self::Single(vec![(0, env)])),

@@ -8,13 +8,17 @@ pub mod action_codec;
 pub mod agent_runner;
 pub mod environments;
 pub mod episodes;
+pub mod live;
 pub mod normalizer;
 pub mod observations;
 pub mod rewards;
 pub mod runner;
+pub mod runner_options;
 pub mod runner_state;
 pub mod stage;
 pub mod vector_runner;
+pub mod whole_episodes;
 
 pub use environments::{AgentSpaces, EnvironmentSpec, Environments};
-pub use runner::{EnvRunner, RunnerOptions};
+pub use runner::EnvRunner;
+pub use runner_options::RunnerOptions;

@@ -3,68 +3,24 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use skirl_env::Space;
+use skirl_env::{EnvError, LiveEnv, Space};
 use skirl_math::rng::StreamKey;
 use skirl_math::stats::ColumnMoments;
 
-use super::action_codec::{ActionCodec, ActionRules};
+use super::action_codec::ActionCodec;
 use super::agent_runner::{AgentRules, AgentRunner};
 use super::environments::Environments;
-use super::episodes::EpisodeRecord;
+use super::episodes::{EpisodeIds, EpisodeRecord};
+use super::live::{TaskRecord, Tasks, Visits};
 use super::normalizer::Normalizer;
-use super::rewards::{RewardClip, RewardConnector};
+use super::runner_options::RunnerOptions;
 use super::runner_state::EnvRunnerState;
 use super::vector_runner::{StepRules, VectorRunner};
-use crate::config::{ClipRewards, CommonConfig, ObservationFilter};
+use crate::callbacks::{EpisodeHooks, Hook, HookSet, Place, postprocess};
 use crate::contract::{DEFAULT_MODULE_ID, ModuleId, ModuleRollout, Policies, Rollout};
 use crate::error::Error;
 use crate::publish::WeightBoard;
 use crate::workers::{Gate, Workers};
-
-/// Which module acts for an agent.
-pub type PolicyMapping = Arc<dyn Fn(&str) -> ModuleId + Send + Sync>;
-
-/// How a runner collects.
-#[derive(Clone)]
-pub struct RunnerOptions {
-    /// Reward connector.
-    pub rewards: RewardConnector,
-    /// Module-to-env connector.
-    pub actions: ActionRules,
-    /// Draw actions, or take the most likely ones.
-    pub explore: bool,
-    /// Normalise observations, clipped to ± this.
-    pub observation_clip: Option<f32>,
-    /// Root of the runner's random streams.
-    pub seed: StreamKey,
-    /// Which module acts for an agent.
-    pub mapping: PolicyMapping,
-}
-
-impl RunnerOptions {
-    /// What the configuration says, with streams under `seed`.
-    pub fn from_config(common: &CommonConfig, seed: StreamKey) -> Self {
-        let (environment, runners) = (&common.environment, &common.env_runners);
-        let clip = match environment.clip_rewards {
-            ClipRewards::Off => RewardClip::Off,
-            ClipRewards::Sign => RewardClip::Sign,
-            ClipRewards::At(bound) => RewardClip::Bound(bound),
-        };
-        let filter = runners.observation_filter == ObservationFilter::MeanStdFilter;
-        let multi_agent = common.multi_agent.clone();
-        Self {
-            rewards: RewardConnector { scale: environment.reward_scale, clip },
-            actions: ActionRules { normalize: environment.normalize_actions, clip: environment.clip_actions },
-            explore: runners.explore,
-            observation_clip: filter.then_some(runners.observation_filter_clip as f32),
-            seed,
-            // Agents without a policy were refused when the plan was made.
-            mapping: Arc::new(move |agent| {
-                multi_agent.policy_for(agent).unwrap_or(DEFAULT_MODULE_ID).to_owned()
-            }),
-        }
-    }
-}
 
 /// Steps environments with the newest published policy.
 pub struct EnvRunner {
@@ -78,6 +34,12 @@ pub struct EnvRunner {
     update_statistics: bool,
     /// A rollout failed, and so did the reset after it.
     needs_reset: bool,
+    /// The last task of each environment that was given one through [`foreach_env`](Self::foreach_env).
+    tasks: TaskRecord,
+    /// Seeds of episodes that have not started.
+    seeds: StreamKey,
+    /// Ids of one environment's agents.
+    agents: Vec<String>,
 }
 
 enum Kind {
@@ -91,7 +53,7 @@ struct Shard {
 }
 
 impl EnvRunner {
-    /// Takes over the environments and resets them.
+    /// Takes over the environments, tells callbacks of them, and resets them.
     pub fn new(
         environments: Environments,
         policies: Policies,
@@ -99,6 +61,7 @@ impl EnvRunner {
         workers: Arc<Workers>,
     ) -> Result<Self, Error> {
         let explore = options.seed.child("explore");
+        let agents = environments.spaces().into_iter().map(|spaces| spaces.agent).collect();
         let normalizers = normalizers(&policies, options.observation_clip);
         let kind = match environments {
             Environments::Single(shards) => {
@@ -123,14 +86,56 @@ impl EnvRunner {
             kind,
             policies,
             normalizers,
-            options,
             workers,
             gate: Gate::default(),
             update_statistics: true,
             needs_reset: false,
+            tasks: TaskRecord::default(),
+            seeds: options.seed.child("env"),
+            options,
+            agents,
         };
-        runner.reset()?;
+        runner.number_episodes(0);
+        runner.announce_environments()?;
+        runner.restart(runner.options.seed);
+        runner.begin_episodes(false)?;
         Ok(runner)
+    }
+
+    /// The first id that no episode so far has.
+    pub fn next_episode_id(&self) -> u64 {
+        match &self.kind {
+            Kind::Vector(shards) => {
+                shards.iter().map(|shard| shard.runner.next_episode_id()).max().unwrap_or_default()
+            }
+            Kind::Agents(runner) => runner.next_episode_id(),
+        }
+    }
+
+    fn announce_environments(&mut self) -> Result<(), Error> {
+        let (callbacks, in_evaluation) = (self.options.callbacks.clone(), self.options.in_evaluation);
+        if !callbacks.wants(Hook::EnvironmentCreated) {
+            return Ok(());
+        }
+        let announce = &mut |environment: &mut crate::callbacks::Environment<'_>| {
+            let place = Place { env: Some(environment.index()), ..Place::default() };
+            callbacks.call(Hook::EnvironmentCreated, place, |each| each.on_environment_created(environment))
+        };
+        match &mut self.kind {
+            Kind::Vector(shards) => shards
+                .iter_mut()
+                .try_for_each(|shard| shard.runner.announce_environments(announce, in_evaluation)),
+            Kind::Agents(runner) => runner.announce_environments(announce, in_evaluation),
+        }
+    }
+
+    /// Gives up what runs and numbers the episodes that follow from `first` on; a reset must follow.
+    pub fn number_episodes(&mut self, first: u64) {
+        let ids = EpisodeIds { first, num_envs: self.num_envs() };
+        match &mut self.kind {
+            Kind::Vector(shards) => shards.iter_mut().for_each(|shard| shard.runner.number_episodes(ids)),
+            Kind::Agents(runner) => runner.number_episodes(ids),
+        }
     }
 
     /// Environments in all.
@@ -168,20 +173,46 @@ impl EnvRunner {
 
     /// Resets every environment with its seed, and the exploration streams, under another root.
     pub fn reset_with(&mut self, root: StreamKey) -> Result<(), Error> {
-        let (key, normalizer) = (root.child("env"), self.normalizers.get(DEFAULT_MODULE_ID));
+        self.restart(root);
+        self.begin_episodes(true)
+    }
+
+    /// Gives up what runs; what follows draws from streams under `root`.
+    fn restart(&mut self, root: StreamKey) {
+        let explore = root.child("explore");
+        self.seeds = root.child("env");
         match &mut self.kind {
-            Kind::Vector(shards) => shards.iter_mut().try_for_each(|shard| {
-                shard.runner.restart_exploration(root.child("explore"));
-                shard.runner.reset(Some(key), normalizer)
+            Kind::Vector(shards) => shards.iter_mut().for_each(|shard| {
+                shard.runner.restart_exploration(explore);
+                shard.runner.restart();
             }),
+            Kind::Agents(runner) => {
+                runner.restart_exploration(explore);
+                runner.restart();
+            }
+        }
+    }
+
+    /// Resets the environments of episodes that have not started; with `call_hooks`, they start for callbacks as well.
+    ///
+    /// Episodes that were reset without hooks (when the runner was built, after an error) are reset once more before
+    /// their first step, so that callbacks see every episode that is played, and no other, from its creation on.
+    fn begin_episodes(&mut self, call_hooks: bool) -> Result<(), Error> {
+        let seeds = self.seeds;
+        let hooks = call_hooks.then(|| episode_hooks(&self.options, &self.agents)).flatten();
+        match &mut self.kind {
+            Kind::Vector(shards) => {
+                let normalizer = self.normalizers.get(DEFAULT_MODULE_ID);
+                shards.iter_mut().try_for_each(|shard| shard.runner.begin(seeds, normalizer, hooks))
+            }
             Kind::Agents(runner) => {
                 let rules = AgentRules {
                     policies: &self.policies,
                     normalizers: &self.normalizers,
                     explore: self.options.explore,
+                    hooks,
                 };
-                runner.restart_exploration(root.child("explore"));
-                runner.reset(key, &rules)
+                runner.begin(seeds, &rules)
             }
         }?;
         self.take_seen();
@@ -192,6 +223,7 @@ impl EnvRunner {
     /// Draws from streams under another root from now on; what runs goes on.
     pub fn set_root(&mut self, root: StreamKey) {
         self.options.seed = root;
+        self.seeds = root.child("env");
         let explore = root.child("explore");
         match &mut self.kind {
             Kind::Vector(shards) => {
@@ -213,25 +245,56 @@ impl EnvRunner {
         if self.needs_reset {
             self.reset()?;
         }
-        let outcome = self.collect(steps.max(1));
+        let outcome = self.sample_with_hooks(steps.max(1));
         if outcome.is_err() {
-            self.needs_reset = self.reset().is_err();
+            self.restart(self.options.seed);
+            self.needs_reset = self.begin_episodes(false).is_err();
             self.take_finished();
         }
         outcome
     }
 
+    /// As [`sample`](Self::sample), drawing actions (`Some(true)`) or taking the most likely ones (`Some(false)`) in this call
+    /// only. Neither changes what later calls draw.
+    pub fn sample_explore(&mut self, steps: usize, explore: Option<bool>) -> Result<Rollout, Error> {
+        let configured = self.options.explore;
+        self.options.explore = explore.unwrap_or(configured);
+        let outcome = self.sample(steps);
+        self.options.explore = configured;
+        outcome
+    }
+
+    fn sample_with_hooks(&mut self, steps: usize) -> Result<Rollout, Error> {
+        if self.options.callbacks.wants_any(HookSet::EPISODE) {
+            self.begin_episodes(true)?;
+        }
+        let mut rollout = self.collect(steps)?;
+        if !self.options.in_evaluation && self.options.callbacks.wants_any(HookSet::SAMPLE) {
+            postprocess(&self.options.callbacks, &self.agents, &mut rollout)?;
+        }
+        Ok(rollout)
+    }
+
     fn collect(&mut self, steps: usize) -> Result<Rollout, Error> {
+        let hooks = episode_hooks(&self.options, &self.agents);
         let rollout = match &mut self.kind {
             Kind::Vector(shards) => {
                 let rules = StepRules {
                     policy: single_policy(&self.policies)?,
                     normalizer: self.normalizers.get(DEFAULT_MODULE_ID),
                     explore: self.options.explore,
+                    hooks,
                 };
-                self.workers.for_each(&mut self.gate, steps, shards, |_, shard| {
-                    shard.outcome = shard.runner.sample(&rules, steps);
-                });
+                let sample = |_, shard: &mut Shard| shard.outcome = shard.runner.sample(&rules, steps);
+                match hooks {
+                    None => self.workers.for_each(&mut self.gate, steps, shards, sample),
+                    // Hooks are called in a fixed order: by step and environment if there is one shard, as an algorithm
+                    // with hooks makes it; else by shard first.
+                    Some(_) => {
+                        let _flush = skirl_nn::FlushDenormals::enable();
+                        shards.iter_mut().enumerate().for_each(|(index, shard)| sample(index, shard));
+                    }
+                }
                 join_shards(shards, &self.policies, steps)?
             }
             Kind::Agents(runner) => {
@@ -240,6 +303,7 @@ impl EnvRunner {
                     policies: &self.policies,
                     normalizers: &self.normalizers,
                     explore: self.options.explore,
+                    hooks,
                 };
                 runner.sample(&rules, steps)?
             }
@@ -292,6 +356,52 @@ impl EnvRunner {
         &self.normalizers
     }
 
+    /// The last task of each environment that was given one.
+    pub fn tasks(&self) -> &Tasks {
+        &self.tasks.newest
+    }
+
+    /// Gives the environments the tasks of a checkpoint, or those that they began with. Before
+    /// [`restore_state`](Self::restore_state), which may know more of a running episode's task.
+    pub fn restore_tasks(&mut self, tasks: Tasks) -> Result<(), Error> {
+        let initial = self.tasks.initial.clone();
+        self.foreach_env(|index, env| match tasks.get(&index).or_else(|| initial.get(&index)) {
+            Some(task) => env.set_task(task),
+            None => Ok(()),
+        })?;
+        self.tasks.newest = tasks;
+        Ok(())
+    }
+
+    /// Calls `visit(index, environment)` for every environment, in order, and gathers what it returns.
+    ///
+    /// What is changed acts on the environment as it stands: a running episode goes on. Tasks ([`LiveEnv::set_task`]) are
+    /// remembered for checkpoints.
+    ///
+    /// # Errors
+    /// The first one that `visit` returns; the environments before it were visited, those after it were not.
+    pub fn foreach_env<T>(
+        &mut self,
+        mut visit: impl FnMut(usize, &mut LiveEnv<'_>) -> Result<T, EnvError>,
+    ) -> Result<Vec<T>, Error> {
+        let mut visits = Visits { tasks: &mut self.tasks, results: Vec::new() };
+        match &mut self.kind {
+            Kind::Vector(shards) => {
+                for runner in shards.iter_mut().map(|shard| &mut shard.runner) {
+                    for index in 0..runner.num_envs() {
+                        visits.visit(LiveEnv::among(runner.env_mut(), index), &mut visit)?;
+                    }
+                }
+            }
+            Kind::Agents(runner) => {
+                for env in runner.envs_mut() {
+                    visits.visit(LiveEnv::multi(env), &mut visit)?;
+                }
+            }
+        }
+        Ok(visits.results)
+    }
+
     /// Replaces observation statistics (evaluation, restored checkpoints); unknown modules are ignored.
     pub fn set_normalizers(&mut self, from: &BTreeMap<ModuleId, Normalizer>) {
         for (module, normalizer) in &mut self.normalizers {
@@ -330,8 +440,10 @@ impl EnvRunner {
                     let (steps, saved) = (part.steps, part.env.is_some());
                     shard.runner.restore_state(part)?;
                     if !saved {
+                        self.seeds = seeds.index(steps);
                         let normalizer = self.normalizers.get(DEFAULT_MODULE_ID);
-                        shard.runner.reset(Some(seeds.index(steps)), normalizer)?;
+                        shard.runner.restart();
+                        shard.runner.begin(self.seeds, normalizer, None)?;
                     }
                 }
                 Ok(())
@@ -341,8 +453,12 @@ impl EnvRunner {
                     policies: &self.policies,
                     normalizers: &self.normalizers,
                     explore: self.options.explore,
+                    hooks: None,
                 };
                 let seeds = seeds.index(state.steps);
+                if state.envs.iter().any(|slot| slot.env.is_none()) {
+                    self.seeds = seeds;
+                }
                 runner.restore_state(state, seeds, &rules)
             }
             _ => Err(Error::RunnerState {
@@ -351,6 +467,12 @@ impl EnvRunner {
             }),
         }
     }
+}
+
+/// The hooks of episodes, if somebody wants one.
+fn episode_hooks<'a>(options: &'a RunnerOptions, agents: &'a [String]) -> Option<EpisodeHooks<'a>> {
+    let (callbacks, in_evaluation) = (&options.callbacks, options.in_evaluation);
+    callbacks.wants_any(HookSet::EPISODE).then_some(EpisodeHooks { callbacks, agents, in_evaluation })
 }
 
 fn normalizers(policies: &Policies, clip: Option<f32>) -> BTreeMap<ModuleId, Normalizer> {
@@ -400,11 +522,5 @@ fn join_shards(shards: &mut [Shard], policies: &Policies, steps: usize) -> Resul
 impl std::fmt::Debug for EnvRunner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("EnvRunner").field("num_envs", &self.num_envs()).finish_non_exhaustive()
-    }
-}
-
-impl std::fmt::Debug for RunnerOptions {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RunnerOptions").field("explore", &self.explore).finish_non_exhaustive()
     }
 }

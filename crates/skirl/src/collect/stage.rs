@@ -1,23 +1,50 @@
 //! The `collect` stage: newest weights in, one rollout out.
 
+use serde_json::Value;
+
 use super::EnvRunner;
+use super::runner_state::EnvRunnerState;
+use super::whole_episodes::WholeEpisodes;
+use crate::contract::Rollout;
 use crate::contract::shared::Shared;
 use crate::contract::slots::{AGENT_STEPS, ENV_STEPS, EPISODES, SAMPLE};
+use crate::error::Error;
 use crate::pipeline::{Declaration, Flow, Middleware, PipelineError, View};
 use crate::publish::WeightBoard;
 
-/// Steps every environment a fixed number of times.
+/// Steps every environment a fixed number of times, or until whole episodes make a batch.
 #[derive(Debug)]
 pub struct Collect {
     runner: Shared<EnvRunner>,
     board: WeightBoard,
     steps: usize,
+    whole_episodes: Option<WholeEpisodes>,
 }
 
 impl Collect {
     /// `steps` per environment and iteration.
     pub fn new(runner: Shared<EnvRunner>, board: WeightBoard, steps: usize) -> Self {
-        Self { runner, board, steps }
+        Self { runner, board, steps, whole_episodes: None }
+    }
+
+    /// Goes on until whole episodes make a batch of at least `min_rows` rows; those that run wait for the next one.
+    #[must_use]
+    pub fn whole_episodes(self, min_rows: usize) -> Self {
+        Self { whole_episodes: Some(WholeEpisodes::new(min_rows)), ..self }
+    }
+
+    fn sample(&mut self, runner: &mut EnvRunner) -> Result<Rollout, Error> {
+        let mut rollout = runner.sample(self.steps)?;
+        let Some(episodes) = &mut self.whole_episodes else { return Ok(rollout) };
+        episodes.add(std::mem::take(&mut rollout.modules));
+        while !episodes.is_enough(rollout.env_steps)? {
+            let more = runner.sample(self.steps)?;
+            rollout.env_steps += more.env_steps;
+            rollout.agent_steps += more.agent_steps;
+            episodes.add(more.modules);
+        }
+        rollout.modules = episodes.take();
+        Ok(rollout)
     }
 }
 
@@ -32,13 +59,34 @@ impl Middleware for Collect {
     }
 
     fn forward(&mut self, view: &mut View<'_>) -> Result<Flow, PipelineError> {
-        let mut runner = self.runner.lock();
+        let shared = self.runner.clone();
+        let mut runner = shared.lock();
         runner.sync(&self.board).map_err(PipelineError::failed)?;
-        let rollout = runner.sample(self.steps).map_err(PipelineError::failed)?;
+        let rollout = self.sample(&mut runner).map_err(|error| {
+            // After an error all environments are reset.
+            self.whole_episodes.iter_mut().for_each(WholeEpisodes::clear);
+            PipelineError::failed(error)
+        })?;
         *view.get_mut(ENV_STEPS)? += rollout.env_steps;
         *view.get_mut(AGENT_STEPS)? += rollout.agent_steps;
         view.put(SAMPLE, rollout)?;
         view.put(EPISODES, runner.take_finished())?;
         Ok(Flow::Continue)
+    }
+
+    fn save_state(&self) -> Result<Value, PipelineError> {
+        let Some(episodes) = &self.whole_episodes else { return Ok(Value::Null) };
+        serde_json::to_value(episodes.running()).map_err(|source| PipelineError::State(source.to_string()))
+    }
+
+    fn restore_state(&mut self, state: &Value) -> Result<(), PipelineError> {
+        let Some(episodes) = &mut self.whole_episodes else { return Ok(()) };
+        let running = serde_json::from_value(state.clone()).map_err(|source| {
+            PipelineError::State(format!("the rows of running episodes in stage `collect`: {source}"))
+        })?;
+        let EnvRunnerState::Vector(runner) = self.runner.lock().save_state() else { return Ok(()) };
+        let lengths: Vec<u64> = runner.episodes.iter().map(|episode| episode.len).collect();
+        episodes.restore(running, &lengths);
+        Ok(())
     }
 }

@@ -11,13 +11,16 @@ use skirl_nn::Tape;
 use skirl_nn::distributions::DistScratch;
 
 use super::action_codec::ActionCodec;
-use super::episodes::{EpisodeRecord, RunningEpisode};
+use super::episodes::{EpisodeIds, EpisodeRecord, RunningEpisode};
 use super::normalizer::Normalizer;
 use super::observations::{ObservationConnector, SeenObservations, find_non_finite};
 use super::rewards::RewardConnector;
+use crate::callbacks::{EpisodeHooks, Hook};
 use crate::contract::policy::{DIST_INPUTS, Policy, VALUE};
 use crate::contract::{Links, ModuleRollout};
 use crate::error::Error;
+
+mod hooks;
 
 /// Rows of one forward: small enough that the activations stay in the first-level cache.
 pub const FORWARD_ROWS: usize = 64;
@@ -38,12 +41,15 @@ pub struct VectorRunner {
     env_actions: Vec<Column>,
     outcomes: Outcomes,
     episodes: Vec<RunningEpisode>,
+    ids: EpisodeIds,
     finished: Vec<EpisodeRecord>,
     tape: Option<Tape>,
     scratch: DistScratch,
     table: ModuleRollout,
     /// The first block of the next rollout, `[num_envs, obs_width]`.
     current: Vec<f32>,
+    /// The newest observation of one environment before it was normalised, for callbacks.
+    raw: Vec<f32>,
 }
 
 /// What does not change from step to step.
@@ -55,10 +61,12 @@ pub struct StepRules<'a> {
     pub normalizer: Option<&'a Normalizer>,
     /// Draw from the distribution, or take its mode.
     pub explore: bool,
+    /// Hooks of episodes, where somebody wants them.
+    pub hooks: Option<EpisodeHooks<'a>>,
 }
 
 impl VectorRunner {
-    /// Takes over `env`; environment `i` of it is number `first_env + i` of the run. Call [`reset`](Self::reset) first.
+    /// Takes over `env`; environment `i` of it is number `first_env + i` of the run. Call [`begin`](Self::begin) first.
     pub fn new(
         env: Box<dyn VectorEnv>,
         first_env: usize,
@@ -83,6 +91,8 @@ impl VectorRunner {
             scratch: policy.dist.scratch(),
             table: ModuleRollout::new(width, policy.dist.num_inputs(), policy.empty_actions(), links),
             current: vec![0.0; num_envs * width],
+            raw: vec![0.0; width],
+            ids: EpisodeIds { first: 0, num_envs },
             steps: 0,
             env,
             first_env,
@@ -98,6 +108,11 @@ impl VectorRunner {
         self.num_envs
     }
 
+    /// The environments themselves.
+    pub fn env_mut(&mut self) -> &mut dyn VectorEnv {
+        &mut *self.env
+    }
+
     /// Starts the exploration streams anew under `explore`: what follows does not depend on what was drawn before.
     pub fn restart_exploration(&mut self, explore: StreamKey) {
         let keys = self.keys.iter_mut().enumerate();
@@ -105,21 +120,51 @@ impl VectorRunner {
         self.steps = 0;
     }
 
-    /// Resets every environment with its own seed (or its own running generator where `seeds` is `None`).
-    pub fn reset(&mut self, seeds: Option<StreamKey>, normalizer: Option<&Normalizer>) -> Result<(), Error> {
+    /// Gives up all running episodes and numbers those that follow; [`begin`](Self::begin) must follow.
+    pub fn number_episodes(&mut self, ids: EpisodeIds) {
+        self.ids = ids;
+        self.episodes.iter_mut().for_each(RunningEpisode::number_anew);
+    }
+
+    /// The first id that no episode so far has.
+    pub fn next_episode_id(&self) -> u64 {
+        let played = self.episodes.iter().map(|episode| episode.index + 1).max();
+        self.ids.of(0, played.unwrap_or(0))
+    }
+
+    /// Gives up all running episodes; [`begin`](Self::begin) must follow.
+    pub fn restart(&mut self) {
+        self.episodes.iter_mut().for_each(RunningEpisode::restart);
+    }
+
+    /// Resets the environments of episodes that have not started, each with its own seed.
+    pub fn begin(
+        &mut self,
+        seeds: StreamKey,
+        normalizer: Option<&Normalizer>,
+        hooks: Option<EpisodeHooks<'_>>,
+    ) -> Result<(), Error> {
         for index in 0..self.num_envs {
+            if self.episodes[index].started {
+                continue;
+            }
+            self.call_hook(hooks, Hook::EpisodeCreated, index, None)?;
             let global = self.first_env + index;
-            let seed = seeds.map(|key| key.index(global as u64).0 >> 1);
-            let env = &mut self.env;
+            let (seed, env) = (seeds.index(global as u64).0 >> 1, &mut self.env);
             self.observations
-                .fill_row(index, &mut self.current, |columns| env.reset(index, seed, columns))
+                .fill_row(index, &mut self.current, |columns| env.reset(index, Some(seed), columns))
                 .map_err(|source| Error::env(global, 0, source))?;
-            self.episodes[index].restart();
-        }
-        self.check_observations(0, None)?;
-        let width = self.table.obs_width;
-        for (index, row) in self.current.chunks_exact_mut(width.max(1)).enumerate() {
-            self.seen.observe(normalizer, index, row);
+            let width = self.table.obs_width;
+            let input = &mut self.current[index * width..][..width];
+            if let Some((_, element, value)) = find_non_finite(input, width) {
+                return Err(Error::non_finite_observation(global, 0, element, value));
+            }
+            self.raw.copy_from_slice(input);
+            if let Some(normalizer) = normalizer {
+                normalizer.apply(input);
+            }
+            self.call_hook(hooks, Hook::EpisodeStart, index, None)?;
+            self.episodes[index].started = hooks.is_some();
         }
         Ok(())
     }
@@ -130,6 +175,7 @@ impl VectorRunner {
         self.table.resize(rows, rows + self.num_envs);
         self.table.links = Links::Rectangular { num_envs: self.num_envs };
         self.table.ends.clear();
+        self.episodes.iter_mut().for_each(|episode| episode.started = true);
         self.table.obs[..block].copy_from_slice(&self.current);
         for t in 0..steps {
             self.act(rules, t)?;
@@ -157,7 +203,9 @@ impl VectorRunner {
             let logp = &mut table.logp[start..end];
             rules.policy.choose(inputs, explore, &mut table.actions, start..end, logp, scratch)?;
             copy_rows(inputs, &mut table.dist_inputs[start * dist_width..end * dist_width]);
-            copy_rows(tape.output(VALUE), &mut table.values[start..end]);
+            if rules.policy.has_value() {
+                copy_rows(tape.output(VALUE), &mut table.values[start..end]);
+            }
         }
         Ok(())
     }
@@ -172,7 +220,7 @@ impl VectorRunner {
         self.observations
             .fill(block, |columns| env.step(&[actions[0].as_ref()], columns, outcomes))
             .map_err(|source| self.locate(source))?;
-        self.check_observations(self.steps, Some(t + 1))?;
+        self.check_observations(t + 1)?;
         self.check_rewards()?;
         self.record_outcomes(rules, t)
     }
@@ -188,7 +236,13 @@ impl VectorRunner {
             self.table.truncated[row] = self.outcomes.truncated[index];
             self.episodes[index].step(reward);
             let input = &mut self.table.obs[(next + index) * width..][..width];
+            if rules.hooks.is_some() {
+                self.raw.copy_from_slice(input);
+            }
             self.seen.observe(rules.normalizer, index, input);
+            if rules.hooks.is_some() {
+                self.call_step_hooks(rules, index)?;
+            }
             if self.outcomes.terminated[index] || self.outcomes.truncated[index] {
                 self.end_episode(rules, t, index)?;
             }
@@ -202,7 +256,8 @@ impl VectorRunner {
         let next = (t + 1) * self.num_envs + index;
         let final_obs = &self.table.obs[next * width..][..width];
         self.table.ends.push(row as u32, final_obs);
-        self.finished.push(self.episodes[index].finish(self.first_env + index, self.steps));
+        self.finished.push(self.episodes[index].finish(self.first_env + index, self.steps, self.ids));
+        self.call_hook(rules.hooks, Hook::EpisodeCreated, index, None)?;
         let block = &mut self.table.obs[(t + 1) * self.num_envs * width..][..self.num_envs * width];
         let env = &mut self.env;
         self.observations
@@ -212,8 +267,11 @@ impl VectorRunner {
         if let Some((_, element, value)) = find_non_finite(input, width) {
             return Err(Error::non_finite_observation(self.first_env + index, self.steps, element, value));
         }
+        if rules.hooks.is_some() {
+            self.raw.copy_from_slice(input);
+        }
         self.seen.observe(rules.normalizer, index, input);
-        Ok(())
+        self.call_hook(rules.hooks, Hook::EpisodeStart, index, None)
     }
 
     /// Cuts the open chains at the last block and values every end row that bootstraps.
@@ -229,21 +287,33 @@ impl VectorRunner {
         for (row, env) in self.table.env.iter_mut().enumerate() {
             *env = (self.first_env + row % self.num_envs) as u32;
         }
+        self.number_rows(steps);
         if let Some(tape) = &mut self.tape {
             value_end_rows(rules.policy, &mut self.table, tape, self.num_envs.min(FORWARD_ROWS))?;
         }
         Ok(())
     }
 
-    fn check_observations(&self, env_step: u64, block: Option<usize>) -> Result<(), Error> {
+    /// Writes the episode of each row, going back from the episodes that run now.
+    fn number_rows(&mut self, steps: usize) {
+        let Self { table, episodes, ids, first_env, num_envs, .. } = self;
+        for (env, episode) in episodes.iter().enumerate() {
+            let mut id = ids.of(*first_env + env, episode.index);
+            for row in (0..steps).rev().map(|t| t * *num_envs + env) {
+                if table.terminated[row] || table.truncated[row] {
+                    id -= ids.num_envs as u64;
+                }
+                table.episode[row] = id;
+            }
+        }
+    }
+
+    fn check_observations(&self, block: usize) -> Result<(), Error> {
         let width = self.table.obs_width;
-        let rows = match block {
-            Some(block) => &self.table.obs[block * self.num_envs * width..][..self.num_envs * width],
-            None => &self.current,
-        };
+        let rows = &self.table.obs[block * self.num_envs * width..][..self.num_envs * width];
         match find_non_finite(rows, width) {
             Some((row, element, value)) => {
-                Err(Error::non_finite_observation(self.first_env + row, env_step, element, value))
+                Err(Error::non_finite_observation(self.first_env + row, self.steps, element, value))
             }
             None => Ok(()),
         }
@@ -309,7 +379,8 @@ impl VectorRunner {
         }
     }
 
-    /// Puts a saved state back. Where the environment's own is missing, [`reset`](Self::reset) must follow.
+    /// Puts a saved state back. Where the environment's own is missing, [`restart`](Self::restart) and
+    /// [`begin`](Self::begin) must follow.
     pub fn restore_state(&mut self, state: RunnerState) -> Result<(), Error> {
         if state.current.len() != self.current.len() || state.episodes.len() != self.num_envs {
             return Err(Error::RunnerState {
@@ -369,6 +440,9 @@ pub fn value_end_rows(
     tape: &mut Tape,
     max_rows: usize,
 ) -> Result<(), Error> {
+    if !policy.has_value() {
+        return Ok(());
+    }
     let width = table.obs_width;
     for first in (0..table.ends.len()).step_by(max_rows.max(1)) {
         let rows = max_rows.min(table.ends.len() - first);

@@ -4,14 +4,18 @@ use std::any::Any;
 
 use serde_json::{Map, Value, json};
 
+use super::a2c::A2cTraining;
 use super::apply::{Source, Walk};
 use super::common_config::CommonConfig;
+use super::config_of::ConfigOf;
 use super::declare::Section;
 use super::error::{ConfigError, ConfigErrors, Problem};
 use super::names::nearest;
-use super::ppo::PpoConfig;
+use super::pg::PgTraining;
+use super::ppo::PpoTraining;
 use super::spec::OptionSpec;
 use super::stop::StopCriteria;
+use super::training::Training;
 
 /// The configuration of an algorithm: what files, the command line and bindings work on.
 pub trait AlgorithmConfig: std::fmt::Debug + Send + Sync {
@@ -152,10 +156,20 @@ pub struct AlgorithmInfo {
 
 /// Every algorithm that can be run.
 pub fn algorithms() -> &'static [AlgorithmInfo] {
-    &[AlgorithmInfo {
-        name: "PPO",
-        summary: "Proximal policy optimization (Schulman et al., 2017): on-policy, discrete and continuous actions",
-    }]
+    const INFOS: [AlgorithmInfo; 3] = [info::<PpoTraining>(), info::<A2cTraining>(), info::<PgTraining>()];
+    &INFOS
+}
+
+/// Their default configurations, in the same order.
+const DEFAULTS: [fn() -> Box<dyn AlgorithmConfig>; 3] =
+    [default_of::<PpoTraining>, default_of::<A2cTraining>, default_of::<PgTraining>];
+
+const fn info<T: Training>() -> AlgorithmInfo {
+    AlgorithmInfo { name: T::ALGORITHM, summary: T::SUMMARY }
+}
+
+fn default_of<T: Training>() -> Box<dyn AlgorithmConfig> {
+    Box::new(ConfigOf::<T>::default())
 }
 
 /// Algorithms of RLlib, today's and former ones, that are not served yet.
@@ -170,7 +184,6 @@ const RLLIB_ALGORITHMS: &[&str] = &[
     "MARWIL",
     "SAC",
     "TQC",
-    "A2C",
     "A3C",
     "AlphaZero",
     "ARS",
@@ -182,7 +195,6 @@ const RLLIB_ALGORITHMS: &[&str] = &[
     "MADDPG",
     "MAML",
     "MBMPO",
-    "PG",
     "QMIX",
     "R2D2",
     "SimpleQ",
@@ -195,8 +207,8 @@ const RLLIB_ALGORITHMS: &[&str] = &[
 /// # Errors
 /// An algorithm that does not exist, with a suggestion; one of RLlib's that is not served yet says so.
 pub fn for_algorithm(name: &str) -> Result<Box<dyn AlgorithmConfig>, ConfigErrors> {
-    if name.eq_ignore_ascii_case("PPO") {
-        return Ok(Box::new(PpoConfig::new()));
+    if let Some(index) = algorithms().iter().position(|served| served.name.eq_ignore_ascii_case(name)) {
+        return Ok(DEFAULTS[index]());
     }
     let served: Vec<&str> = algorithms().iter().map(|algorithm| algorithm.name).collect();
     let error = ConfigError::new("run", "").found(name);

@@ -73,6 +73,8 @@ choices! {
     pub enum BatchMode {
         /// Every environment contributes the same number of steps; running episodes are cut and continued in the next iteration.
         TruncateEpisodes = "truncate_episodes",
+        /// A batch consists of whole episodes, of at least the train batch size together; running ones wait for the next batch.
+        CompleteEpisodes = "complete_episodes",
     }
 
     /// What is done to observations before the network sees them.
@@ -145,6 +147,14 @@ choices! {
         EnvSteps = "env_steps",
         /// One step of one agent.
         AgentSteps = "agent_steps",
+    }
+
+    /// Which checkpoint is the best.
+    pub enum ScoreOrder {
+        /// The one with the largest score.
+        Max = "max",
+        /// The one with the smallest score.
+        Min = "min",
     }
 
     /// How much is said beside results.

@@ -7,7 +7,8 @@ use super::evaluation::EvaluationOptions;
 use super::multi_agent::MultiAgentOptions;
 use super::rl_module::RlModuleOptions;
 use super::run_sections::{
-    CheckpointingOptions, DebuggingOptions, LearnersOptions, ReportingOptions, ResourcesOptions,
+    CallbacksOptions, CheckpointingOptions, DebuggingOptions, LearnersOptions, ReportingOptions,
+    ResourcesOptions,
 };
 
 /// The sections that all algorithms have.
@@ -25,6 +26,8 @@ pub struct CommonConfig {
     pub multi_agent: MultiAgentOptions,
     /// The networks.
     pub rl_module: RlModuleOptions,
+    /// The user's own code in the run.
+    pub callbacks: CallbacksOptions,
     /// What one result covers.
     pub reporting: ReportingOptions,
     /// When the state is saved, and where.
@@ -46,6 +49,7 @@ impl CommonConfig {
             &self.evaluation.evaluation_config,
             &self.multi_agent,
             &self.rl_module,
+            &self.callbacks,
             &self.reporting,
             &self.checkpointing,
             &self.debugging,
@@ -63,6 +67,7 @@ impl CommonConfig {
             "evaluation.evaluation_config" => &mut self.evaluation.evaluation_config,
             "multi_agent" => &mut self.multi_agent,
             "rl_module" => &mut self.rl_module,
+            "callbacks" => &mut self.callbacks,
             "reporting" => &mut self.reporting,
             "checkpointing" => &mut self.checkpointing,
             "debugging" => &mut self.debugging,

@@ -11,9 +11,9 @@ options! {
         num_env_runners: usize = 0 => between(0.0, 4096.0), synonyms(&["num_rollout_workers", "num_workers"]);
         /// Environments per runner, stepped together.
         num_envs_per_env_runner: usize = 1 => between(1.0, 1_048_576.0), synonyms(&["num_envs_per_worker"]), called(&[("SB3", "n_envs"), ("CleanRL", "num_envs"), ("Tianshou", "training_num"), ("Tianshou", "num_train_envs")]);
-        /// Steps that each environment contributes to one iteration. `auto` is the train batch divided by the number of environments, rounded up.
+        /// Steps that each environment contributes to one iteration. `auto` is the train batch divided by the number of environments, rounded up. With `complete_episodes` it is how far each goes before it is looked whether the batch is full, and `auto` an eighth of that.
         rollout_fragment_length: RolloutFragmentLength = RolloutFragmentLength::Auto => min(1.0), unit("environment steps"), called(&[("SB3", "n_steps"), ("CleanRL", "num_steps"), ("Tianshou", "step_per_collect")]);
-        /// How rollouts are cut. Only `truncate_episodes` is served.
+        /// How rollouts are cut. `complete_episodes` collects until whole episodes make at least a train batch, and holds running ones back for the next one; their first rows are then older than the newest weights. For environments with one agent.
         batch_mode: BatchMode = BatchMode::TruncateEpisodes;
         /// Sample actions from the policy's distribution. `false` takes the most likely action.
         explore: bool = true => called(&[("SB3 (negated)", "deterministic")]);
@@ -34,7 +34,10 @@ impl EnvRunnersOptions {
     pub fn fragment_length(&self, train_batch_size: usize) -> usize {
         match self.rollout_fragment_length {
             RolloutFragmentLength::Steps(steps) => steps,
-            RolloutFragmentLength::Auto => train_batch_size.div_ceil(self.total_envs().max(1)),
+            RolloutFragmentLength::Auto => {
+                let parts = if self.batch_mode == BatchMode::CompleteEpisodes { 8 } else { 1 };
+                train_batch_size.div_ceil(self.total_envs().max(1) * parts)
+            }
         }
     }
 }

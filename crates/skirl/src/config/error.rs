@@ -31,7 +31,7 @@ impl Problem {
         Self::new(format!("expected {expected}, found {}", describe(found)))
     }
 
-    pub(super) fn at(self, path: impl Into<String>, value: Option<Value>) -> ConfigError {
+    pub(crate) fn at(self, path: impl Into<String>, value: Option<Value>) -> ConfigError {
         ConfigError {
             path: path.into(),
             value,

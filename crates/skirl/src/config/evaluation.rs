@@ -28,6 +28,12 @@ options! {
         evaluation_duration_unit: DurationUnit = DurationUnit::Episodes;
         /// Number of environments for evaluation. `none` takes one per episode asked for, at most 64.
         evaluation_num_envs: Option<usize> = None => between(1.0, 65_536.0), called(&[("Tianshou", "test_num"), ("Tianshou", "num_test_envs")]);
+        /// Evaluate on a thread of its own while the iteration trains: the weights as they were when the iteration began. The
+        /// result stands in that iteration's result, and training gives the same bytes as without.
+        evaluation_parallel_to_training: bool = false;
+        /// Name of an own evaluation function, which takes the place of playing `evaluation_duration`. It is registered in
+        /// Rust with `register_evaluation_function`.
+        custom_evaluation_function: Option<String> = None;
         /// Evaluate once more after the last training iteration. Works without `evaluation_interval`, too.
         evaluation_at_end: bool = false;
         groups {

@@ -7,10 +7,12 @@
 //! The way of a value: file or flag → [`load_file`], [`AlgorithmConfig::apply_json`] or [`AlgorithmConfig::apply_set`] →
 //! typed fields → [`AlgorithmConfig::validate`] → the plan. Everything that is wrong is reported at once ([`ConfigErrors`]).
 
+mod a2c;
 mod algorithm;
 mod apply;
 mod choices;
 mod common_config;
+mod config_of;
 mod declare;
 mod env_runners;
 mod environment;
@@ -22,6 +24,7 @@ mod file_yaml;
 mod mixed;
 mod multi_agent;
 mod names;
+mod pg;
 mod ppo;
 mod reference;
 mod rl_module;
@@ -33,12 +36,14 @@ mod stop;
 mod training;
 mod value;
 
+pub use a2c::{A2cConfig, A2cTraining};
 pub use algorithm::{AlgorithmConfig, AlgorithmInfo, algorithms, for_algorithm, from_value};
 pub use choices::{
     Activation, BatchMode, CountStepsBy, DurationUnit, GradClipBy, Initializer, LogLevel, ObservationFilter,
-    OptimizerType, StandardizeAdvantages,
+    OptimizerType, ScoreOrder, StandardizeAdvantages,
 };
 pub use common_config::CommonConfig;
+pub use config_of::ConfigOf;
 pub use declare::Section;
 pub use env_runners::EnvRunnersOptions;
 pub use environment::EnvironmentOptions;
@@ -47,14 +52,16 @@ pub use evaluation::{EvaluationOptions, EvaluationOverrides};
 pub use file::{FileFormat, load_file, load_text};
 pub use mixed::{ClipRewards, RolloutFragmentLength, ScheduleSpec};
 pub use multi_agent::{DEFAULT_POLICY, MultiAgentOptions, Policies, PolicyMapping};
-pub use ppo::PpoConfig;
-pub use reference::{help, markdown};
+pub use pg::{PgConfig, PgTraining};
+pub use ppo::{PpoConfig, PpoTraining};
+pub use reference::{help, markdown, reference};
 pub use rl_module::RlModuleOptions;
 pub use run_sections::{
-    CheckpointingOptions, DebuggingOptions, LearnersOptions, ReportingOptions, ResourcesOptions,
+    CallbacksOptions, CheckpointingOptions, DebuggingOptions, LearnersOptions, ReportingOptions,
+    ResourcesOptions,
 };
 pub use schema::json_schema;
 pub use spec::{Bounds, OptionSpec};
 pub use stop::{StopCriteria, StopReason};
-pub use training::{OptimizerOptions, PpoTraining};
+pub use training::{CriticOptions, HasOptimizer, OptimizerOptions, Training, UpdateOptions};
 pub use value::{OptionValue, Setting};

@@ -1,25 +1,10 @@
 //! The configuration of PPO.
 
-use std::any::Any;
-
-use serde_json::{Map, Value};
-
-use super::algorithm::{AlgorithmConfig, from_value};
+use super::choices::StandardizeAdvantages;
 use super::common_config::CommonConfig;
-use super::declare::Section;
-use super::env_runners::EnvRunnersOptions;
-use super::environment::EnvironmentOptions;
-use super::error::{ConfigErrors, Problem};
-use super::evaluation::EvaluationOptions;
-use super::multi_agent::MultiAgentOptions;
-use super::rl_module::RlModuleOptions;
-use super::rules;
-use super::run_sections::{
-    CheckpointingOptions, DebuggingOptions, LearnersOptions, ReportingOptions, ResourcesOptions,
-};
-use super::stop::StopCriteria;
-use super::training::PpoTraining;
-use super::value::Setting;
+use super::config_of::ConfigOf;
+use super::mixed::ScheduleSpec;
+use super::training::{CriticOptions, Training, UpdateOptions, training_options};
 
 /// The configuration of PPO, with RLlib's names and defaults.
 ///
@@ -34,184 +19,71 @@ use super::value::Setting;
 ///     .stop("env_runners/episode_return_mean", 475.0);
 /// assert!(config.validate().is_ok());
 /// ```
-#[derive(Debug, Clone, PartialEq)]
-pub struct PpoConfig {
-    /// The sections that all algorithms have.
-    pub common: CommonConfig,
-    /// The loss and the optimizer.
-    pub training: PpoTraining,
-    /// When the run stops.
-    pub stop: StopCriteria,
+pub type PpoConfig = ConfigOf<PpoTraining>;
+
+training_options! {
+    /// PPO (Schulman et al., 2017): batch, loss and optimizer. Defaults are RLlib's.
+    pub struct PpoTraining {
+        use gamma = 0.99;
+        use lr = 5e-5;
+        use lambda_ = 1.0;
+        use train_batch_size = 4000;
+        /// Rows of one gradient step. When it does not divide the batch, the last minibatch of an epoch is short and averaged over its own rows.
+        minibatch_size: usize = 128 => min(1.0), unit("rows"), synonyms(&["sgd_minibatch_size"]), called(&[("SB3 and Tianshou", "batch_size")]);
+        /// Passes over the batch in one iteration.
+        num_epochs: usize = 30 => between(1.0, 100_000.0), synonyms(&["num_sgd_iter"]), called(&[("SB3", "n_epochs"), ("CleanRL", "update_epochs"), ("Tianshou", "repeat_per_collect"), ("Tianshou", "update_step_num_repetitions")]);
+        /// Draw the rows of each epoch's minibatches anew. `false` keeps the order of collection.
+        shuffle_batch_per_epoch: bool = true;
+        use use_critic = true;
+        use use_gae = true;
+        /// Add the penalty `kl_coeff` × KL(old policy ‖ new policy) to the loss.
+        use_kl_loss: bool = true;
+        /// First weight of the KL penalty; it adapts to `kl_target` after every iteration: × 1.5 when KL > 2 × target, × 0.5 when KL < 0.5 × target.
+        kl_coeff: f64 = 0.2 => min(0.0);
+        /// KL divergence that the penalty's weight aims at.
+        kl_target: f64 = 0.01 => above(0.0), unit("nats");
+        /// Stop an iteration's updates early once the KL divergence exceeds 1.5 × this value (SB3's `target_kl`). `none` never stops early.
+        target_kl: Option<f64> = None => above(0.0), unit("nats");
+        use vf_loss_coeff = 1.0;
+        use entropy_coeff = 0.0;
+        /// Bound ε on the probability ratio: clipped to [1 − ε, 1 + ε]. A schedule over environment steps is accepted.
+        clip_param: ScheduleSpec = 0.3 => above(0.0), called(&[("SB3", "clip_range"), ("CleanRL", "clip_coef"), ("Tianshou", "eps_clip")]);
+        /// Bound on the squared value error of a row, RLlib's meaning. `none` switches it off.
+        vf_clip_param: Option<f64> = 10.0 => above(0.0);
+        /// Bound on how far the value may move from the old one: the loss is the greater of the plain and the bounded squared error, as in the PPO authors' code and CleanRL. `none` switches it off.
+        clip_range_vf: Option<f64> = None => above(0.0), called(&[("CleanRL", "clip_vloss"), ("Tianshou", "value_clip")]);
+        use grad_clip = None;
+        use standardize_advantages = StandardizeAdvantages::Batch;
+    }
 }
 
-impl Default for PpoConfig {
-    fn default() -> Self {
-        let mut common = CommonConfig::default();
+impl Training for PpoTraining {
+    const ALGORITHM: &'static str = "PPO";
+    const SUMMARY: &'static str =
+        "Proximal policy optimization (Schulman et al., 2017): on-policy, discrete and continuous actions";
+
+    fn other_defaults(common: &mut CommonConfig) {
         common.env_runners.num_env_runners = 2;
-        Self { common, training: PpoTraining::default(), stop: StopCriteria::default() }
     }
-}
 
-/// One fluent method per section.
-macro_rules! section_methods {
-    ($($(#[doc = $doc:literal])+ $section:ident: $type:ty;)+) => {$(
-        $(#[doc = $doc])+
-        pub fn $section(mut self, edit: impl FnOnce($type) -> $type) -> Self {
-            self.common.$section = edit(self.common.$section);
-            self
+    fn update(&self) -> UpdateOptions {
+        UpdateOptions {
+            gamma: self.gamma,
+            lr: self.lr.clone(),
+            train_batch_size: self.train_batch_size,
+            minibatch_size: Some(self.minibatch_size),
+            microbatch_size: None,
+            num_epochs: self.num_epochs,
+            shuffle: self.shuffle_batch_per_epoch,
+            standardize_advantages: self.standardize_advantages,
+            grad_clip: self.grad_clip,
+            grad_clip_by: self.grad_clip_by,
+            critic: Some(CriticOptions {
+                use_critic: self.use_critic,
+                use_gae: self.use_gae,
+                lambda: self.lambda_,
+            }),
+            value_network: true,
         }
-    )+};
-}
-
-impl PpoConfig {
-    /// RLlib's defaults for PPO.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// The environment by name.
-    pub fn environment(mut self, env: impl Into<String>) -> Self {
-        self.common.environment.env = Some(env.into());
-        self
-    }
-
-    /// Arguments for the environment's constructor.
-    pub fn env_config(mut self, env_config: impl Setting<Map<String, Value>>) -> Self {
-        self.common.environment.env_config = env_config.into_setting();
-        self
-    }
-
-    /// Rewards and actions on their way, and the environment itself.
-    pub fn environment_options(
-        mut self,
-        edit: impl FnOnce(EnvironmentOptions) -> EnvironmentOptions,
-    ) -> Self {
-        self.common.environment = edit(self.common.environment);
-        self
-    }
-
-    section_methods! {
-        /// How experience is collected.
-        env_runners: EnvRunnersOptions;
-        /// Who learns.
-        learners: LearnersOptions;
-        /// Measuring the policy aside from training.
-        evaluation: EvaluationOptions;
-        /// Which policy acts for which agent.
-        multi_agent: MultiAgentOptions;
-        /// The networks.
-        rl_module: RlModuleOptions;
-        /// What one result covers.
-        reporting: ReportingOptions;
-        /// When the state is saved, and where.
-        checkpointing: CheckpointingOptions;
-        /// Seed and logging.
-        debugging: DebuggingOptions;
-        /// Threads.
-        resources: ResourcesOptions;
-    }
-
-    /// The loss and the optimizer.
-    pub fn training(mut self, edit: impl FnOnce(PpoTraining) -> PpoTraining) -> Self {
-        self.training = edit(self.training);
-        self
-    }
-
-    /// Stops the run once the metric is at least the threshold; may be called several times.
-    pub fn stop(mut self, metric: &str, threshold: impl Into<f64>) -> Self {
-        self.stop.set(metric, threshold.into());
-        self
-    }
-
-    /// Checks every range and every rule between options.
-    ///
-    /// # Errors
-    /// All that is wrong, at once.
-    pub fn validate(&self) -> Result<(), ConfigErrors> {
-        rules::check(self)
-    }
-
-    /// The whole configuration as JSON.
-    pub fn to_value(&self) -> Value {
-        AlgorithmConfig::to_value(self)
-    }
-
-    /// Reads what [`to_value`](Self::to_value) writes.
-    ///
-    /// # Errors
-    /// Everything that cannot be read, and a configuration of another algorithm.
-    pub fn from_value(value: &Value) -> Result<Self, ConfigErrors> {
-        let config = from_value(value)?;
-        let found = config.algorithm();
-        let ppo = config.as_any().downcast_ref::<Self>().cloned();
-        let problem =
-            || Problem::new(format!("this is a configuration of {found}, expected PPO")).at("run", None);
-        ppo.ok_or_else(|| problem().into())
-    }
-
-    /// The configuration of one policy: this one with the policy's own options laid over it.
-    ///
-    /// # Errors
-    /// Options that do not exist, are refused, or may not differ between policies.
-    pub fn for_policy(&self, policy: &str) -> Result<Self, ConfigErrors> {
-        let mut own = self.clone();
-        let Some(overrides) = self.common.multi_agent.policies.0.get(policy) else {
-            return Ok(own);
-        };
-        own.apply_json(&Value::Object(overrides.clone()), "")?;
-        Ok(own)
-    }
-}
-
-impl AlgorithmConfig for PpoConfig {
-    fn algorithm(&self) -> &'static str {
-        "PPO"
-    }
-
-    fn common(&self) -> &CommonConfig {
-        &self.common
-    }
-
-    fn common_mut(&mut self) -> &mut CommonConfig {
-        &mut self.common
-    }
-
-    fn stop(&self) -> &StopCriteria {
-        &self.stop
-    }
-
-    fn stop_mut(&mut self) -> &mut StopCriteria {
-        &mut self.stop
-    }
-
-    fn sections(&self) -> Vec<&dyn Section> {
-        let mut sections = self.common.sections();
-        sections.insert(2, &self.training);
-        sections.insert(3, &self.training.optimizer);
-        sections
-    }
-
-    fn section_mut(&mut self, path: &str) -> Option<&mut dyn Section> {
-        match path {
-            "training" => Some(&mut self.training),
-            "training.optimizer" => Some(&mut self.training.optimizer),
-            _ => self.common.section_mut(path),
-        }
-    }
-
-    fn validate(&self) -> Result<(), ConfigErrors> {
-        rules::check(self)
-    }
-
-    fn clone_box(&self) -> Box<dyn AlgorithmConfig> {
-        Box::new(self.clone())
-    }
-
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-
-    fn as_dyn_mut(&mut self) -> &mut dyn AlgorithmConfig {
-        self
     }
 }

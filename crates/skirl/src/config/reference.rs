@@ -4,12 +4,13 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::algorithm::{AlgorithmConfig, for_algorithm};
+use super::algorithm::{AlgorithmConfig, algorithms, for_algorithm};
+use super::declare::Section;
 use super::error::{ConfigError, ConfigErrors};
 use super::names::nearest;
 use super::spec::OptionSpec;
 
-/// The configuration reference of an algorithm as Markdown; `docs/configuration.md` is this text for PPO.
+/// The configuration reference of an algorithm as Markdown.
 ///
 /// # Errors
 /// An algorithm that is not served.
@@ -21,15 +22,57 @@ pub fn markdown(algorithm: &str) -> Result<String, ConfigErrors> {
         format_args!("\n# Options of {}\n", config.algorithm())
     );
     for section in config.sections() {
-        let _ = write!(text, "\n## `{}`\n\n{}\n\n", section.path(), section.doc().trim());
-        text.push_str("| option | default | accepts | meaning |\n|---|---|---|---|\n");
-        for spec in section.specs() {
-            text.push_str(&markdown_row(config.as_ref(), spec));
-        }
+        text.push_str(&markdown_section(config.as_ref(), section));
     }
     text.push_str(&synonyms_table(config.as_ref()));
     text.push_str(&translation_table(config.as_ref()));
     Ok(text)
+}
+
+/// The reference of all algorithms, `docs/configuration.md`: the first one whole, of the others what differs from it.
+///
+/// # Errors
+/// None, as only algorithms that are served are asked for.
+pub fn reference() -> Result<String, ConfigErrors> {
+    let [first, others @ ..] = algorithms() else { return Ok(String::new()) };
+    let (mut text, first) = (markdown(first.name)?, for_algorithm(first.name)?);
+    for other in others {
+        text.push_str(&differences(first.as_ref(), for_algorithm(other.name)?.as_ref()));
+    }
+    Ok(text)
+}
+
+/// What an algorithm's options differ in from those of `first`: whole sections, and defaults in the others.
+fn differences(first: &dyn AlgorithmConfig, config: &dyn AlgorithmConfig) -> String {
+    let mut text = format!("\n# Options of {}\n\nThose of {}", config.algorithm(), first.algorithm());
+    text.push_str(", but for the following.\n");
+    let (known, mut defaults) = (first.sections(), String::new());
+    for section in config.sections() {
+        let names = |section: &dyn Section| section.specs().iter().map(|spec| spec.name).collect::<Vec<_>>();
+        if known.iter().all(|known| known.path() != section.path() || names(*known) != names(section)) {
+            text.push_str(&markdown_section(config, section));
+            continue;
+        }
+        for spec in section.specs() {
+            if config.get(&spec.path()) != first.get(&spec.path()) {
+                let _ = writeln!(defaults, "| `{}` | `{}` |", spec.path(), default_text(config, spec));
+            }
+        }
+    }
+    if !defaults.is_empty() {
+        text.push_str("\n## Other defaults\n\n| option | default |\n|---|---|\n");
+        text.push_str(&defaults);
+    }
+    text
+}
+
+fn markdown_section(config: &dyn AlgorithmConfig, section: &dyn Section) -> String {
+    let mut text = format!("\n## `{}`\n\n{}\n\n", section.path(), section.doc().trim());
+    text.push_str("| option | default | accepts | meaning |\n|---|---|---|---|\n");
+    for spec in section.specs() {
+        text.push_str(&markdown_row(config, spec));
+    }
+    text
 }
 
 fn markdown_row(config: &dyn AlgorithmConfig, spec: &OptionSpec) -> String {

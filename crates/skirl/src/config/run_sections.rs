@@ -1,6 +1,6 @@
 //! Sections about the run itself: learners, reporting, checkpointing, debugging, resources.
 
-use super::choices::LogLevel;
+use super::choices::{LogLevel, ScoreOrder};
 use super::declare::options;
 
 options! {
@@ -8,6 +8,14 @@ options! {
     pub struct LearnersOptions in "learners" {
         /// Number of learner processes; 0 learns in the process.
         num_learners: usize = 0 => between(0.0, 0.0), hint("learning runs in the process on resources.num_threads threads; leave it at 0");
+    }
+}
+
+options! {
+    /// The user's own code in the run.
+    pub struct CallbacksOptions in "callbacks" {
+        /// Names of the callbacks, in the order in which they are called. A run writes the names of those that it was given; names of registered callbacks add these; other names are a warning. A name never loads code.
+        names: Vec<String> = Vec::<String>::new();
     }
 }
 
@@ -32,8 +40,12 @@ options! {
         checkpoint_frequency: usize = 0 => min(0.0), unit("iterations"), synonyms(&["checkpoint_freq"]), called(&[("SB3 (steps, not iterations)", "save_freq")]);
         /// Save a checkpoint when the run ends.
         checkpoint_at_end: bool = true;
-        /// Keep only this many newest checkpoints. `none` keeps all.
-        num_to_keep: Option<usize> = None => min(1.0), synonyms(&["keep_checkpoints_num"]);
+        /// Keep only this many checkpoints: the newest, or with `checkpoint_score_attribute` the newest and the best of the others. `none` keeps all.
+        num_to_keep: Option<usize> = None => min(2.0), hint("two are the least: if the newest is damaged, the run goes on from the other"), synonyms(&["keep_checkpoints_num"]);
+        /// Metric of the results by which checkpoints are ranked, for example `env_runners/episode_return_mean`: the file `BEST` names the best one. A checkpoint whose result lacks the metric has no rank. `none` ranks none.
+        checkpoint_score_attribute: Option<String> = None => synonyms(&["checkpoint_score_attr"]);
+        /// Whether the largest score is best or the smallest.
+        checkpoint_score_order: ScoreOrder = ScoreOrder::Max;
         /// Directory of the run. `none` makes a new one under `runs/`, named after algorithm, environment, seed and time.
         output_dir: Option<String> = None => synonyms(&["storage_path", "local_dir"]), called(&[("SB3", "tensorboard_log"), ("Tianshou", "logdir")]);
     }

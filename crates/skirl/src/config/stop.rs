@@ -113,6 +113,11 @@ fn check(metric: &str, threshold: f64) -> Result<(), Problem> {
     if !threshold.is_finite() {
         return Err(Problem::new(format!("must be a finite number, found {threshold}")));
     }
+    check_metric(metric)
+}
+
+/// Refuses what cannot be a metric of a result, and what is nearly one.
+pub(super) fn check_metric(metric: &str) -> Result<(), Problem> {
     if metric.split('/').any(str::is_empty) {
         return Err(Problem::new("is not the path of a metric")
             .suggest("write for example \"env_runners/episode_return_mean\" or \"training_iteration\""));

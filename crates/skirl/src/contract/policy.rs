@@ -23,7 +23,7 @@ pub const VALUE: usize = 1;
 
 /// One policy with its own copy of the weights.
 pub struct Policy {
-    /// Network with the outputs `[dist_inputs, value]`.
+    /// Network with the outputs `[dist_inputs, value]`, or `[dist_inputs]` for algorithms without a value function.
     pub net: Box<dyn Module>,
     /// Distribution of the actions.
     pub dist: Arc<dyn Distribution>,
@@ -36,6 +36,11 @@ pub struct Policy {
 }
 
 impl Policy {
+    /// Whether the network has the output [`VALUE`]; without it every value is 0.
+    pub fn has_value(&self) -> bool {
+        self.net.output_widths().len() > VALUE
+    }
+
     /// Width of the module's input.
     pub fn obs_width(&self) -> usize {
         self.net.input_widths().first().copied().unwrap_or(0)

@@ -106,6 +106,8 @@ pub struct ModuleRollout {
     pub env: Vec<u32>,
     /// Agent (index in its environment) of each row.
     pub agent: Vec<u32>,
+    /// Id of the episode of each row.
+    pub episode: Vec<u64>,
     /// Successors.
     pub links: Links,
     /// Chain ends.
@@ -142,6 +144,7 @@ impl ModuleRollout {
             truncated: Vec::new(),
             env: Vec::new(),
             agent: Vec::new(),
+            episode: Vec::new(),
             links,
             ends: EndRows::default(),
         }
@@ -160,6 +163,7 @@ impl ModuleRollout {
         self.truncated.resize(rows, false);
         self.env.resize(rows, 0);
         self.agent.resize(rows, 0);
+        self.episode.resize(rows, 0);
         if let Links::Chained { next } = &mut self.links {
             next.resize(rows, skirl_math::chain::END);
         }
@@ -173,6 +177,38 @@ impl ModuleRollout {
     /// Inputs of all rows, `[rows, obs_width]`.
     pub fn all_obs(&self) -> &[f32] {
         &self.obs[..self.rows * self.obs_width]
+    }
+
+    /// Whether every column has the elements of [`rows`](Self::rows) rows; else the first one that has not, and what was
+    /// expected.
+    pub fn check_lengths(&self) -> Result<(), String> {
+        let (rows, ends) = (self.rows, self.ends.len());
+        let next = match &self.links {
+            Links::Rectangular { .. } => rows,
+            Links::Chained { next } => next.len(),
+        };
+        let lengths = [
+            ("obs", self.obs.len().min(rows * self.obs_width), rows * self.obs_width),
+            ("actions", self.actions.rows(), rows),
+            ("logp", self.logp.len(), rows),
+            ("values", self.values.len(), rows),
+            ("dist_inputs", self.dist_inputs.len(), rows * self.dist_width),
+            ("rewards", self.rewards.len(), rows),
+            ("terminated", self.terminated.len(), rows),
+            ("truncated", self.truncated.len(), rows),
+            ("env", self.env.len(), rows),
+            ("agent", self.agent.len(), rows),
+            ("episode", self.episode.len(), rows),
+            ("links", next, rows),
+            ("ends.obs", self.ends.obs.len(), ends * self.obs_width),
+            ("ends.values", self.ends.values.len(), ends),
+        ];
+        match lengths.iter().find(|(_, found, expected)| found != expected) {
+            None => Ok(()),
+            Some((name, found, expected)) => {
+                Err(format!("{found} elements in column '{name}', where {expected} were expected"))
+            }
+        }
     }
 
     /// Drops the rows where `keep` is false; successors and end rows are renumbered, and those of dropped rows go too.
@@ -211,6 +247,7 @@ impl ModuleRollout {
         gather(&mut self.truncated, &source.truncated, 1, rows);
         gather(&mut self.env, &source.env, 1, rows);
         gather(&mut self.agent, &source.agent, 1, rows);
+        gather(&mut self.episode, &source.episode, 1, rows);
     }
 
     /// Puts the tables of neighbouring ranges of environments, all over the same `steps`, into one rectangle.
@@ -258,6 +295,7 @@ impl ModuleRollout {
         copy(&mut self.truncated, &source.truncated, 1, to, from, rows);
         copy(&mut self.env, &source.env, 1, to, from, rows);
         copy(&mut self.agent, &source.agent, 1, to, from, rows);
+        copy(&mut self.episode, &source.episode, 1, to, from, rows);
     }
 }
 

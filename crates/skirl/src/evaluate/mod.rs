@@ -3,11 +3,14 @@
 //! Every environment plays the same number of episodes (up to one), and only its first ones count: otherwise short
 //! episodes would be over-represented.
 
+use std::collections::BTreeMap;
+
 use skirl_math::rng::StreamKey;
 
 use crate::collect::EnvRunner;
 use crate::collect::episodes::EpisodeRecord;
 use crate::error::Error;
+use crate::report::TrainResult;
 
 /// Steps of every environment between two looks at what ended.
 const FRAGMENT: usize = 32;
@@ -28,6 +31,10 @@ pub struct Evaluation {
     pub episodes: Vec<EpisodeRecord>,
     /// Environment steps taken.
     pub env_steps: u64,
+    /// Metrics of an own evaluation function, which then says itself what it did; there are no `episodes`.
+    pub custom: Option<TrainResult>,
+    /// Further numbers by name, reported under `evaluation/`: what callbacks add in `on_evaluate_end`.
+    pub extra: BTreeMap<String, f64>,
 }
 
 /// Plays from fresh resets under `root` until `duration` is over.
@@ -41,18 +48,38 @@ pub fn evaluate(
 ) -> Result<Evaluation, Error> {
     runner.reset_with(root)?;
     runner.take_finished();
+    play(runner, duration, max_env_steps, &|| true)
+}
+
+/// Plays on from where the runner's environments are, until `duration` is over or `goes_on` is false: then it is an error.
+///
+/// `max_env_steps` as in [`evaluate`].
+pub fn play(
+    runner: &mut EnvRunner,
+    duration: Duration,
+    max_env_steps: u64,
+    goes_on: &dyn Fn() -> bool,
+) -> Result<Evaluation, Error> {
     match duration {
         Duration::EnvSteps(steps) => {
             let each = steps.div_ceil(runner.num_envs() as u64).max(1);
-            play_steps(runner, each)
+            play_steps(runner, each, goes_on)
         }
-        Duration::Episodes(episodes) => play_episodes(runner, episodes, max_env_steps),
+        Duration::Episodes(episodes) => play_episodes(runner, episodes, max_env_steps, goes_on),
     }
 }
 
-fn play_steps(runner: &mut EnvRunner, each: u64) -> Result<Evaluation, Error> {
+fn check_goes_on(goes_on: &dyn Fn() -> bool) -> Result<(), Error> {
+    match goes_on() {
+        true => Ok(()),
+        false => Err(Error::Stopped { reason: "the evaluation was not needed any more".to_owned() }),
+    }
+}
+
+fn play_steps(runner: &mut EnvRunner, each: u64, goes_on: &dyn Fn() -> bool) -> Result<Evaluation, Error> {
     let (mut evaluation, mut left) = (Evaluation::default(), each);
     while left > 0 {
+        check_goes_on(goes_on)?;
         let steps = left.min(FRAGMENT as u64);
         evaluation.env_steps += runner.sample(steps as usize)?.env_steps;
         evaluation.episodes.extend(runner.take_finished());
@@ -61,7 +88,12 @@ fn play_steps(runner: &mut EnvRunner, each: u64) -> Result<Evaluation, Error> {
     Ok(evaluation)
 }
 
-fn play_episodes(runner: &mut EnvRunner, episodes: usize, max_env_steps: u64) -> Result<Evaluation, Error> {
+fn play_episodes(
+    runner: &mut EnvRunner,
+    episodes: usize,
+    max_env_steps: u64,
+    goes_on: &dyn Fn() -> bool,
+) -> Result<Evaluation, Error> {
     let num_envs = runner.num_envs();
     let quota = |env: usize| episodes / num_envs + usize::from(env < episodes % num_envs);
     let mut played: Vec<Vec<EpisodeRecord>> = vec![Vec::new(); num_envs];
@@ -69,6 +101,7 @@ fn play_episodes(runner: &mut EnvRunner, episodes: usize, max_env_steps: u64) ->
     // Steps of each environment since the last episode that counted.
     let mut waited = 0;
     while missing > 0 {
+        check_goes_on(goes_on)?;
         if waited >= max_env_steps {
             return Err(Error::EndlessEpisode { steps: waited, missing });
         }
@@ -83,7 +116,8 @@ fn play_episodes(runner: &mut EnvRunner, episodes: usize, max_env_steps: u64) ->
             }
         }
     }
-    Ok(Evaluation { episodes: played.into_iter().flatten().collect(), env_steps })
+    let episodes = played.into_iter().flatten().collect();
+    Ok(Evaluation { episodes, env_steps, ..Evaluation::default() })
 }
 
 impl Evaluation {

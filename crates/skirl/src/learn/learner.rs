@@ -149,6 +149,32 @@ impl<S: Send> Learner<S> {
         }
     }
 
+    /// As [`gradients`](Self::gradients), in parts of `part` rows one after the other whose gradients add up. The result is
+    /// that of all rows at once, up to the order of the sums.
+    pub fn gradients_in_parts<L: Loss<Scratch = S>>(
+        &mut self,
+        loss: &L,
+        batch: &Batch,
+        rows: Range<usize>,
+        part: usize,
+    ) -> Result<GradientStats, Error> {
+        let inverse_rows = 1.0 / rows.len() as f32;
+        let mut sum = Grads::new(self.policy.net.params());
+        let mut total = GradientStats { sums: vec![0.0; loss.stats().len()], rows: rows.len() };
+        for start in rows.clone().step_by(part.max(1)) {
+            let part = start..(start + part.max(1)).min(rows.end);
+            let context = LossContext { policy: &self.policy, batch, inverse_rows };
+            let stats = self.engine.compute(loss, context, part, &self.workers, &mut self.grads)?;
+            total.sums.iter_mut().zip(stats.sums).for_each(|(total, part)| *total += part);
+            sum.add(&self.grads)?;
+        }
+        self.grads = sum;
+        match total.sums.iter().find(|sum| !sum.is_finite()) {
+            Some(&bad) => Err(self.diverged("the loss", bad)),
+            None => Ok(total),
+        }
+    }
+
     /// Clips the gradient and takes one optimizer step. Returns the global norm before clipping, where it was computed.
     pub fn apply(&mut self, lr: f64) -> Result<Option<f64>, Error> {
         let norm = self.clip_gradients();

@@ -30,6 +30,9 @@ pub trait Loss: Sync {
     /// Names of the statistics, in the order of `stats`; sums over rows, divided by the rows at the end.
     fn stats(&self) -> &'static [&'static str];
 
+    /// The loss itself from the means of its statistics, for reports.
+    fn total(&self, means: &[f64]) -> f64;
+
     /// Reads the outputs of `rows` in `tape`, writes the gradient of the mean loss with respect to each output into it, and adds this chunk's sums to `stats`.
     fn evaluate(
         &self,

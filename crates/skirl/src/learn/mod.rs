@@ -5,11 +5,13 @@
 //! itself and the runs are added in order, so the bytes do not depend on the number of threads. Where policy and value
 //! function share nothing, each is learned by itself.
 
+pub mod action_terms;
 pub mod gradient;
 pub mod learner;
 pub mod loss;
 
 pub use crate::contract::Batch;
+pub use action_terms::ActionTerms;
 pub use gradient::{CHUNK_ROWS, RUNS};
 pub use learner::{Learner, LearnerOptions};
 pub use loss::{Loss, LossContext, SeparateLoss};

@@ -7,8 +7,10 @@ pub struct BatchPlan {
     pub num_envs: usize,
     /// Steps of each environment.
     pub fragment_length: usize,
-    /// Rows (environment steps) that are collected.
+    /// Rows (environment steps) that are collected; of whole episodes the least number.
     pub rows: usize,
+    /// The batch consists of whole episodes.
+    pub whole_episodes: bool,
     /// Rows that were asked for.
     pub train_batch_size: usize,
     /// Rows of a minibatch.
@@ -39,9 +41,20 @@ impl BatchPlan {
 
 impl std::fmt::Display for BatchPlan {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.whole_episodes {
+            write!(f, "whole episodes of {} environments, at least {} rows", self.num_envs, self.rows)?;
+            write!(f, ", looked for every {} steps", self.fragment_length)?;
+            return match self.updates() {
+                1 => write!(f, "; 1 update with all of them"),
+                _ => write!(f, "; minibatches of {}; × {} epochs", self.minibatch_size, self.num_epochs),
+            };
+        }
         write!(f, "{} environments × {} steps = {} rows", self.num_envs, self.fragment_length, self.rows)?;
         if self.rows != self.train_batch_size {
             write!(f, " (train_batch_size {} asked for)", self.train_batch_size)?;
+        }
+        if self.updates() == 1 {
+            return write!(f, "; 1 update with all of them");
         }
         write!(f, "; {} minibatches of {}", self.minibatches(), self.minibatch_size)?;
         if self.last_minibatch() != self.minibatch_size {
@@ -61,6 +74,7 @@ mod tests {
             num_envs: 2,
             fragment_length: 2000,
             rows: 4000,
+            whole_episodes: false,
             train_batch_size: 4000,
             minibatch_size: 128,
             num_epochs: 30,

@@ -63,9 +63,10 @@ impl ModulePlan {
             layers(&network.hidden, network.num_dist_inputs),
             self.distribution
         )?;
-        match network.vf_share_layers {
-            true => writeln!(f, "  value      shares the policy's layers"),
-            false => writeln!(f, "  value      {}", layers(value, 1)),
+        match (network.critic, network.vf_share_layers) {
+            (false, _) => writeln!(f, "  value      none"),
+            (true, true) => writeln!(f, "  value      shares the policy's layers"),
+            (true, false) => writeln!(f, "  value      {}", layers(value, 1)),
         }
     }
 }

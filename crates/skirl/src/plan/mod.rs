@@ -9,13 +9,15 @@ mod modules;
 mod tuned;
 
 pub use batch::BatchPlan;
-pub use modules::{ModulePlan, build_optimizer, build_policy, distribution_for};
+pub use modules::{ModulePlan, NetworkOptions, build_optimizer, build_policy, distribution_for};
 pub use tuned::{tuned_config, tuned_configs};
 
 use std::collections::BTreeMap;
 
+use skirl_env::SharedState;
+
 use crate::collect::{AgentSpaces, EnvironmentSpec, Environments};
-use crate::config::{AlgorithmConfig, CommonConfig, RlModuleOptions};
+use crate::config::{AlgorithmConfig, CommonConfig};
 use crate::contract::ModuleId;
 use crate::error::Error;
 
@@ -62,6 +64,7 @@ pub fn environment_spec(common: &CommonConfig) -> Result<EnvironmentSpec, Error>
         env_config: common.environment.env_config.clone(),
         num_envs: common.env_runners.total_envs(),
         num_shards: common.resources.num_threads,
+        shared: SharedState::new(),
     })
 }
 
@@ -79,7 +82,7 @@ pub fn explain(config: &dyn AlgorithmConfig) -> Result<Plan, Error> {
 pub fn plan_modules(
     common: &CommonConfig,
     agents: &[AgentSpaces],
-    options_of: &dyn Fn(&str) -> Result<RlModuleOptions, Error>,
+    options_of: &dyn Fn(&str) -> Result<NetworkOptions, Error>,
 ) -> Result<(Mapping, BTreeMap<ModuleId, ModulePlan>), Error> {
     let mut mapping = Vec::new();
     let mut modules: BTreeMap<ModuleId, ModulePlan> = BTreeMap::new();

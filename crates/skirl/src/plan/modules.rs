@@ -14,6 +14,15 @@ use crate::config::{Activation, OptimizerOptions, OptimizerType, RlModuleOptions
 use crate::contract::Policy;
 use crate::error::Error;
 
+/// What a module's network is made from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NetworkOptions {
+    /// The module's own options.
+    pub rl_module: RlModuleOptions,
+    /// Whether the algorithm uses a value function.
+    pub critic: bool,
+}
+
 /// One network with its sizes.
 #[derive(Debug, Clone)]
 pub struct ModulePlan {
@@ -37,9 +46,10 @@ pub struct ModulePlan {
 
 impl ModulePlan {
     /// Sizes for an agent with these spaces.
-    pub fn new(options: &RlModuleOptions, agent: &AgentSpaces, trained: bool) -> Result<Self, Error> {
+    pub fn new(options: &NetworkOptions, agent: &AgentSpaces, trained: bool) -> Result<Self, Error> {
         let (distribution, dist) = distribution_for(&agent.action)?;
         let network = network(options, agent.observation.flat_width(), &*dist, distribution);
+        let options = &options.rl_module;
         let num_parameters = ActorCritic::new(&network)?.params().num_trainable();
         let row_width = network.obs_width + dist.num_inputs() + 2 * dist.action_width() + 8;
         Ok(Self {
@@ -106,15 +116,17 @@ pub fn distribution_for(space: &Space) -> Result<(&'static str, Arc<dyn Distribu
 }
 
 fn network(
-    options: &RlModuleOptions,
+    options: &NetworkOptions,
     obs_width: usize,
     dist: &dyn Distribution,
     distribution: &str,
 ) -> ActorCriticSpec {
+    let (options, critic) = (&options.rl_module, options.critic);
     let gaussian = distribution == "DiagGaussian";
     ActorCriticSpec {
         obs_width,
         hidden: options.fcnet_hiddens.clone(),
+        critic,
         vf_hidden: options.vf_hiddens.clone().filter(|_| !options.vf_share_layers),
         activation: activation(options.fcnet_activation),
         layer_norm: options.fcnet_use_layernorm,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
     /// The operating system refused an operation.
-    #[error("could not {action} `{}`: {source}. Check that the disk is not full and that you may write there", .path.display())]
+    #[error("could not {action} `{}`: {source}. {}", .path.display(), remedy(source))]
     Io {
         /// What was attempted, as a verb ("write").
         action: &'static str,
@@ -32,9 +32,21 @@ pub enum ReportError {
         /// The directory.
         path: PathBuf,
     },
+    /// A checkpoint was given where its run was meant.
+    #[error(
+        "`{}` is a checkpoint of the run `{}`, which goes on from its newest one only. Resume `{}`",
+        .path.display(), .run.display(), .run.display()
+    )]
+    NotARunButCheckpoint {
+        /// The checkpoint.
+        path: PathBuf,
+        /// The directory of its run.
+        run: PathBuf,
+    },
     /// Another live process writes into the directory.
     #[error(
-        "`{}` is in use by process {pid} on host `{host}`. Stop that run first, or choose another directory",
+        "`{}` is in use by process {pid} on host `{host}`. Stop that run first, or choose another directory; if that \
+         process is gone for certain, remove `.run.lock` there",
         .path.display()
     )]
     Locked {
@@ -55,6 +67,34 @@ pub enum ReportError {
         /// What is there.
         found: String,
     },
+}
+
+/// What to do about an error of the operating system.
+pub(crate) fn remedy(error: &std::io::Error) -> &'static str {
+    use std::io::ErrorKind as Kind;
+    match error.kind() {
+        Kind::StorageFull | Kind::QuotaExceeded => "Free some space there, or write somewhere else",
+        Kind::PermissionDenied | Kind::ReadOnlyFilesystem => "Check that you may read and write there",
+        Kind::NotFound => "Check that the path is right and that nothing removed it meanwhile",
+        Kind::AlreadyExists | Kind::NotADirectory | Kind::IsADirectory => {
+            "Something else of that name is in the way: move it, or choose another path"
+        }
+        _ => "Check that the disk is not full and works, and that you may read and write there",
+    }
+}
+
+/// A number of bytes for people.
+pub(crate) fn in_units(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
+    let mut amount = bytes as f64 / 1024.0;
+    let mut unit = UNITS[0];
+    for next in &UNITS[1..] {
+        if amount < 1024.0 {
+            break;
+        }
+        (amount, unit) = (amount / 1024.0, next);
+    }
+    format!("{amount:.1} {unit}")
 }
 
 impl ReportError {

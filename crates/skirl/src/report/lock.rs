@@ -25,6 +25,7 @@ pub struct LockOwner {
 #[derive(Debug)]
 pub struct RunLock {
     file: File,
+    taken_over: Option<LockOwner>,
 }
 
 impl RunLock {
@@ -43,8 +44,15 @@ impl RunLock {
                 }
             }
         }
+        // An orderly end leaves an empty file.
+        let taken_over = read_owner(&mut file);
         write_owner(&mut file).map_err(ReportError::io("write", &path))?;
-        Ok(Self { file })
+        Ok(Self { file, taken_over })
+    }
+
+    /// Who held the lock before and ended without giving it back: killed, or the machine stopped.
+    pub fn taken_over(&self) -> Option<&LockOwner> {
+        self.taken_over.as_ref()
     }
 
     /// Name of the lock file.
@@ -132,8 +140,11 @@ mod tests {
             .unwrap();
         assert_eq!(RunLock::owner(directory.path()), Some(stale));
         assert_eq!(RunLock::holder(directory.path()), None);
-        let _lock = RunLock::acquire(directory.path()).unwrap();
+        let lock = RunLock::acquire(directory.path()).unwrap();
+        assert_eq!(lock.taken_over().map(|owner| owner.pid), Some(u32::MAX));
         assert_eq!(RunLock::owner(directory.path()).unwrap().pid, std::process::id());
+        drop(lock);
+        assert_eq!(RunLock::acquire(directory.path()).unwrap().taken_over(), None);
     }
 
     #[test]

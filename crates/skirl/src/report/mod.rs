@@ -13,6 +13,7 @@ mod run_directory;
 pub mod sink;
 
 pub use error::ReportError;
+pub(crate) use error::{in_units, remedy};
 pub use lock::{LockOwner, RunLock};
 pub use result::{Metric, TrainResult};
 pub use run_directory::RunDirectory;

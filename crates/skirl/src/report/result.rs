@@ -138,13 +138,11 @@ impl TrainResult {
     /// The number at `path`; `None` when it is absent, a map, a text or a flag.
     ///
     /// RLlib's plural spelling for many agents (`…_episode_returns_mean`) finds the singular key that is written here
-    /// for any number of agents.
+    /// for any number of agents. RLlib's old place of custom metrics (`custom_metrics/…`) finds
+    /// `env_runners/custom_metrics/…`, and `evaluation/custom_metrics/…` those of evaluation.
     pub fn get(&self, path: &str) -> Option<f64> {
-        let found = self.value(path).and_then(Value::as_f64);
-        found.or_else(|| {
-            let singular = path.replace("_episode_returns_mean", "_episode_return_mean");
-            (singular != path).then(|| self.value(&singular).and_then(Value::as_f64)).flatten()
-        })
+        let number = |path: &str| self.value(path).and_then(Value::as_f64);
+        number(path).or_else(|| number(&written_as(path)?))
     }
 
     /// The integer count at `path`, exact up to 2⁶⁴ − 1.
@@ -221,6 +219,19 @@ impl TrainResult {
         }
         map.insert((*last).to_string(), leaf);
     }
+}
+
+/// The path under which a metric is written that RLlib writes, or wrote, under `path`.
+fn written_as(path: &str) -> Option<String> {
+    let (parent, rest) = match path.strip_prefix("evaluation/") {
+        Some(rest) => ("evaluation/", rest),
+        None => ("", path),
+    };
+    if rest.starts_with("custom_metrics/") {
+        return Some(format!("{parent}env_runners/{rest}"));
+    }
+    let singular = path.replace("_episode_returns_mean", "_episode_return_mean");
+    (singular != path).then_some(singular)
 }
 
 /// Whether the path holds maps all the way and no map at its end.

@@ -18,7 +18,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::Value;
 
 use super::sink::{CsvSink, JsonlSink, ResumePoint, Sink, TensorBoardSink};
-use super::{ReportError, RunLock};
+use super::{LockOwner, ReportError, RunLock};
 
 /// Entries by which a directory is recognised as holding a run.
 const TRACES: [&str; 4] = ["config.json", "progress.csv", "result.jsonl", "checkpoints"];
@@ -29,7 +29,9 @@ const MAX_NAMES: u32 = 10_000;
 #[derive(Debug)]
 pub struct RunDirectory {
     path: PathBuf,
-    _lock: RunLock,
+    lock: RunLock,
+    /// Directories that were made for this run, the innermost first.
+    made: Vec<PathBuf>,
 }
 
 impl RunDirectory {
@@ -41,16 +43,35 @@ impl RunDirectory {
     /// # Errors
     /// When it already holds a run, another process uses it, or nothing can be written.
     pub fn create(path: &Path) -> Result<Self, ReportError> {
+        let made = missing(path);
         std::fs::create_dir_all(path).map_err(ReportError::io("create", path))?;
         let lock = RunLock::acquire(path)?;
         if let Some(found) = TRACES.iter().find(|name| is_trace(&path.join(name))) {
             return Err(ReportError::AlreadyARun { path: path.to_path_buf(), found: (*found).to_string() });
         }
-        Self::prepare(path, lock)
+        Ok(Self { made, ..Self::prepare(path, lock)? })
+    }
+
+    /// Removes what [`create`](Self::create) made, as far as it is still empty: for a run that could not be built.
+    pub fn discard(self) {
+        let Self { path, lock, made } = self;
+        let _ = std::fs::remove_dir(path.join("checkpoints"));
+        if made.first() == Some(&path) {
+            // Still held: whoever waits for it finds no directory.
+            let _ = std::fs::remove_file(path.join(RunLock::FILE_NAME));
+            made.iter().take_while(|directory| std::fs::remove_dir(directory).is_ok()).for_each(drop);
+        }
+        drop(lock);
+    }
+
+    /// Who wrote here before and ended without an orderly end: killed, or the machine stopped.
+    pub fn taken_over(&self) -> Option<&LockOwner> {
+        self.lock.taken_over()
     }
 
     /// Starts a run in `parent/<ALGO>_<env>_<date>_<time>_<seed>` (UTC), with `_2`, `_3`, … if that name is taken.
     pub fn create_in(parent: &Path, algorithm: &str, env: &str, seed: u64) -> Result<Self, ReportError> {
+        let made = missing(parent);
         std::fs::create_dir_all(parent).map_err(ReportError::io("create", parent))?;
         let name = default_name(algorithm, env, SystemTime::now(), seed);
         for attempt in 1..=MAX_NAMES {
@@ -58,7 +79,10 @@ impl RunDirectory {
             let path = parent.join(format!("{name}{suffix}"));
             // `create_dir` fails if another process was faster, so the name is ours alone.
             match std::fs::create_dir(&path) {
-                Ok(()) => return Self::create(&path),
+                Ok(()) => {
+                    let made = std::iter::once(path.clone()).chain(made).collect();
+                    return Ok(Self { made, ..Self::create(&path)? });
+                }
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
                 Err(source) => return Err(ReportError::Io { action: "create", path, source }),
             }
@@ -67,7 +91,13 @@ impl RunDirectory {
     }
 
     /// Continues the run in `path`.
+    ///
+    /// # Errors
+    /// When there is no run, or a checkpoint of one; when another process uses it, or nothing can be written.
     pub fn resume(path: &Path) -> Result<Self, ReportError> {
+        if let Some(run) = run_of_checkpoint(path) {
+            return Err(ReportError::NotARunButCheckpoint { path: path.to_path_buf(), run });
+        }
         if !path.join("config.json").is_file() {
             return Err(ReportError::NotARun { path: path.to_path_buf() });
         }
@@ -76,7 +106,7 @@ impl RunDirectory {
 
     fn prepare(path: &Path, lock: RunLock) -> Result<Self, ReportError> {
         probe(path)?;
-        let run = Self { path: path.to_path_buf(), _lock: lock };
+        let run = Self { path: path.to_path_buf(), lock, made: Vec::new() };
         let checkpoints = run.checkpoints();
         std::fs::create_dir_all(&checkpoints).map_err(ReportError::io("create", &checkpoints))?;
         sync_names(&checkpoints);
@@ -132,6 +162,22 @@ impl RunDirectory {
             Box::new(TensorBoardSink::open(&self.path, resume)?),
         ])
     }
+}
+
+/// The directories on the way to `path` that are not there, the innermost first.
+fn missing(path: &Path) -> Vec<PathBuf> {
+    let is_missing = |directory: &&Path| !directory.as_os_str().is_empty() && !directory.exists();
+    path.ancestors().take_while(is_missing).map(Path::to_path_buf).collect()
+}
+
+/// The run of a checkpoint directory, which has a `config.json` as well.
+fn run_of_checkpoint(path: &Path) -> Option<PathBuf> {
+    if !path.join("manifest.json").is_file() {
+        return None;
+    }
+    let path = path.canonicalize().ok()?;
+    let run = path.parent()?.parent()?;
+    Some(if run.join("config.json").is_file() { run } else { path.parent()? }.to_path_buf())
 }
 
 /// Whether something of a run is there. An empty directory is what a failed start leaves: no reason to refuse the
@@ -228,6 +274,37 @@ mod tests {
         assert!(message.contains("config.json") && message.contains("--resume"), "{message}");
         drop(RunDirectory::resume(&path).unwrap());
         assert_eq!(RunDirectory::read_config(&path).unwrap(), config);
+    }
+
+    #[test]
+    fn a_checkpoint_is_not_a_run() {
+        let parent = tempfile::tempdir().unwrap();
+        let run = RunDirectory::create(&parent.path().join("run")).unwrap();
+        run.write_config(&serde_json::json!({})).unwrap();
+        let checkpoint = run.checkpoints().join("step-1");
+        std::fs::create_dir(&checkpoint).unwrap();
+        for name in ["manifest.json", "config.json"] {
+            std::fs::write(checkpoint.join(name), "{}").unwrap();
+        }
+        let message = RunDirectory::resume(&checkpoint).unwrap_err().to_string();
+        let whole = run.path().canonicalize().unwrap();
+        assert!(message.ends_with(&format!("Resume `{}`", whole.display())), "{message}");
+        assert!(!checkpoint.join(RunLock::FILE_NAME).exists());
+    }
+
+    #[test]
+    fn a_discarded_directory_leaves_what_was_there_before() {
+        let parent = tempfile::tempdir().unwrap();
+        RunDirectory::create(&parent.path().join("a/b/run")).unwrap().discard();
+        RunDirectory::create_in(&parent.path().join("runs"), "PPO", "X", 1).unwrap().discard();
+        assert_eq!(std::fs::read_dir(parent.path()).unwrap().count(), 0);
+        std::fs::create_dir(parent.path().join("mine")).unwrap();
+        RunDirectory::create(&parent.path().join("mine")).unwrap().discard();
+        assert!(parent.path().join("mine").exists());
+        let run = RunDirectory::create(&parent.path().join("used")).unwrap();
+        std::fs::write(run.path().join("notes.txt"), "").unwrap();
+        run.discard();
+        assert!(parent.path().join("used/notes.txt").exists());
     }
 
     #[test]

@@ -271,7 +271,8 @@ def write(path):
     path.write_bytes(struct.pack("<Q", len(text)) + text + data)
 
 
-loss_goldens()
-training_golden("categorical", Categorical, 2, {"vf_loss_coeff": 0.5, "entropy_coeff": 0.01, "vf_clip_param": 1.0}, "batch")
-training_golden("gaussian", Gaussian, 3, {"vf_loss_coeff": 0.7, "entropy_coeff": 0.02, "clip_range_vf": 0.4}, "minibatch")
-write(pathlib.Path(__file__).with_name("ppo.safetensors"))
+if __name__ == "__main__":
+    loss_goldens()
+    training_golden("categorical", Categorical, 2, {"vf_loss_coeff": 0.5, "entropy_coeff": 0.01, "vf_clip_param": 1.0}, "batch")
+    training_golden("gaussian", Gaussian, 3, {"vf_loss_coeff": 0.7, "entropy_coeff": 0.02, "clip_range_vf": 0.4}, "minibatch")
+    write(pathlib.Path(__file__).with_name("ppo.safetensors"))

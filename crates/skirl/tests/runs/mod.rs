@@ -8,17 +8,23 @@ use skirl::Algorithm;
 use skirl::checkpoint::{Payload, Snapshot};
 use skirl::config::{self, AlgorithmConfig};
 
-/// A configuration of PPO for `env`: small networks and batches, seed 1, changed by `sections`.
+/// A configuration for `env`: small networks and batches, seed 1, changed by `sections`; of PPO unless `run` says otherwise.
 pub fn config(env: &str, sections: &Value) -> Box<dyn AlgorithmConfig> {
+    let run = sections.get("run").and_then(Value::as_str).unwrap_or("PPO");
+    let mut training = json!({ "lr": 1e-3, "train_batch_size": 256 });
+    if run == "PPO" {
+        (training["minibatch_size"], training["num_epochs"]) = (128.into(), 2.into());
+    }
     let document = json!({
-        "run": "PPO", "env": env,
-        "training": { "lr": 1e-3, "train_batch_size": 256, "minibatch_size": 128, "num_epochs": 2 },
+        "run": run, "env": env, "training": training,
         "env_runners": { "num_env_runners": 0, "num_envs_per_env_runner": 4 },
         "rl_module": { "fcnet_hiddens": [16] },
         "debugging": { "seed": 1 },
     });
     let mut config = config::from_value(&document).unwrap();
-    config.apply_json(sections, "test").unwrap();
+    let mut sections = sections.clone();
+    sections.as_object_mut().unwrap().remove("run");
+    config.apply_json(&sections, "test").unwrap();
     config
 }
 

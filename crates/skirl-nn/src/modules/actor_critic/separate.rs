@@ -27,8 +27,8 @@ impl SeparateOutputs for ActorCritic {
             if output == PI {
                 self.pi.forward(params, obs, rows.clone(), pi, pi_out);
                 self.finish_dist_inputs(&mut pi_out.mat_mut(rows.end).rows(rows));
-            } else {
-                self.vf.forward(params, obs, rows, vf, vf_out);
+            } else if let Some(critic) = &self.vf {
+                critic.forward(params, obs, rows, vf, vf_out);
             }
         }
         Ok(())
@@ -75,7 +75,9 @@ impl ActorCritic {
             if let Some(d) = vf.d_output() {
                 d.copy_rows(d_output, rows.clone());
             }
-            self.vf.backward(reverse, obs, rows, vf, vf_out, None);
+            if let Some(critic) = &self.vf {
+                critic.backward(reverse, obs, rows, vf, vf_out, None);
+            }
         }
         Ok(())
     }

@@ -9,14 +9,12 @@
 
 use std::ops::Range;
 
-use skirl_nn::Mat;
 use skirl_nn::Tape;
-use skirl_nn::distributions::{DistScratch, Evaluated, EvaluatedGrad};
 use skirl_nn::kernels::vmath;
 
 use crate::contract::policy::{DIST_INPUTS, Policy, VALUE};
 use crate::error::Error;
-use crate::learn::{Loss, LossContext, SeparateLoss};
+use crate::learn::{ActionTerms, Loss, LossContext, SeparateLoss};
 
 /// Coefficients of one update; schedules are resolved before.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -42,41 +40,33 @@ pub struct PpoLoss {
 /// Names of the sums, in order.
 pub const STATS: [&str; 7] =
     ["policy_loss", "vf_loss", "vf_loss_unclipped", "entropy", "mean_kl_loss", "clip_fraction", "approx_kl"];
+/// Index of KL(π_old ‖ π).
+pub const MEAN_KL: usize = 4;
 /// Index of the Schulman estimate of KL(π_old ‖ π), used for early stopping.
 pub const APPROX_KL: usize = 6;
 
 /// Buffers for one chunk.
 #[derive(Debug)]
 pub struct PpoScratch {
-    dist: DistScratch,
-    logp: Vec<f32>,
+    terms: ActionTerms,
     ratio: Vec<f32>,
-    entropy: Vec<f32>,
-    kl: Vec<f32>,
-    d_logp: Vec<f32>,
-    d_entropy: Vec<f32>,
-    d_kl: Vec<f32>,
 }
 
 impl Loss for PpoLoss {
     type Scratch = PpoScratch;
 
     fn scratch(&self, policy: &Policy, max_rows: usize) -> PpoScratch {
-        let column = || vec![0.0; max_rows];
-        PpoScratch {
-            dist: policy.dist.scratch(),
-            logp: column(),
-            ratio: column(),
-            entropy: column(),
-            kl: column(),
-            d_logp: column(),
-            d_entropy: column(),
-            d_kl: column(),
-        }
+        PpoScratch { terms: ActionTerms::new(policy, max_rows), ratio: vec![0.0; max_rows] }
     }
 
     fn stats(&self) -> &'static [&'static str] {
         &STATS
+    }
+
+    fn total(&self, means: &[f64]) -> f64 {
+        let vf_loss_coeff = if self.use_critic { f64::from(self.vf_loss_coeff) } else { 0.0 };
+        means[0] + vf_loss_coeff * means[1] - f64::from(self.entropy_coeff) * means[3]
+            + f64::from(self.kl_coeff) * means[MEAN_KL]
     }
 
     fn evaluate(
@@ -125,25 +115,17 @@ impl PpoLoss {
         scratch: &mut PpoScratch,
         stats: &mut [f64],
     ) -> Result<(), Error> {
-        let (policy, batch, n) = (context.policy, context.batch, rows.len());
-        let actions = batch.actions.view(rows.start, rows.end);
-        let width = batch.dist_width;
-        let old = Mat::new(&batch.dist_inputs[rows.start * width..rows.end * width], n, width);
-        let old = self.measure_kl.then_some(old);
-        let PpoScratch { dist, logp, ratio, entropy, kl, d_logp, d_entropy, d_kl } = scratch;
-        let evaluated = Evaluated { logp: &mut logp[..n], entropy: &mut entropy[..n], kl: &mut kl[..n] };
-        policy.dist.evaluate(tape.output(DIST_INPUTS), actions, old, evaluated, dist)?;
-        let (advantages, old_logp) = (&batch.advantages[rows.clone()], &batch.logp[rows]);
-        self.surrogate(&logp[..n], old_logp, advantages, &mut ratio[..n], &mut d_logp[..n], stats);
-        d_logp[..n].iter_mut().for_each(|d| *d *= context.inverse_rows);
-        d_entropy[..n].fill(-self.entropy_coeff * context.inverse_rows);
-        d_kl[..n].fill(self.kl_coeff * context.inverse_rows);
-        stats[3] += skirl_math::stats::sum(&entropy[..n]);
-        stats[4] += if old.is_some() { skirl_math::stats::sum(&kl[..n]) } else { 0.0 };
-        let (inputs, d_inputs) = tape.output_and_gradient(DIST_INPUTS);
-        let d_out = EvaluatedGrad { logp: &d_logp[..n], entropy: &d_entropy[..n], kl: &d_kl[..n] };
-        policy.dist.backward(inputs, actions, old, d_out, d_inputs, dist)?;
-        Ok(())
+        let (batch, n) = (context.batch, rows.len());
+        let ratio = &mut scratch.ratio[..n];
+        scratch.terms.through(context, rows.clone(), self.measure_kl, tape, |terms| {
+            let (old_logp, advantages) = (&batch.logp[rows.clone()], &batch.advantages[rows.clone()]);
+            self.surrogate(&terms.logp[..n], old_logp, advantages, ratio, &mut terms.d_logp[..n], stats);
+            terms.d_logp[..n].iter_mut().for_each(|d| *d *= context.inverse_rows);
+            terms.d_entropy[..n].fill(-self.entropy_coeff * context.inverse_rows);
+            terms.d_kl[..n].fill(self.kl_coeff * context.inverse_rows);
+            stats[3] += skirl_math::stats::sum(&terms.entropy[..n]);
+            stats[MEAN_KL] += if self.measure_kl { skirl_math::stats::sum(&terms.kl[..n]) } else { 0.0 };
+        })
     }
 
     /// The clipped surrogate of each row: fills `d_logp` with its derivative (not yet divided by the rows).

@@ -3,13 +3,23 @@
 //! What each option does, and how this PPO differs from others: `README.md` beside this file.
 
 pub mod loss;
-pub mod pipeline;
-mod plan;
-pub mod stage;
-pub mod update;
+pub mod rule;
 
 #[cfg(test)]
 mod tests;
 
-pub use pipeline::build;
-pub use plan::plan;
+pub use rule::PpoRule;
+
+use super::on_policy::OnPolicy;
+use crate::algo::{BuildFrom, Parts};
+use crate::config::PpoConfig;
+use crate::error::Error;
+use crate::pipeline::Pipeline;
+
+/// Builds runner, learners and pipeline.
+pub fn build(config: &PpoConfig, from: BuildFrom<'_>) -> Result<Parts, Error> {
+    let parts = OnPolicy::<PpoRule>::new(config, from)?;
+    let estimated = Pipeline::builder().with(parts.collect()).with(parts.gae()?);
+    let stages = parts.learn_on_batch(estimated).with(parts.update()).with(parts.publish());
+    parts.finish(stages)
+}

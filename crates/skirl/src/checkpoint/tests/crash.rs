@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::sim_fs::{Crash, SimFs};
 use super::*;
+use crate::checkpoint::fs::Fs;
 use crate::checkpoint::list::prune_in;
 use crate::checkpoint::load::load_in;
 use crate::checkpoint::save::save_in;
@@ -107,7 +108,7 @@ fn a_crash_while_pruning_leaves_the_newest() {
     for stop_at in 1.. {
         let fs = disk_with(&[1, 2, 3, 4]);
         fs.stop_at.set(stop_at);
-        let finished = prune_in(&fs, Path::new(PARENT), 2).is_ok();
+        let finished = prune_in(&fs, Path::new(PARENT), 2, &|_| None).is_ok();
         for crash in CRASHES {
             assert_eq!(loaded_steps(&fs.after(crash)), Some(4));
         }
@@ -115,4 +116,39 @@ fn a_crash_while_pruning_leaves_the_newest() {
             return;
         }
     }
+}
+
+/// A disk that is full after every number of bytes: the previous checkpoint stays, nothing half-written does, and the save
+/// works once there is room again.
+#[test]
+fn a_disk_full_at_any_byte_leaves_the_previous_one() {
+    let total: u64 = bytes_of(&snapshot(3)).values().map(|bytes| bytes.len() as u64).sum();
+    for capacity in (0..=2 * total + 64).step_by(61) {
+        let fs = disk_with(&[2]);
+        fs.capacity.set(total + capacity);
+        let saved = save_steps(&fs, 3, 3);
+        let names = fs.list_dir(Path::new(PARENT)).unwrap();
+        assert!(!names.iter().any(|name| name.starts_with('.')), "{capacity}: {names:?}");
+        assert_eq!(loaded_steps(&fs), Some(if saved.is_ok() { 3 } else { 2 }), "{capacity}");
+        fs.capacity.set(u64::MAX);
+        save_steps(&fs, 3, 3).unwrap();
+        assert_eq!(loaded_steps(&fs.after(Crash::Power)), Some(3), "{capacity}");
+    }
+}
+
+#[test]
+fn too_little_space_is_found_before_anything_is_written() {
+    let fs = disk_with(&[2]);
+    fs.tells_free_space.set(true);
+    fs.capacity.set(40_000);
+    let error = save_steps(&fs, 3, 3).unwrap_err();
+    let message = error.to_string();
+    assert!(
+        matches!(error, CheckpointError::NoSpace { .. }) && message.contains("KiB are free"),
+        "{message}"
+    );
+    assert_eq!(fs.num_operations.get(), 1, "only the parent was made");
+    fs.capacity.set(10_000_000);
+    save_steps(&fs, 3, 3).unwrap();
+    assert_eq!(loaded_steps(&fs), Some(3));
 }

@@ -3,6 +3,7 @@
 mod crash;
 mod damage;
 mod hostile;
+mod ranking;
 mod round_trip;
 mod sim_fs;
 

@@ -37,6 +37,10 @@ pub(super) struct SimFs {
     num_fallible: Cell<usize>,
     /// Whether the failing operation was reached.
     pub(super) has_failed: Cell<bool>,
+    /// Bytes of content that the disk holds; a write beyond them leaves what fits.
+    pub(super) capacity: Cell<u64>,
+    /// Whether it tells how much is free.
+    pub(super) tells_free_space: Cell<bool>,
 }
 
 fn no_space() -> Error {
@@ -57,6 +61,8 @@ impl SimFs {
             fail_at: Cell::new(usize::MAX),
             num_fallible: Cell::new(0),
             has_failed: Cell::new(false),
+            capacity: Cell::new(u64::MAX),
+            tells_free_space: Cell::new(false),
         }
     }
 
@@ -82,6 +88,19 @@ impl SimFs {
     pub(super) fn overwrite(&self, path: &Path, bytes: Vec<u8>) {
         let at = self.find(path).unwrap();
         self.nodes.borrow_mut()[at] = Node::File { durable: bytes.clone(), content: bytes };
+    }
+
+    /// Bytes of content that are free: only what a directory names takes room.
+    fn free(&self) -> u64 {
+        let nodes = self.nodes.borrow();
+        let (mut pending, mut used) = (vec![0], 0);
+        while let Some(at) = pending.pop() {
+            match &nodes[at] {
+                Node::File { content, .. } => used += content.len() as u64,
+                Node::Directory { entries, .. } => pending.extend(entries.values()),
+            }
+        }
+        self.capacity.get().saturating_sub(used)
     }
 
     /// Counts a changing operation; an error when the machine has stopped or this one is to fail.
@@ -149,12 +168,13 @@ impl Fs for SimFs {
         if self.find(path).is_some() {
             return Err(Error::from(ErrorKind::AlreadyExists));
         }
+        let room = usize::try_from(self.free()).unwrap_or(usize::MAX);
         // A write that fails or is cut off leaves half of itself.
-        let len = if allowed.is_ok() { bytes.len() } else { bytes.len() / 2 };
+        let len = if allowed.is_ok() { bytes.len().min(room) } else { bytes.len() / 2 };
         if self.num_operations.get() <= self.stop_at.get() {
             self.add(path, Node::File { content: bytes[..len].to_vec(), durable: Vec::new() })?;
         }
-        allowed
+        if len < bytes.len() { allowed.and(Err(no_space())) } else { allowed }
     }
 
     fn sync_file(&self, path: &Path) -> Result<()> {
@@ -226,6 +246,11 @@ impl Fs for SimFs {
     fn list_dir(&self, path: &Path) -> Result<Vec<String>> {
         self.read_operation()?;
         self.names(path)
+    }
+
+    fn free_space(&self, _path: &Path) -> Result<Option<u64>> {
+        self.read_operation()?;
+        Ok(self.tells_free_space.get().then(|| self.free()))
     }
 
     fn kind(&self, path: &Path) -> Result<Kind> {

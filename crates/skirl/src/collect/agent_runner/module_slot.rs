@@ -1,6 +1,7 @@
 //! One module's part of the general runner: its table, and the forward over all agents that it acts for.
 
-use super::{EnvSlot, OpenRow};
+use super::env_slot::{EnvSlot, OpenRow};
+use crate::collect::episodes::EpisodeIds;
 use crate::collect::observations::SeenObservations;
 use crate::collect::vector_runner::{FORWARD_ROWS, copy_rows};
 use crate::contract::policy::{DIST_INPUTS, VALUE};
@@ -49,12 +50,13 @@ impl ModuleSlot {
     }
 
     /// Adds a row for every acting agent, chains it to the agent's open row, and returns the first new row.
-    pub(super) fn append_rows(&mut self, envs: &mut [EnvSlot]) -> usize {
+    pub(super) fn append_rows(&mut self, envs: &mut [EnvSlot], ids: EpisodeIds) -> usize {
         let (first, width) = (self.table.rows, self.table.obs_width);
         let rows = first + self.acting.len();
         self.table.resize(rows, rows);
         for (index, (env, agent)) in self.acting.clone().into_iter().enumerate() {
             let row = first + index;
+            self.table.episode[row] = ids.of(env, envs[env].episode.index);
             let slot = &mut envs[env].agents[agent];
             self.table.obs[row * width..][..width].copy_from_slice(&slot.input);
             self.table.rewards[row] = 0.0;
@@ -94,7 +96,9 @@ impl ModuleSlot {
             let logp = &mut table.logp[start..end];
             policy.choose(outputs, explore, &mut table.actions, start..end, logp, &mut self.scratch)?;
             copy_rows(outputs, &mut table.dist_inputs[start * dist_width..end * dist_width]);
-            copy_rows(tape.output(VALUE), &mut table.values[start..end]);
+            if policy.has_value() {
+                copy_rows(tape.output(VALUE), &mut table.values[start..end]);
+            }
         }
         Ok(())
     }

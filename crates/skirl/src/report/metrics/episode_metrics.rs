@@ -4,21 +4,27 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{EpisodeRecord, EpisodeWindow};
+use super::{CustomMetrics, EpisodeRecord, EpisodeWindow};
 use crate::report::TrainResult;
 
-/// Three families of [`EpisodeWindow`]s. One agent is the many-agent case with one key.
+/// Three families of [`EpisodeWindow`]s, and the custom metrics. One agent is the many-agent case with one key.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EpisodeMetrics {
     episodes: EpisodeWindow,
     agents: BTreeMap<String, EpisodeWindow>,
     modules: BTreeMap<String, EpisodeWindow>,
+    custom: CustomMetrics,
 }
 
 impl EpisodeMetrics {
     /// Empty windows over the last `capacity` episodes (`metrics_num_episodes_for_smoothing`).
     pub fn new(capacity: usize) -> Self {
-        Self { episodes: EpisodeWindow::new(capacity), agents: BTreeMap::new(), modules: BTreeMap::new() }
+        Self {
+            episodes: EpisodeWindow::new(capacity),
+            agents: BTreeMap::new(),
+            modules: BTreeMap::new(),
+            custom: CustomMetrics::new(capacity),
+        }
     }
 
     /// A whole episode ended; its return is the sum over all agents.
@@ -32,9 +38,15 @@ impl EpisodeMetrics {
         window_of(&mut self.modules, module, self.episodes.capacity()).push(part);
     }
 
+    /// What callbacks measured in an episode that ended.
+    pub fn push_custom(&mut self, metrics: &BTreeMap<String, f64>) {
+        self.custom.push(metrics);
+    }
+
     /// Changes the length of all windows; the oldest episodes leave those that are too long.
     pub fn set_capacity(&mut self, capacity: usize) {
         self.episodes.set_capacity(capacity);
+        self.custom.set_capacity(capacity);
         let parts = self.agents.values_mut().chain(self.modules.values_mut());
         parts.for_each(|window| window.set_capacity(capacity));
     }
@@ -60,7 +72,8 @@ impl EpisodeMetrics {
         &self.modules
     }
 
-    /// Writes `episode_*`, `agent_episode_return_mean/{agent}` and `module_episode_return_mean/{module}` below `prefix`.
+    /// Writes `episode_*`, `agent_episode_return_mean/{agent}`, `module_episode_return_mean/{module}` and
+    /// `custom_metrics/{name}_mean` (`_min`, `_max`) below `prefix`.
     pub fn report_into(&self, result: &mut TrainResult, prefix: &str) {
         self.episodes.report_into(result, prefix);
         for (family, windows) in [("agent", &self.agents), ("module", &self.modules)] {
@@ -68,6 +81,7 @@ impl EpisodeMetrics {
                 windows.iter().map(|(name, window)| (name.clone(), window.return_mean())).collect();
             result.set_each(&format!("{prefix}/{family}_episode_return_mean"), &means);
         }
+        self.custom.report_into(result, prefix);
     }
 }
 

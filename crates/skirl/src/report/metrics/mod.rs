@@ -1,9 +1,11 @@
 //! Running metrics that outlive an iteration: episode statistics and rates. Their state is JSON, for exact resume.
 
+mod custom_metrics;
 mod episode_metrics;
 mod episode_window;
 mod throughput;
 
+pub use custom_metrics::CustomMetrics;
 pub use episode_metrics::EpisodeMetrics;
 pub use episode_window::{EpisodeRecord, EpisodeWindow};
 pub use throughput::Throughput;

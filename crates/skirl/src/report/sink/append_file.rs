@@ -12,6 +12,8 @@ pub(super) struct AppendFile {
     path: PathBuf,
     file: File,
     len: u64,
+    /// Half a record may stand behind `len`.
+    is_torn: bool,
 }
 
 impl AppendFile {
@@ -19,24 +21,22 @@ impl AppendFile {
     pub(super) fn open(path: &Path, len: u64) -> Result<Self, ReportError> {
         let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path);
         let file = file.map_err(ReportError::io("open", path))?;
-        let mut append_file = Self { path: path.to_path_buf(), file, len };
+        let mut append_file = Self { path: path.to_path_buf(), file, len, is_torn: false };
         append_file.cut().map_err(ReportError::io("truncate", path))?;
         Ok(append_file)
     }
 
     /// Appends one record. On an error (a full disk) the half-written record is cut off again.
     pub(super) fn append(&mut self, record: &[u8]) -> Result<(), ReportError> {
-        match self.file.write_all(record) {
-            Ok(()) => {
-                self.len += record.len() as u64;
-                Ok(())
-            }
-            Err(source) => {
-                // If this fails too, the reader still drops the incomplete last record.
-                let _ = self.cut();
-                Err(ReportError::Io { action: "write", path: self.path.clone(), source })
-            }
+        let cut = if self.is_torn { self.cut() } else { Ok(()) };
+        let written = cut.and_then(|()| self.file.write_all(record));
+        if written.is_ok() {
+            self.len += record.len() as u64;
+        } else {
+            // If this fails too, it is done before the next record, or by the reader, who drops an incomplete last one.
+            self.is_torn = self.cut().is_err();
         }
+        written.map_err(ReportError::io("write", &self.path))
     }
 
     /// Forces the content to the disk.
@@ -65,6 +65,10 @@ pub(in crate::report) fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), R
         file.write_all(bytes)?;
         file.sync_all()
     });
+    if written.is_err() {
+        // On a full disk half a file would only take the room that is missing.
+        let _ = std::fs::remove_file(&temporary);
+    }
     written.map_err(ReportError::io("write", &temporary))?;
     std::fs::rename(&temporary, path).map_err(ReportError::io("rename into place", path))
 }
@@ -91,9 +95,10 @@ mod tests {
             path: PathBuf::from("/dev/full"),
             file: OpenOptions::new().write(true).open("/dev/full").unwrap(),
             len: 0,
+            is_torn: false,
         };
         let message = file.append(b"record").unwrap_err().to_string();
-        assert!(message.contains("/dev/full") && message.contains("disk is not full"), "{message}");
+        assert!(message.contains("/dev/full") && message.contains("Free some space"), "{message}");
         assert_eq!(file.len, 0);
     }
 }

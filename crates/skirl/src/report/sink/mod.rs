@@ -3,6 +3,7 @@
 mod append_file;
 mod csv;
 mod jsonl;
+mod log;
 mod tensorboard;
 mod tfrecord;
 
@@ -14,6 +15,7 @@ pub(super) use append_file::replace_file;
 
 pub use self::csv::CsvSink;
 pub use jsonl::JsonlSink;
+pub(crate) use log::Log;
 pub use tensorboard::TensorBoardSink;
 
 /// Key that numbers the results of a run.

@@ -3,7 +3,7 @@
 use skirl_env::Space;
 use skirl_nn::Grads;
 
-use super::{Goldens, action_spaces, relative_distance};
+use super::{GOLDENS, Goldens, action_spaces, relative_distance};
 use crate::algo::ppo::loss::PpoLoss;
 use crate::contract::Policy;
 use crate::learn::gradient::{GradientEngine, GradientStats};
@@ -52,7 +52,7 @@ fn case(goldens: &Goldens, name: &str, action: &Space) -> (Policy, Batch) {
 
 #[test]
 fn gradients_and_statistics_equal_those_of_pytorch() {
-    let goldens = Goldens::load();
+    let goldens = Goldens::load(GOLDENS);
     for (name, action) in action_spaces() {
         let (policy, batch) = case(&goldens, name, &action);
         for (index, loss) in LOSSES.iter().enumerate() {
@@ -100,7 +100,7 @@ fn moved(policy: &Policy, gradient: &[f32], step: f32) -> Policy {
 
 #[test]
 fn along_its_gradient_the_loss_rises_as_the_gradient_says() {
-    let goldens = Goldens::load();
+    let goldens = Goldens::load(GOLDENS);
     for (name, action) in action_spaces() {
         let (policy, batch) = case(&goldens, name, &action);
         for (index, loss) in LOSSES.iter().enumerate() {

@@ -1,15 +1,15 @@
 //! What must hold of an update whatever the numbers are.
 
+use skirl_env::{DType, Space};
+use skirl_math::rng::StreamKey;
 use skirl_math::stats::{Denominator, standardize};
 
-use super::{
-    AgentSpaces, DType, Goldens, ModulePlan, RlModuleOptions, Space, StreamKey, action_spaces, build_policy,
-    learner, weights,
-};
-use crate::algo::ppo::update::PpoLearner;
-use crate::config::{OptimizerType, PpoTraining, ScheduleSpec, StandardizeAdvantages};
+use super::{GOLDENS, Goldens, PpoLearner, action_spaces, learner, weights};
+use crate::collect::AgentSpaces;
+use crate::config::{OptimizerType, PpoTraining, RlModuleOptions, ScheduleSpec, StandardizeAdvantages};
 use crate::error::Error;
 use crate::learn::Batch;
+use crate::plan::{ModulePlan, NetworkOptions, build_policy};
 
 /// No terms but the surrogate and the value loss, one epoch in the order of the rows.
 fn plain() -> PpoTraining {
@@ -21,7 +21,7 @@ fn plain() -> PpoTraining {
 
 /// A hundred rows of an old policy a good way off, and a learner for them.
 fn start(name: &str, options: &PpoTraining) -> (PpoLearner, Batch) {
-    let goldens = Goldens::load();
+    let goldens = Goldens::load(GOLDENS);
     let (_, action) = action_spaces().into_iter().find(|(known, _)| *known == name).unwrap();
     let policy = goldens.policy(&format!("loss/{name}/weights/"), &action);
     let batch = goldens.batch(&format!("loss/{name}/batch/"), &policy);
@@ -77,7 +77,7 @@ fn a_short_last_minibatch_is_averaged_over_its_own_rows() {
     assert_eq!(whole.learner.updates(), 2);
     let (mut apart, _) = start("gaussian", &options);
     apart.update(rows(&batch, 0..64), 0).unwrap();
-    apart.options.minibatch_size = 36;
+    apart.options.minibatch_size = Some(36);
     apart.update(rows(&batch, 64..100), 0).unwrap();
     assert_eq!(weights(&whole), weights(&apart));
 }
@@ -121,7 +121,7 @@ fn adapted(factor: f64) -> f64 {
     (options.kl_coeff, options.kl_target) = (0.5, measured / factor);
     let (mut learner, batch) = start("gaussian", &options);
     learner.update(batch, 0).unwrap();
-    learner.kl_coeff
+    learner.rule.kl_coeff
 }
 
 #[test]
@@ -166,7 +166,7 @@ fn an_epoch_that_stops_at_once_leaves_the_divergence_of_the_one_before() {
     batch.logp = log_probabilities(&learner.learner.policy().clone(), &batch);
     learner.update(batch, 0).unwrap();
     assert!(learner.learner.updates() < 5);
-    assert_eq!(learner.kl_coeff, 0.25, "far below the target: the coefficient is halved");
+    assert_eq!(learner.rule.kl_coeff, 0.25, "far below the target: the coefficient is halved");
 }
 
 #[test]
@@ -260,6 +260,7 @@ fn layer_norm_gains_start_at_one() {
             observation: Space::boxed(-1.0, 1.0, &[3], DType::F32),
             action: Space::discrete(2),
         };
+        let options = NetworkOptions { rl_module: options, critic: true };
         let plan = ModulePlan::new(&options, &agent, true).unwrap();
         let policy = build_policy(&plan, StreamKey::root(1)).unwrap();
         let tensors = policy.net.params().export();

@@ -1,6 +1,6 @@
 //! A hundred minibatch steps against a reference in PyTorch f64.
 
-use super::{Goldens, action_spaces, learner, relative_distance, weights};
+use super::{GOLDENS, Goldens, PpoLearner, action_spaces, learner, relative_distance, weights};
 use crate::config::{PpoTraining, ScheduleSpec, StandardizeAdvantages};
 use crate::learn::Batch;
 
@@ -27,13 +27,13 @@ fn options(name: &str) -> PpoTraining {
 
 #[test]
 fn a_hundred_minibatch_steps_end_at_the_weights_of_pytorch() {
-    let goldens = Goldens::load();
+    let goldens = Goldens::load(GOLDENS);
     for (name, action) in action_spaces().into_iter().take(2) {
         let policy = goldens.policy(&format!("train/{name}/weights/"), &action);
         let batch = goldens.batch(&format!("train/{name}/batch/"), &policy);
         let order = goldens.bytes(&format!("train/{name}/permutations"));
         let order: Vec<u32> = order.into_iter().map(u32::from_le_bytes).collect();
-        let mut learner = learner(policy, &options(name));
+        let mut learner: PpoLearner = learner(policy, &options(name));
         for (update, permutation) in order.chunks(batch.rows()).enumerate() {
             let mut shuffled = Batch::like(&batch, batch.rows());
             shuffled.gather(&batch, permutation);
@@ -41,7 +41,11 @@ fn a_hundred_minibatch_steps_end_at_the_weights_of_pytorch() {
         }
         assert_eq!(learner.learner.updates(), 100);
         let expected_kl = goldens.f64(&format!("train/{name}/kl_coeff"))[0];
-        assert!((learner.kl_coeff / expected_kl - 1.0).abs() < 1e-12, "{name}: {}", learner.kl_coeff);
+        assert!(
+            (learner.rule.kl_coeff / expected_kl - 1.0).abs() < 1e-12,
+            "{name}: {}",
+            learner.rule.kl_coeff
+        );
         let (mut found, mut expected) = (Vec::new(), Vec::new());
         for (tensor, values) in weights(&learner) {
             found.extend(values.into_iter().map(f64::from));

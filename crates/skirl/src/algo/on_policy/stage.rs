@@ -1,0 +1,67 @@
+//! The update as a stage: rows with estimates in, new weights and metrics out.
+
+use std::collections::BTreeMap;
+
+use super::{BatchLearner, UpdateRule};
+use crate::contract::ModuleId;
+use crate::contract::shared::Shared;
+use crate::contract::slots::{ENV_STEPS, LEARNER_RESULTS, LearnerResults, NEW_WEIGHTS, TRAIN_BATCH};
+use crate::error::Error;
+use crate::learn::Batch;
+use crate::pipeline::{Declaration, Flow, Middleware, PipelineError, View};
+use crate::publish::Weights;
+
+/// All learners of a run.
+pub type Learners<R> = BTreeMap<ModuleId, BatchLearner<R>>;
+
+/// Trains every module that has a learner; the rows of the others are dropped.
+#[derive(Debug)]
+pub struct Update<R: UpdateRule> {
+    learners: Shared<Learners<R>>,
+}
+
+impl<R: UpdateRule> Update<R> {
+    /// Trains with these learners.
+    pub fn new(learners: Shared<Learners<R>>) -> Self {
+        Self { learners }
+    }
+}
+
+impl<R: UpdateRule> Middleware for Update<R> {
+    fn name(&self) -> &'static str {
+        R::STAGE
+    }
+
+    fn declare(&self, slots: &mut Declaration) {
+        slots.takes(TRAIN_BATCH).reads(ENV_STEPS).writes(LEARNER_RESULTS).writes(NEW_WEIGHTS);
+    }
+
+    fn forward(&mut self, view: &mut View<'_>) -> Result<Flow, PipelineError> {
+        let _flush = skirl_nn::FlushDenormals::enable();
+        let env_steps = *view.get(ENV_STEPS)?;
+        let mut learners = self.learners.lock();
+        learners.values_mut().for_each(BatchLearner::keep);
+        let trained = train(&mut learners, view.take(TRAIN_BATCH)?, env_steps);
+        if trained.is_err() {
+            learners.values_mut().for_each(BatchLearner::roll_back);
+        }
+        let (results, weights) = trained.map_err(PipelineError::failed)?;
+        view.put(LEARNER_RESULTS, results)?;
+        view.put(NEW_WEIGHTS, weights)?;
+        Ok(Flow::Continue)
+    }
+}
+
+fn train<R: UpdateRule>(
+    learners: &mut Learners<R>,
+    batches: BTreeMap<ModuleId, Batch>,
+    env_steps: u64,
+) -> Result<(LearnerResults, Weights), Error> {
+    let (mut results, mut weights) = (BTreeMap::new(), Weights::default());
+    for (module, batch) in batches {
+        let Some(learner) = learners.get_mut(&module).filter(|_| batch.rows() > 0) else { continue };
+        results.insert(module.clone(), learner.update(batch, env_steps)?);
+        weights.modules.insert(module, learner.learner.policy().net.params().values().to_vec());
+    }
+    Ok((results, weights))
+}

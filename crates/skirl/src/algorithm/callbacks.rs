@@ -1,0 +1,60 @@
+//! The algorithm's own hooks, and which callbacks it has.
+
+use std::path::Path;
+
+use super::{Algorithm, CallbackList, Hook, Place};
+use crate::callbacks::{Callbacks, HookResult, complete};
+use crate::config::AlgorithmConfig;
+use crate::error::Error;
+
+/// Adds the registered callbacks that the configuration names, and makes it name what is there; returns a warning for
+/// each name that nobody knows.
+pub(super) fn settle(
+    config: &mut dyn AlgorithmConfig,
+    callbacks: &mut CallbackList,
+) -> Result<Vec<String>, Error> {
+    let names = &mut config.common_mut().callbacks.names;
+    let unknown = complete(callbacks, names);
+    callbacks.check_names()?;
+    *names = callbacks.names();
+    Ok(unknown.iter().map(|name| missing(name)).collect())
+}
+
+fn missing(name: &str) -> String {
+    format!(
+        "the configuration names the callbacks '{name}', which this program has not: the run goes on without them. Give \
+         them with build_with or from_checkpoint_with_callbacks, or make them known with register_callbacks"
+    )
+}
+
+impl Algorithm {
+    /// The callbacks of the run.
+    pub fn callbacks(&self) -> &CallbackList {
+        &self.callbacks
+    }
+
+    /// Calls a hook that has the algorithm in hand.
+    pub(super) fn call_hook(
+        &mut self,
+        hook: Hook,
+        mut call: impl FnMut(&dyn Callbacks, &mut Self) -> HookResult,
+    ) -> Result<(), Error> {
+        if !self.callbacks.wants(hook) {
+            return Ok(());
+        }
+        self.callbacks.clone().call(hook, Place::default(), |each| call(each, self))
+    }
+
+    /// Tells callbacks that a checkpoint was written.
+    pub(crate) fn announce_saved(&self, path: &Path) -> Result<(), Error> {
+        let place = Place::default();
+        self.callbacks.call(Hook::CheckpointSaved, place, |each| each.on_checkpoint_saved(self, path))
+    }
+
+    /// A warning for each of the callbacks that a saved configuration names and this run has not.
+    pub(super) fn missing_callbacks(&self, saved: &dyn AlgorithmConfig) -> Vec<String> {
+        let names = self.callbacks.names();
+        let gone = saved.common().callbacks.names.iter().filter(|name| !names.contains(name));
+        gone.map(|name| missing(name)).collect()
+    }
+}
