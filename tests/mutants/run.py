@@ -68,7 +68,7 @@ def copy_tree():
             path.unlink()
 
 
-def cargo_test(crate, target, tests):
+def cargo_test(crate, target, tests, limit_s):
     """Builds and runs the named tests of one test target. Returns exit code, standard output, standard error."""
     where = ["--lib"] if target == "lib" else ["--test", target]
     environment = {
@@ -79,17 +79,19 @@ def cargo_test(crate, target, tests):
         # Nobody reads these backtraces; linking is faster without the line tables.
         "CARGO_PROFILE_DEV_DEBUG": "0",
     }
-    command = ["cargo", "test", "--quiet", "-p", crate, *where, "--", "--exact", *tests]
-    # `cargo test --quiet` prints dots; the names of the tests are needed.
-    command.remove("--quiet")
+    command = ["cargo", "test", "-p", crate, *where, "--", "--exact", *tests]
     process = subprocess.Popen(command, cwd=TREE, env=environment, text=True, stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE, start_new_session=True)
     try:
-        out, err = process.communicate(timeout=LIMIT_S)
+        out, err = process.communicate(timeout=limit_s)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, 9)
         out, err = process.communicate()
-        return -9, out, err + f"\nended after {LIMIT_S} s"
+        return -9, out, err + f"\nended after {limit_s} s"
+    except BaseException:
+        # Ctrl-C: a process group of its own does not hear it.
+        os.killpg(process.pid, 9)
+        raise
     return process.returncode, out, err
 
 
@@ -106,7 +108,7 @@ def check_unchanged(mutants):
     errors = []
     for (crate, target), tests in wanted.items():
         started = time.monotonic()
-        code, out, err = cargo_test(crate, target, sorted(tests))
+        code, out, err = cargo_test(crate, target, sorted(tests), None)
         passed = {name for name, outcome in outcomes(out).items() if outcome == "ok"}
         for test in sorted(tests - passed):
             errors.append(f"{crate} {target} {test}: does not pass (or exist) without any planted bug")
@@ -122,7 +124,7 @@ def judge(mutant):
     original = path.read_text()
     path.write_text(original.replace(mutant["find"], mutant["replace"]))
     try:
-        code, out, err = cargo_test(mutant["crate"], mutant["target"], [mutant["test"]])
+        code, out, err = cargo_test(mutant["crate"], mutant["target"], [mutant["test"]], LIMIT_S)
     finally:
         path.write_text(original)
     if outcomes(out).get(mutant["test"]) == "FAILED" and "test result: FAILED" in out:
