@@ -8,11 +8,12 @@
 Needs `cargo build --release -p skirl-cli` and nothing but the standard library (Python 3.11). Prints one JSON line for each
 run and then a table in Markdown. A run stops as its configuration says. The return is the mean over 100 episodes with the
 most likely actions and raw rewards (`skirl evaluate`, seed 999: no training run has seen these episodes). Seconds are of the
-whole training process. Runs are kept in --runs, which is emptied first.
+whole training process, on the wall and of processor time. Runs are kept in --runs, which is emptied first.
 """
 
 import argparse
 import json
+import resource
 import shutil
 import statistics
 import subprocess
@@ -43,9 +44,9 @@ def skirl(*arguments):
 
 
 def train_and_evaluate(config, run, seed, output, episodes):
-    started = time.perf_counter()
+    started, busy = time.perf_counter(), processor_seconds()
     lines = skirl("train", config, "--seed", str(seed), "--output", output, "--json").splitlines()
-    wall = time.perf_counter() - started
+    wall, busy = time.perf_counter() - started, processor_seconds() - busy
     results = [event for event in map(json.loads, lines) if event.get("event") == "result"]
     last = results[-1].get("result", results[-1])
     evaluated = skirl("evaluate", output, "--episodes", str(episodes), "--seed", str(EVALUATION_SEED), "--json")
@@ -56,7 +57,14 @@ def train_and_evaluate(config, run, seed, output, episodes):
         "return": round(mean_return(json.loads(evaluated.splitlines()[-1])), 2),
         "env_steps": last["num_env_steps_sampled_lifetime"],
         "wall_s": round(wall, 3),
+        "processor_s": round(busy, 3),
     }
+
+
+def processor_seconds():
+    """Of all processes that this one has started and that have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def mean_return(event):
@@ -69,8 +77,8 @@ def mean_return(event):
 def table(rows):
     """One line for each environment and algorithm."""
     lines = [
-        "| environment | algorithm | bound | return: median | worst | seeds at the bound | environment steps: median | most | seconds: median |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| environment | algorithm | bound | return: median | worst | seeds at the bound | environment steps: median | most | seconds: median | of processor time |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     groups = {}
     for row in rows:
@@ -82,19 +90,22 @@ def table(rows):
         over = sum(value >= bound for value in returns)
         lines.append(
             f"| {environment} | {algorithm} | {bound} | {statistics.median(returns):.1f} | {min(returns):.1f} | {over} of {len(group)} "
-            f"| {statistics.median(steps):,.0f} | {max(steps):,} | {statistics.median(row['wall_s'] for row in group):.2f} |"
+            f"| {statistics.median(steps):,.0f} | {max(steps):,} | {statistics.median(row['wall_s'] for row in group):.2f} "
+            f"| {statistics.median(row['processor_s'] for row in group):.2f} |"
         )
     return "\n".join(lines)
 
 
 def draw(groups, directory):
-    """One picture for each environment, one curve for each algorithm."""
+    """One picture for each environment, one curve for each algorithm: of the return that ends the runs, of training or evaluation."""
     directory.mkdir(parents=True, exist_ok=True)
-    for environment in BOUNDS:
-        named = [f"{algorithm}={path}" for (name, algorithm), path in groups.items() if name == environment]
-        if named:
-            picture = directory / f"{environment}.svg"
-            skirl("plot", *named, "--after-end", "hold", "--size", "400x260", "--output", picture)
+    curves = {}
+    for (environment, algorithm), (path, stop) in groups.items():
+        metric = next(name for name in stop if name.endswith("episode_return_mean"))
+        curves.setdefault((environment, metric), []).append(f"{algorithm}={path}")
+    for (environment, metric), named in curves.items():
+        picture = directory / f"{environment}.svg"
+        skirl("plot", *named, "--metric", metric, "--after-end", "hold", "--size", "400x260", "--output", picture)
 
 
 def main():
@@ -104,7 +115,7 @@ def main():
     parser.add_argument("--first-seed", type=int, default=1)
     parser.add_argument("--episodes", type=int, default=100, help="evaluation episodes [default: 100]")
     parser.add_argument("--plots", type=Path, metavar="DIR", help="draw learning curves into this directory")
-    parser.add_argument("--runs", type=Path, metavar="DIR", default=ROOT / "target" / "learning")
+    parser.add_argument("--runs", type=Path, metavar="DIR", help="directory for the runs", default=ROOT / "target" / "learning")
     options = parser.parse_args()
     configs = options.config or sorted((ROOT / "configs").glob("*/*.toml"))
     shutil.rmtree(options.runs, ignore_errors=True)
@@ -112,7 +123,7 @@ def main():
     for config in configs:
         run = tomllib.loads(config.read_text())
         group = options.runs / f"{run['run']}_{run['env']}"
-        groups[run["env"], run["run"]] = group
+        groups[run["env"], run["run"]] = (group, run["stop"])
         for seed in range(options.first_seed, options.first_seed + options.seeds):
             row = train_and_evaluate(config, run, seed, group / f"seed_{seed}", options.episodes)
             rows.append(row)
