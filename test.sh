@@ -4,13 +4,14 @@
 #   ./test.sh            everything
 #   ./test.sh rust       formatting, lints, documentation, tests, examples
 #   ./test.sh python     comparisons with Gymnasium and TensorBoard, terminal output
+#   ./test.sh mutants    the test of the tests: planted bugs, each of which a fast test must notice
 #
 # The Python packages (tests/requirements.txt) go into a virtual environment under target/. Nothing outside target/ is written.
 set -euo pipefail
 cd "$(dirname "$0")"
 
 part="${1:-all}"
-case "$part" in all | rust | python) ;; *) echo "usage: $0 [all|rust|python]" >&2; exit 2 ;; esac
+case "$part" in all | rust | python | mutants) ;; *) echo "usage: $0 [all|rust|python|mutants]" >&2; exit 2 ;; esac
 
 target="${CARGO_TARGET_DIR:-target}"
 step="" hint=""
@@ -86,7 +87,7 @@ rust_part() {
 }
 
 python_part() {
-  begin "Python environment in $target/python-tests" "needs Python 3.10 or newer with venv (Debian: apt install python3-venv) and access to PyPI"
+  begin "Python environment in $target/python-tests" "needs Python 3.11 or newer with venv (Debian: apt install python3-venv) and access to PyPI"
   local requested="tests/requirements.txt" venv="$target/python-tests"
   local python="$venv/bin/python"
   if ! cmp -s "$requested" "$venv/installed.txt"; then
@@ -110,6 +111,12 @@ python_part() {
   "$python" tests/tensorboard/read_events.py "$scratch/tensorboard"
 }
 
-[ "$part" = python ] || rust_part
-[ "$part" = rust ] || python_part
+mutants_part() {
+  begin "planted bugs, one at a time" "repeat one with: tests/mutants/run.py --only NAME; needs Python 3.11; a survivor is a hole in the tests"
+  "${PYTHON:-python3}" tests/mutants/run.py
+}
+
+case "$part" in all | rust) rust_part ;; esac
+case "$part" in all | python) python_part ;; esac
+case "$part" in all | mutants) mutants_part ;; esac
 printf '\nAll tests passed in %d s.\n' "$SECONDS"

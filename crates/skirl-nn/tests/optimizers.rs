@@ -185,6 +185,12 @@ fn clipping_by_each_rule() {
     let mut zeros = [0.0; 3];
     assert_eq!(clip_by_global_norm(&mut zeros, 0.5), 0.0);
     assert_eq!(zeros, [0.0; 3]);
+    // By the global norm, √26 here, all tensors are scaled alike, whatever their own norms are.
+    let original = [3.0, -4.0, 0.0, 0.6, -0.8];
+    let mut grads = original;
+    let norm = GradClip::GlobalNorm(1.0).apply(&mut grads, &[0..2, 2..3, 3..5]);
+    assert!((norm - 26.0f32.sqrt()).abs() < 1e-6);
+    assert!(grads.iter().zip(original).all(|(clipped, before)| (clipped - before / norm).abs() < 1e-6), "{grads:?}");
 }
 
 #[test]

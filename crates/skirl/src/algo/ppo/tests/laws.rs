@@ -198,6 +198,28 @@ fn each_epoch_sees_every_row_once() {
     assert_eq!((learner.rows_trained, learner.learner.updates()), (300, 12));
     assert_eq!(metric(&metrics, "num_module_steps_trained"), 300.0);
     assert_eq!(learner.shuffle.counter, 3 * 99, "three permutations were drawn");
+    // One step on all rows is the same in any order, but for rounding.
+    let step = |shuffled: bool| {
+        let mut options = plain().minibatch_size(100);
+        options.shuffle_batch_per_epoch = shuffled;
+        options.optimizer.kind = OptimizerType::Sgd;
+        let (mut learner, batch) = start("categorical", &options);
+        learner.update(batch, 0).unwrap();
+        weights(&learner).into_values().flatten().collect::<Vec<f32>>()
+    };
+    let (shuffled, in_order) = (step(true), step(false));
+    assert_ne!(shuffled, in_order, "nothing was shuffled");
+    assert!(shuffled.iter().zip(&in_order).all(|(a, b)| (a - b).abs() < 1e-6));
+}
+
+/// The only step of an update makes the weights infinite: no later loss or gradient can notice.
+#[test]
+fn weights_that_are_not_finite_are_not_handed_on() {
+    let mut options = plain().minibatch_size(100).lr(1e300);
+    options.optimizer.kind = OptimizerType::Sgd;
+    let (mut learner, batch) = start("gaussian", &options);
+    let error = learner.update(batch, 0).unwrap_err();
+    assert!(error.to_string().contains("a weight"), "{error}");
 }
 
 #[test]
