@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use skirl_nn::optim::{GradClip, Optimizer, global_norm};
-use skirl_nn::{Grads, NamedTensor};
+use skirl_nn::{Grads, NamedTensor, SeparateOutputs};
 
 use super::Batch;
 use super::gradient::{GradientEngine, GradientStats};
@@ -197,7 +197,7 @@ impl<S: Send> Learner<S> {
             net.refresh();
             return Ok(());
         }
-        let outputs = net.separate_outputs_mut().map(|net| net.update_outputs()).unwrap_or_default();
+        let outputs = net.separate_outputs_mut().map(SeparateOutputs::update_outputs).unwrap_or_default();
         let lens: Vec<usize> = outputs.iter().map(|output| output.params.len()).collect();
         let pieces = self.optimizer.pieces(&lens, self.grads.values(), lr)?;
         let mut tasks: Vec<_> = outputs.into_iter().zip(pieces).map(Some).collect();
