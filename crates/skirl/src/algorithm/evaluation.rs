@@ -114,7 +114,7 @@ impl Algorithm {
     }
 
     /// Counts an evaluation, and lets callbacks add to it.
-    fn end_evaluation(&mut self, mut evaluation: Evaluation) -> Result<Evaluation, Error> {
+    pub(super) fn end_evaluation(&mut self, mut evaluation: Evaluation) -> Result<Evaluation, Error> {
         self.metrics.evaluation.add(&evaluation);
         self.call_hook(Hook::EvaluateEnd, |each, algorithm| {
             each.on_evaluate_end(algorithm, &mut evaluation)
@@ -139,9 +139,14 @@ impl Algorithm {
 
     /// Keeps the evaluator for the next time, and the number of its episodes.
     pub(super) fn keep_evaluator(&mut self, evaluator: Evaluator) {
+        self.count_episodes(&evaluator);
+        self.evaluator = Some(evaluator);
+    }
+
+    /// Later evaluations number their episodes after this one's.
+    pub(super) fn count_episodes(&mut self, evaluator: &Evaluator) {
         let next = &mut self.metrics.evaluation.next_episode_id;
         *next = evaluator.next_episode_id().max(*next);
-        self.evaluator = Some(evaluator);
     }
 
     /// The newest weights, and where this evaluation's streams begin.

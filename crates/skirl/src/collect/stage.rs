@@ -34,18 +34,29 @@ impl Collect {
     }
 
     fn sample(&mut self, runner: &mut EnvRunner) -> Result<Rollout, Error> {
-        let mut rollout = runner.sample(self.steps)?;
-        let Some(episodes) = &mut self.whole_episodes else { return Ok(rollout) };
-        episodes.add(std::mem::take(&mut rollout.modules));
-        while !episodes.is_enough(rollout.env_steps)? {
-            let more = runner.sample(self.steps)?;
-            rollout.env_steps += more.env_steps;
-            rollout.agent_steps += more.agent_steps;
-            episodes.add(more.modules);
+        let steps = self.steps;
+        let Some(episodes) = &mut self.whole_episodes else { return runner.sample(steps) };
+        let sampled = runner.sample_with(|runner| gather(runner, episodes, steps));
+        if sampled.is_err() {
+            // All environments were reset.
+            episodes.clear();
         }
-        rollout.modules = episodes.take();
-        Ok(rollout)
+        sampled
     }
+}
+
+/// Collects until whole episodes make a batch.
+fn gather(runner: &mut EnvRunner, episodes: &mut WholeEpisodes, steps: usize) -> Result<Rollout, Error> {
+    let mut rollout = runner.collect(steps)?;
+    episodes.add(std::mem::take(&mut rollout.modules));
+    while !episodes.is_enough(rollout.env_steps)? {
+        let more = runner.collect(steps)?;
+        rollout.env_steps += more.env_steps;
+        rollout.agent_steps += more.agent_steps;
+        episodes.add(more.modules);
+    }
+    rollout.modules = episodes.take();
+    Ok(rollout)
 }
 
 impl Middleware for Collect {
@@ -62,11 +73,7 @@ impl Middleware for Collect {
         let shared = self.runner.clone();
         let mut runner = shared.lock();
         runner.sync(&self.board).map_err(PipelineError::failed)?;
-        let rollout = self.sample(&mut runner).map_err(|error| {
-            // After an error all environments are reset.
-            self.whole_episodes.iter_mut().for_each(WholeEpisodes::clear);
-            PipelineError::failed(error)
-        })?;
+        let rollout = self.sample(&mut runner).map_err(PipelineError::failed)?;
         *view.get_mut(ENV_STEPS)? += rollout.env_steps;
         *view.get_mut(AGENT_STEPS)? += rollout.agent_steps;
         view.put(SAMPLE, rollout)?;
