@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::EnvRunner;
 use super::runner_state::EnvRunnerState;
-use super::whole_episodes::WholeEpisodes;
+use super::whole_episodes::{Running, WholeEpisodes};
 use crate::contract::Rollout;
 use crate::contract::shared::Shared;
 use crate::contract::slots::{AGENT_STEPS, ENV_STEPS, EPISODES, SAMPLE};
@@ -88,10 +88,14 @@ impl Middleware for Collect {
 
     fn restore_state(&mut self, state: &Value) -> Result<(), PipelineError> {
         let Some(episodes) = &mut self.whole_episodes else { return Ok(()) };
-        let running = serde_json::from_value(state.clone()).map_err(|source| {
-            PipelineError::State(format!("the rows of running episodes in stage `collect`: {source}"))
-        })?;
-        let EnvRunnerState::Vector(runner) = self.runner.lock().save_state() else { return Ok(()) };
+        let wrong = |found: String| {
+            PipelineError::State(format!("the rows of running episodes in stage `collect`: {found}"))
+        };
+        let running: Running =
+            serde_json::from_value(state.clone()).map_err(|source| wrong(source.to_string()))?;
+        let runner = self.runner.lock();
+        running.check_for(runner.policies()).map_err(wrong)?;
+        let EnvRunnerState::Vector(runner) = runner.save_state() else { return Ok(()) };
         let lengths: Vec<u64> = runner.episodes.iter().map(|episode| episode.len).collect();
         episodes.restore(running, &lengths);
         Ok(())
