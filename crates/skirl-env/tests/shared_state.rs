@@ -131,6 +131,10 @@ fn what_cannot_be_made_changes_nothing() {
     assert!(matches!(error, SharedStateError::UnequalLengths { expected: 1, found: 2, .. }), "{error}");
     let error = lengths(&[0.0, f64::NAN]).unwrap_err();
     assert!(matches!(error, SharedStateError::NonFinite { index: 1, .. }), "{error}");
+    lengths(&[f64::MAX]).unwrap();
+    scope.for_env(1).all_reduce("sum").contribute(&[f64::MAX]).unwrap();
+    let error = scope.commit().unwrap_err();
+    assert!(matches!(error, SharedStateError::NonFinite { index: 0, .. }), "{error}");
     let store = shared.parameter_store("p");
     let error = store.put([("x", vec![f32::INFINITY])]).unwrap_err();
     assert!(error.to_string().contains("p/x"), "{error}");

@@ -36,7 +36,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<ExitStatus, Failure> {
         report_nothing_to_do(args, &run, &reason);
         return Ok(ExitStatus::Success);
     }
-    let watched = watch(args, &mut run, &interrupt);
+    let watched = watch(args, &mut run);
     let summary = watched.outcome.map_err(|error| while_running(&error, run.path()))?;
     report_end(args, &run, &summary);
     if let Some(problem) = watched.wrong_stop {
@@ -56,17 +56,14 @@ struct Watched {
 }
 
 /// Trains to the end, shows every result, and listens to who wants to stop.
-fn watch(args: &TrainArgs, run: &mut Run, interrupt: &Interrupt) -> Watched {
+fn watch(args: &TrainArgs, run: &mut Run) -> Watched {
     let mut progress = choose_progress(args, run);
     let mut stop_check = StopCheck::new(run.algorithm().config());
-    let (mut noticed, mut wrong_stop) = (false, None);
+    let mut wrong_stop = None;
     // Told between two results, so that what is drawn stays whole.
     let (sender, warnings) = std::sync::mpsc::channel();
     run.on_warning(move |warning| drop(sender.send(warning.to_owned())));
     let outcome = run.train_until_stop(&mut |result| {
-        if interrupt.is_raised() && !noticed {
-            noticed = true;
-        }
         for warning in warnings.try_iter() {
             output::warning(&warning);
         }

@@ -115,7 +115,7 @@ impl Change {
 impl Parameter {
     fn check(&self, name: &str) -> Result<(), SharedStateError> {
         let Self::Tensor { shape, data } = self else { return Ok(()) };
-        let expected = shape.iter().product();
+        let expected = shape.iter().fold(1, |elements: usize, &dim| elements.saturating_mul(dim));
         if data.len() != expected {
             return Err(SharedStateError::WrongLength { name: name.to_owned(), expected, found: data.len() });
         }
@@ -186,6 +186,7 @@ impl Reduced {
         }
         self.sum.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
         self.count += 1;
-        Ok(())
+        // Finite contributions may add up to infinity, which no checkpoint holds.
+        check_finite(name, self.sum.iter().copied())
     }
 }

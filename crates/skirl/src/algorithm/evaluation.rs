@@ -37,11 +37,28 @@ impl Beside {
                 .name("skirl-evaluation".to_owned())
                 .spawn_scoped(scope, play)
                 .map_err(|source| Error::Threads { num_threads: 1, reason: source.to_string() })?;
+            // Dropped when training fails, and also when it panics: the scope waits for the evaluation either way.
+            let mut end = EndUnlessTrained { wanted: &wanted, trained: false };
             let trained = train();
-            wanted.store(trained.is_ok(), Ordering::Relaxed);
+            end.trained = trained.is_ok();
+            drop(end);
             let (evaluation, evaluator) = playing.join().unwrap_or_else(|panic| resume_unwind(panic));
             Ok((trained?, evaluator, evaluation))
         })
+    }
+}
+
+/// Ends the evaluation beside training that came to nothing.
+struct EndUnlessTrained<'a> {
+    wanted: &'a AtomicBool,
+    trained: bool,
+}
+
+impl Drop for EndUnlessTrained<'_> {
+    fn drop(&mut self) {
+        if !self.trained {
+            self.wanted.store(false, Ordering::Relaxed);
+        }
     }
 }
 
@@ -114,7 +131,7 @@ impl Algorithm {
     }
 
     /// Counts an evaluation, and lets callbacks add to it.
-    fn end_evaluation(&mut self, mut evaluation: Evaluation) -> Result<Evaluation, Error> {
+    pub(super) fn end_evaluation(&mut self, mut evaluation: Evaluation) -> Result<Evaluation, Error> {
         self.metrics.evaluation.add(&evaluation);
         self.call_hook(Hook::EvaluateEnd, |each, algorithm| {
             each.on_evaluate_end(algorithm, &mut evaluation)
@@ -139,9 +156,14 @@ impl Algorithm {
 
     /// Keeps the evaluator for the next time, and the number of its episodes.
     pub(super) fn keep_evaluator(&mut self, evaluator: Evaluator) {
+        self.count_episodes(&evaluator);
+        self.evaluator = Some(evaluator);
+    }
+
+    /// Later evaluations number their episodes after this one's.
+    pub(super) fn count_episodes(&mut self, evaluator: &Evaluator) {
         let next = &mut self.metrics.evaluation.next_episode_id;
         *next = evaluator.next_episode_id().max(*next);
-        self.evaluator = Some(evaluator);
     }
 
     /// The newest weights, and where this evaluation's streams begin.

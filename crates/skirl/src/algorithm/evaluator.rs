@@ -93,7 +93,7 @@ impl Evaluator {
         let environments = film::film(Environments::make(&spec)?, &film);
         let evaluator = Self::over(environments, spec.shared, parts, policies, duration)?;
         // The runner has reset every environment, so a film without a picture will not get one.
-        if film.is_blank() {
+        if episodes > 0 && film.is_blank() {
             return Err(Error::NotDrawable { env: spec.env });
         }
         Ok((evaluator, film))

@@ -1,13 +1,15 @@
 //! An evaluation with a camera.
 
 use super::{Algorithm, EvaluateRequest, Evaluator};
+use crate::callbacks::Hook;
 use crate::error::Error;
 use crate::evaluate::Evaluation;
 use crate::film::Film;
 
 impl Algorithm {
-    /// As [`evaluate`](Self::evaluate), and films the first `episodes` episodes of its list. The episodes are the same,
-    /// to the bit, with and without a camera.
+    /// As [`evaluate`](Self::evaluate), and films the first `episodes` episodes of its list (of environment 0, where
+    /// `evaluation_duration_unit` counts steps). The episodes are the same, to the bit, with and without a camera. A
+    /// `custom_evaluation_function` is not asked.
     ///
     /// # Errors
     /// As `evaluate`; an environment that does not draw itself.
@@ -16,6 +18,7 @@ impl Algorithm {
         request: &EvaluateRequest,
         episodes: usize,
     ) -> Result<(Evaluation, Film), Error> {
+        self.call_hook(Hook::EvaluateStart, |each, algorithm| each.on_evaluate_start(algorithm))?;
         let task = self.evaluation_task(request);
         let duration = task.duration;
         // Evaluator and camera serve this evaluation only: a later one has nothing to pay for pictures.
@@ -25,6 +28,7 @@ impl Algorithm {
         evaluator.prepare(task)?;
         let evaluation = evaluator.play(duration, &|| true)?;
         evaluator.commit()?;
-        Ok((evaluation, film))
+        self.count_episodes(&evaluator);
+        Ok((self.end_evaluation(evaluation)?, film))
     }
 }

@@ -27,7 +27,10 @@ impl Algorithm {
         &mut self,
         visit: impl FnMut(usize, &mut LiveEnv<'_>) -> Result<T, EnvError>,
     ) -> Result<Vec<T>, Error> {
-        self.parts.runner.lock().foreach_env(visit)
+        let visited = self.parts.runner.lock().foreach_env(visit);
+        // Whatever the visits shared: nothing waits between two iterations, where checkpoints are written.
+        self.plan.environment.shared.commit()?;
+        visited
     }
 
     /// The state that this run's environments, callbacks and user share. What is changed here is seen by the environments

@@ -135,6 +135,8 @@ impl Algorithm {
             warnings,
             callbacks,
         };
+        // What environments shared while they were made: a checkpoint before the first step holds it, too.
+        algorithm.plan.environment.shared.commit()?;
         algorithm.call_hook(Hook::AlgorithmInit, |each, algorithm| each.on_algorithm_init(algorithm))?;
         Ok(algorithm)
     }

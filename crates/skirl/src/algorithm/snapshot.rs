@@ -51,7 +51,7 @@ impl Algorithm {
             "pipeline": self.parts.task.save_state()?,
             "metrics": to_json(&self.metrics)?,
             "actor_calls": self.actor.calls.to_string(),
-            "callbacks": self.callbacks.save_state(),
+            "callbacks": self.callbacks.save_state()?,
         });
         snapshot.put_json(ALGORITHM_STATE, state);
         self.snapshot_shared(&mut snapshot)?;

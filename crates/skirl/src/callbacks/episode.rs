@@ -32,7 +32,7 @@ pub struct Episode<'a> {
 /// What the last step of an environment brought.
 #[derive(Debug, Default)]
 pub(crate) struct Moment<'a> {
-    /// Newest observation of each agent, flattened, not normalised.
+    /// What each agent observed now, flattened, not normalised.
     pub(crate) observations: Vec<Option<&'a [f32]>>,
     /// Actions of the last step, as the environment took them.
     pub(crate) actions: Vec<Option<RowRef<'a>>>,
@@ -107,7 +107,8 @@ impl<'a> Episode<'a> {
         single.or_else(|| self.agent_returns.get(agent).copied())
     }
 
-    /// An agent's newest observation, flattened as Gymnasium does and not normalised; `None` where it has none yet.
+    /// What an agent observed at the reset or in the last step, flattened as Gymnasium does and not normalised; `None`
+    /// where it observed nothing then.
     #[must_use]
     pub fn observation(&self, agent: usize) -> Option<&[f32]> {
         self.moment.observations.get(agent).copied().flatten()

@@ -95,9 +95,16 @@ impl CallbackList {
     }
 
     /// The callbacks' own state by name; those without one are left out.
-    pub(crate) fn save_state(&self) -> Map<String, Value> {
-        let state = |entry: &Entry| Some((entry.callbacks.name().to_owned(), entry.callbacks.save_state()?));
-        self.entries.iter().filter_map(state).collect()
+    pub(crate) fn save_state(&self) -> Result<Map<String, Value>, Error> {
+        let mut states = Map::new();
+        for Entry { callbacks, .. } in &self.entries {
+            let save = || {
+                states.extend(callbacks.save_state().map(|state| (callbacks.name().to_owned(), state)));
+                Ok(())
+            };
+            guarded(&**callbacks, Hook::CheckpointSaved, Place::default(), save).map_err(Error::Callback)?;
+        }
+        Ok(states)
     }
 
     /// Gives each of the callbacks its state back.

@@ -18,7 +18,7 @@ pub struct EpisodeIds {
 impl EpisodeIds {
     /// Id of an environment's `index`-th episode, counted from 0.
     pub fn of(self, env: usize, index: u64) -> u64 {
-        self.first + index * self.num_envs as u64 + env as u64
+        self.first.saturating_add(index.saturating_mul(self.num_envs as u64)).saturating_add(env as u64)
     }
 }
 

@@ -16,11 +16,14 @@ use super::normalizer::Normalizer;
 use super::runner_options::RunnerOptions;
 use super::runner_state::EnvRunnerState;
 use super::vector_runner::{StepRules, VectorRunner};
-use crate::callbacks::{EpisodeHooks, Hook, HookSet, Place, postprocess};
+use crate::callbacks::HookSet;
 use crate::contract::{DEFAULT_MODULE_ID, ModuleId, ModuleRollout, Policies, Rollout};
 use crate::error::Error;
 use crate::publish::WeightBoard;
 use crate::workers::{Gate, Workers};
+use hooks::episode_hooks;
+
+mod hooks;
 
 /// Steps environments with the newest published policy.
 pub struct EnvRunner {
@@ -112,23 +115,6 @@ impl EnvRunner {
         }
     }
 
-    fn announce_environments(&mut self) -> Result<(), Error> {
-        let (callbacks, in_evaluation) = (self.options.callbacks.clone(), self.options.in_evaluation);
-        if !callbacks.wants(Hook::EnvironmentCreated) {
-            return Ok(());
-        }
-        let announce = &mut |environment: &mut crate::callbacks::Environment<'_>| {
-            let place = Place { env: Some(environment.index()), ..Place::default() };
-            callbacks.call(Hook::EnvironmentCreated, place, |each| each.on_environment_created(environment))
-        };
-        match &mut self.kind {
-            Kind::Vector(shards) => shards
-                .iter_mut()
-                .try_for_each(|shard| shard.runner.announce_environments(announce, in_evaluation)),
-            Kind::Agents(runner) => runner.announce_environments(announce, in_evaluation),
-        }
-    }
-
     /// Gives up what runs and numbers the episodes that follow from `first` on; a reset must follow.
     pub fn number_episodes(&mut self, first: u64) {
         let ids = EpisodeIds { first, num_envs: self.num_envs() };
@@ -193,33 +179,6 @@ impl EnvRunner {
         }
     }
 
-    /// Resets the environments of episodes that have not started; with `call_hooks`, they start for callbacks as well.
-    ///
-    /// Episodes that were reset without hooks (when the runner was built, after an error) are reset once more before
-    /// their first step, so that callbacks see every episode that is played, and no other, from its creation on.
-    fn begin_episodes(&mut self, call_hooks: bool) -> Result<(), Error> {
-        let seeds = self.seeds;
-        let hooks = call_hooks.then(|| episode_hooks(&self.options, &self.agents)).flatten();
-        match &mut self.kind {
-            Kind::Vector(shards) => {
-                let normalizer = self.normalizers.get(DEFAULT_MODULE_ID);
-                shards.iter_mut().try_for_each(|shard| shard.runner.begin(seeds, normalizer, hooks))
-            }
-            Kind::Agents(runner) => {
-                let rules = AgentRules {
-                    policies: &self.policies,
-                    normalizers: &self.normalizers,
-                    explore: self.options.explore,
-                    hooks,
-                };
-                runner.begin(seeds, &rules)
-            }
-        }?;
-        self.take_seen();
-        self.needs_reset = false;
-        Ok(())
-    }
-
     /// Draws from streams under another root from now on; what runs goes on.
     pub fn set_root(&mut self, root: StreamKey) {
         self.options.seed = root;
@@ -242,10 +201,18 @@ impl EnvRunner {
     ///
     /// After an error nothing of the rollout is left: all environments are reset, and the next call starts from there.
     pub fn sample(&mut self, steps: usize) -> Result<Rollout, Error> {
+        self.sample_with(|runner| runner.collect(steps))
+    }
+
+    /// As [`sample`](Self::sample), of a rollout that is made of any number of [`collect`](Self::collect)s.
+    pub(super) fn sample_with(
+        &mut self,
+        make: impl FnOnce(&mut Self) -> Result<Rollout, Error>,
+    ) -> Result<Rollout, Error> {
         if self.needs_reset {
             self.reset()?;
         }
-        let outcome = self.sample_with_hooks(steps.max(1));
+        let outcome = make(self).and_then(|rollout| self.show(rollout));
         if outcome.is_err() {
             self.restart(self.options.seed);
             self.needs_reset = self.begin_episodes(false).is_err();
@@ -264,18 +231,12 @@ impl EnvRunner {
         outcome
     }
 
-    fn sample_with_hooks(&mut self, steps: usize) -> Result<Rollout, Error> {
+    /// Steps every environment `steps` times (at least 1), within [`sample_with`](Self::sample_with).
+    pub(super) fn collect(&mut self, steps: usize) -> Result<Rollout, Error> {
         if self.options.callbacks.wants_any(HookSet::EPISODE) {
             self.begin_episodes(true)?;
         }
-        let mut rollout = self.collect(steps)?;
-        if !self.options.in_evaluation && self.options.callbacks.wants_any(HookSet::SAMPLE) {
-            postprocess(&self.options.callbacks, &self.agents, &mut rollout)?;
-        }
-        Ok(rollout)
-    }
-
-    fn collect(&mut self, steps: usize) -> Result<Rollout, Error> {
+        let steps = steps.max(1);
         let hooks = episode_hooks(&self.options, &self.agents);
         let rollout = match &mut self.kind {
             Kind::Vector(shards) => {
@@ -467,12 +428,6 @@ impl EnvRunner {
             }),
         }
     }
-}
-
-/// The hooks of episodes, if somebody wants one.
-fn episode_hooks<'a>(options: &'a RunnerOptions, agents: &'a [String]) -> Option<EpisodeHooks<'a>> {
-    let (callbacks, in_evaluation) = (&options.callbacks, options.in_evaluation);
-    callbacks.wants_any(HookSet::EPISODE).then_some(EpisodeHooks { callbacks, agents, in_evaluation })
 }
 
 fn normalizers(policies: &Policies, clip: Option<f32>) -> BTreeMap<ModuleId, Normalizer> {

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::EnvRunner;
 use super::runner_state::EnvRunnerState;
-use super::whole_episodes::WholeEpisodes;
+use super::whole_episodes::{Running, WholeEpisodes};
 use crate::contract::Rollout;
 use crate::contract::shared::Shared;
 use crate::contract::slots::{AGENT_STEPS, ENV_STEPS, EPISODES, SAMPLE};
@@ -34,18 +34,29 @@ impl Collect {
     }
 
     fn sample(&mut self, runner: &mut EnvRunner) -> Result<Rollout, Error> {
-        let mut rollout = runner.sample(self.steps)?;
-        let Some(episodes) = &mut self.whole_episodes else { return Ok(rollout) };
-        episodes.add(std::mem::take(&mut rollout.modules));
-        while !episodes.is_enough(rollout.env_steps)? {
-            let more = runner.sample(self.steps)?;
-            rollout.env_steps += more.env_steps;
-            rollout.agent_steps += more.agent_steps;
-            episodes.add(more.modules);
+        let steps = self.steps;
+        let Some(episodes) = &mut self.whole_episodes else { return runner.sample(steps) };
+        let sampled = runner.sample_with(|runner| gather(runner, episodes, steps));
+        if sampled.is_err() {
+            // All environments were reset.
+            episodes.clear();
         }
-        rollout.modules = episodes.take();
-        Ok(rollout)
+        sampled
     }
+}
+
+/// Collects until whole episodes make a batch.
+fn gather(runner: &mut EnvRunner, episodes: &mut WholeEpisodes, steps: usize) -> Result<Rollout, Error> {
+    let mut rollout = runner.collect(steps)?;
+    episodes.add(std::mem::take(&mut rollout.modules));
+    while !episodes.is_enough(rollout.env_steps)? {
+        let more = runner.collect(steps)?;
+        rollout.env_steps += more.env_steps;
+        rollout.agent_steps += more.agent_steps;
+        episodes.add(more.modules);
+    }
+    rollout.modules = episodes.take();
+    Ok(rollout)
 }
 
 impl Middleware for Collect {
@@ -62,11 +73,7 @@ impl Middleware for Collect {
         let shared = self.runner.clone();
         let mut runner = shared.lock();
         runner.sync(&self.board).map_err(PipelineError::failed)?;
-        let rollout = self.sample(&mut runner).map_err(|error| {
-            // After an error all environments are reset.
-            self.whole_episodes.iter_mut().for_each(WholeEpisodes::clear);
-            PipelineError::failed(error)
-        })?;
+        let rollout = self.sample(&mut runner).map_err(PipelineError::failed)?;
         *view.get_mut(ENV_STEPS)? += rollout.env_steps;
         *view.get_mut(AGENT_STEPS)? += rollout.agent_steps;
         view.put(SAMPLE, rollout)?;
@@ -81,10 +88,14 @@ impl Middleware for Collect {
 
     fn restore_state(&mut self, state: &Value) -> Result<(), PipelineError> {
         let Some(episodes) = &mut self.whole_episodes else { return Ok(()) };
-        let running = serde_json::from_value(state.clone()).map_err(|source| {
-            PipelineError::State(format!("the rows of running episodes in stage `collect`: {source}"))
-        })?;
-        let EnvRunnerState::Vector(runner) = self.runner.lock().save_state() else { return Ok(()) };
+        let wrong = |found: String| {
+            PipelineError::State(format!("the rows of running episodes in stage `collect`: {found}"))
+        };
+        let running: Running =
+            serde_json::from_value(state.clone()).map_err(|source| wrong(source.to_string()))?;
+        let runner = self.runner.lock();
+        running.check_for(runner.policies()).map_err(wrong)?;
+        let EnvRunnerState::Vector(runner) = runner.save_state() else { return Ok(()) };
         let lengths: Vec<u64> = runner.episodes.iter().map(|episode| episode.len).collect();
         episodes.restore(running, &lengths);
         Ok(())

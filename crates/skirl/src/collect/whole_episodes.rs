@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use skirl_math::chain::END;
 
-use crate::contract::{Links, ModuleId, ModuleRollout};
+use crate::contract::{Links, ModuleId, ModuleRollout, Policies};
 use crate::error::Error;
 
 /// Steps of all environments after which a wait for episodes that end gives up.
@@ -23,6 +23,16 @@ pub struct WholeEpisodes {
 /// Rows of episodes that have not ended, environment by environment: what a checkpoint holds.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Running(BTreeMap<ModuleId, ModuleRollout>);
+
+impl Running {
+    /// Whether all tables hold rows of these policies.
+    pub fn check_for(&self, policies: &Policies) -> Result<(), String> {
+        self.0.iter().try_for_each(|(id, table)| match policies.get(id) {
+            Some(policy) => table.check_for(policy).map_err(|found| format!("module '{id}': {found}")),
+            None => Err(format!("there is no module '{id}'")),
+        })
+    }
+}
 
 impl WholeEpisodes {
     /// A batch has at least `min_rows` rows.

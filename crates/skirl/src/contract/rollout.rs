@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::actions::gather;
-use super::{Actions, ModuleId};
+use super::{Actions, ModuleId, Policy};
 
 /// How each row finds the same agent's next row.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -183,16 +183,18 @@ impl ModuleRollout {
     /// expected.
     pub fn check_lengths(&self) -> Result<(), String> {
         let (rows, ends) = (self.rows, self.ends.len());
+        // Saturating: the numbers of a table from a file may be any.
+        let of = |rows: usize, width: usize| rows.saturating_mul(width);
         let next = match &self.links {
             Links::Rectangular { .. } => rows,
             Links::Chained { next } => next.len(),
         };
         let lengths = [
-            ("obs", self.obs.len().min(rows * self.obs_width), rows * self.obs_width),
+            ("obs", self.obs.len().min(of(rows, self.obs_width)), of(rows, self.obs_width)),
             ("actions", self.actions.rows(), rows),
             ("logp", self.logp.len(), rows),
             ("values", self.values.len(), rows),
-            ("dist_inputs", self.dist_inputs.len(), rows * self.dist_width),
+            ("dist_inputs", self.dist_inputs.len(), of(rows, self.dist_width)),
             ("rewards", self.rewards.len(), rows),
             ("terminated", self.terminated.len(), rows),
             ("truncated", self.truncated.len(), rows),
@@ -200,15 +202,31 @@ impl ModuleRollout {
             ("agent", self.agent.len(), rows),
             ("episode", self.episode.len(), rows),
             ("links", next, rows),
-            ("ends.obs", self.ends.obs.len(), ends * self.obs_width),
+            ("ends.obs", self.ends.obs.len(), of(ends, self.obs_width)),
             ("ends.values", self.ends.values.len(), ends),
         ];
-        match lengths.iter().find(|(_, found, expected)| found != expected) {
-            None => Ok(()),
-            Some((name, found, expected)) => {
-                Err(format!("{found} elements in column '{name}', where {expected} were expected"))
-            }
+        if let Some((name, found, expected)) = lengths.iter().find(|(_, found, expected)| found != expected) {
+            return Err(format!("{found} elements in column '{name}', where {expected} were expected"));
         }
+        match self.ends.row.iter().find(|row| **row as usize >= rows) {
+            None => Ok(()),
+            Some(row) => Err(format!("an end row of row {row}, where {rows} rows were expected")),
+        }
+    }
+
+    /// Whether the table holds rows of this policy: one from a file may hold anything.
+    pub fn check_for(&self, policy: &Policy) -> Result<(), String> {
+        let widths = [
+            ("obs", self.obs_width, policy.obs_width()),
+            ("dist_inputs", self.dist_width, policy.dist.num_inputs()),
+        ];
+        if let Some((name, found, expected)) = widths.iter().find(|(_, found, expected)| found != expected) {
+            return Err(format!("column '{name}' of width {found}, where {expected} was expected"));
+        }
+        if self.actions.empty() != policy.empty_actions() {
+            return Err("actions of another kind or width".to_owned());
+        }
+        self.check_lengths()
     }
 
     /// Drops the rows where `keep` is false; successors and end rows are renumbered, and those of dropped rows go too.

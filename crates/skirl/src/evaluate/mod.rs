@@ -27,7 +27,7 @@ pub enum Duration {
 /// What an evaluation found.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Evaluation {
-    /// Episodes that count, by environment and then in order.
+    /// Episodes that count, by environment and then in order; by steps, in the order in which they ended.
     pub episodes: Vec<EpisodeRecord>,
     /// Environment steps taken.
     pub env_steps: u64,

@@ -1,8 +1,9 @@
 //! Environments that are filmed while they are stepped.
 
+use serde_json::Value;
 use skirl_env::{
-    AgentActions, AgentIndex, AgentStep, ColumnMut, ColumnRef, EnvError, EnvState, MultiAgentEnv, Outcomes,
-    Scene, Space, VectorEnv,
+    AgentActions, AgentIndex, AgentStep, ColumnMut, ColumnRef, Env, EnvError, EnvState, MultiAgentEnv,
+    Outcomes, Scene, Space, VectorEnv,
 };
 
 use super::Film;
@@ -66,6 +67,18 @@ impl VectorEnv for VectorCamera {
     fn draw(&self, env: usize) -> Option<Scene> {
         self.env.draw(env)
     }
+
+    fn env_mut(&mut self, env: usize) -> Option<&mut dyn Env> {
+        self.env.env_mut(env)
+    }
+
+    fn set_task(&mut self, env: usize, task: &Value) -> Result<(), EnvError> {
+        self.env.set_task(env, task)
+    }
+
+    fn get_task(&mut self, env: usize) -> Result<Value, EnvError> {
+        self.env.get_task(env)
+    }
 }
 
 /// An environment with several agents.
@@ -110,5 +123,9 @@ impl MultiAgentEnv for MultiCamera {
 
     fn draw(&self) -> Option<Scene> {
         self.env.draw()
+    }
+
+    fn inner_mut(&mut self) -> Option<&mut dyn MultiAgentEnv> {
+        Some(&mut *self.env)
     }
 }

@@ -56,7 +56,7 @@ impl Env for Tiring {
     }
 }
 
-fn register_tiring() {
+pub(super) fn register_tiring() {
     let build = |context: &skirl_env::EnvContext| {
         Ok(Tiring {
             shared: context.shared.clone(),
@@ -70,7 +70,7 @@ fn register_tiring() {
     register("test/Tiring", EnvSpec::single(build)).unwrap();
 }
 
-fn counter(algorithm: &Algorithm, name: &str) -> i64 {
+pub(super) fn counter(algorithm: &Algorithm, name: &str) -> i64 {
     algorithm.shared_state().counter(name).get().unwrap()
 }
 

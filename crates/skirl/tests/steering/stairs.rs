@@ -1,6 +1,7 @@
 //! An environment with a task: ten steps, each of which pays the phase that the episode began with.
 
 use serde_json::{Value, json};
+use skirl_env::scene::{Scene, View};
 use skirl_env::state::entry;
 use skirl_env::wrappers::TransformReward;
 use skirl_env::{
@@ -69,6 +70,11 @@ impl Env for Stairs {
         Ok(())
     }
 
+    fn draw(&self) -> Option<Scene> {
+        let view = View { left: 0.0, right: 10.0, bottom: 0.0, top: 10.0 };
+        Some(Scene::new(view, [20, 20], 10.0).disc([self.step as f64, self.phase as f64], 1.0, [0, 0, 0]))
+    }
+
     fn set_task(&mut self, task: &Value) -> Result<(), EnvError> {
         let phase = task.get("phase").and_then(Value::as_i64);
         self.next = phase.ok_or_else(|| EnvError::raised(format!("expected a phase, found {task}")))?;
@@ -122,6 +128,10 @@ impl MultiAgentEnv for TwoStairs {
 
     fn restore_state(&mut self, state: &EnvState) -> Result<(), EnvError> {
         self.inner.restore_state(state)
+    }
+
+    fn draw(&self) -> Option<Scene> {
+        self.inner.draw()
     }
 
     fn set_task(&mut self, task: &Value) -> Result<(), EnvError> {

@@ -66,6 +66,7 @@ impl AgentRunner {
                 found: format!("{} environments and {} modules", state.envs.len(), state.carried.len()),
             });
         }
+        self.check_carried(&state, rules)?;
         self.check_open_rows(&state)?;
         self.drop_unsaved_rows(&mut state);
         self.steps = state.steps;
@@ -82,6 +83,17 @@ impl AgentRunner {
                 slot.episode.restart();
                 self.reset_env(index, Some(seeds.index(index as u64).0 >> 1), rules)?;
             }
+        }
+        Ok(())
+    }
+
+    fn check_carried(&self, state: &AgentRunnerState, rules: &AgentRules<'_>) -> Result<(), Error> {
+        for (module, carried) in self.modules.iter().zip(&state.carried) {
+            let (Some(table), Some(policy)) = (carried, rules.policies.get(&module.id)) else { continue };
+            table.check_for(policy).map_err(|found| Error::RunnerState {
+                expected: format!("waiting rows of module '{}'", module.id),
+                found,
+            })?;
         }
         Ok(())
     }
