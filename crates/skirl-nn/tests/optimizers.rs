@@ -190,7 +190,10 @@ fn clipping_by_each_rule() {
     let mut grads = original;
     let norm = GradClip::GlobalNorm(1.0).apply(&mut grads, &[0..2, 2..3, 3..5]);
     assert!((norm - 26.0f32.sqrt()).abs() < 1e-6);
-    assert!(grads.iter().zip(original).all(|(clipped, before)| (clipped - before / norm).abs() < 1e-6), "{grads:?}");
+    assert!(
+        grads.iter().zip(original).all(|(clipped, before)| (clipped - before / norm).abs() < 1e-6),
+        "{grads:?}"
+    );
 }
 
 #[test]
