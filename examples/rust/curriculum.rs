@@ -1,4 +1,4 @@
-//! A curriculum, from a training loop of one's own and from a callback: the corridor grows as the agent learns to walk it.
+//! A curriculum, from a training loop and from a callback: the corridor grows as the agent learns to walk it.
 //!
 //! `cargo run --release -p skirl --example curriculum`
 #![expect(clippy::print_stdout, reason = "an example shows its result")]

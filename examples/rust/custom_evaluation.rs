@@ -1,5 +1,6 @@
-//! An own evaluation function: how far does the policy carry a pole that starts tilted? Evaluated in an environment with
-//! other physics, with metrics of its own.
+//! An own evaluation function: how far does the policy carry a pole that starts tilted?
+//!
+//! Evaluated in an environment with other physics, with metrics of its own.
 //!
 //! `cargo run --release -p skirl --example custom_evaluation`
 #![expect(clippy::print_stdout, reason = "an example shows its result")]

@@ -1,5 +1,4 @@
-//! Rewriting trajectories: a reward that comes at the end is spread over the steps that earned it, and looking around is
-//! paid for.
+//! Rewriting trajectories: a late reward is spread over the steps that earned it, and looking around is paid for.
 //!
 //! `cargo run --release -p skirl --example trajectory`
 #![expect(clippy::print_stdout, reason = "an example shows its result")]

@@ -66,7 +66,7 @@ pub(crate) struct Program {
 }
 
 /// All of them, the simplest first.
-pub(crate) const PROGRAMS: [Program; 3] = [
+pub(crate) const PROGRAMS: [Program; 8] = [
     Program {
         name: "train",
         summary: "The library in twenty lines; the README shows what follows the first blank line",
@@ -81,6 +81,31 @@ pub(crate) const PROGRAMS: [Program; 3] = [
         name: "own_middleware",
         summary: "Own middlewares on own slots: an ε-greedy bandit in four stages, two of them running side by side",
         command: "cargo run --release -p skirl --example own_middleware",
+    },
+    Program {
+        name: "callbacks",
+        summary: "Callbacks: a metric of each episode, a key of one's own in the results, and a stop criterion on it",
+        command: "cargo run --release -p skirl --example callbacks",
+    },
+    Program {
+        name: "trajectory",
+        summary: "Rewriting trajectories: a late reward is spread over the steps that earned it, and looking around is paid for",
+        command: "cargo run --release -p skirl --example trajectory",
+    },
+    Program {
+        name: "curriculum",
+        summary: "A curriculum, from a training loop and from a callback: the corridor grows as the agent learns to walk it",
+        command: "cargo run --release -p skirl --example curriculum",
+    },
+    Program {
+        name: "custom_evaluation",
+        summary: "An own evaluation function: how far does the policy carry a pole that starts tilted?",
+        command: "cargo run --release -p skirl --example custom_evaluation",
+    },
+    Program {
+        name: "shared_counter",
+        summary: "Counters that all environments share, and that the training loop reads and writes: a mine with ore for all miners",
+        command: "cargo run --release -p skirl --example shared_counter",
     },
 ];
 

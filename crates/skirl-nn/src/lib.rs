@@ -28,7 +28,7 @@ pub use error::NnError;
 pub use flush::FlushDenormals;
 pub use kernels::activation::Activation;
 pub use matrix::{AlignedVec, Block, Mat, MatMut};
-pub use module::{Module, SeparateOutputs};
+pub use module::{Module, OutputUpdate, Refresh, SeparateOutputs};
 pub use modules::{ActorCritic, ActorCriticSpec, CHUNK, Mlp, MlpSpec};
 pub use params::{Grads, NamedTensor, ParamLayout, ParamStore, TensorInfo};
 pub use simd::{Isa, check_isa_env, force_isa, isa};

@@ -256,8 +256,22 @@ impl<'a> MatMut<'a> {
             self.data[..whole].copy_from_slice(&from.data[..whole]);
             return;
         }
+        match self.cols {
+            1 => self.copy_narrow::<1>(from),
+            2 => self.copy_narrow::<2>(from),
+            3 => self.copy_narrow::<3>(from),
+            4 => self.copy_narrow::<4>(from),
+            _ => (0..self.rows).for_each(|i| self.row_mut(i).copy_from_slice(from.row(i))),
+        }
+    }
+
+    /// With the width known when compiled: a row is a move or two, not a call.
+    fn copy_narrow<const COLS: usize>(&mut self, from: Mat<'_>) {
         for i in 0..self.rows {
-            self.row_mut(i).copy_from_slice(from.row(i));
+            let rows = (self.row_mut(i).first_chunk_mut::<COLS>(), from.row(i).first_chunk::<COLS>());
+            if let (Some(to), Some(from)) = rows {
+                *to = *from;
+            }
         }
     }
 }

@@ -47,8 +47,29 @@ pub trait Module: Debug + Send + Sync {
     fn separate_outputs(&self) -> Option<&dyn SeparateOutputs> {
         None
     }
+    /// The same, to change the parameters of each output by itself.
+    fn separate_outputs_mut(&mut self) -> Option<&mut dyn SeparateOutputs> {
+        None
+    }
     /// A copy of its own.
     fn boxed_clone(&self) -> Box<dyn Module>;
+}
+
+/// Rebuilds what is derived from the parameters that it is given.
+pub type Refresh<'a> = Box<dyn FnOnce(&[f32]) + Send + 'a>;
+
+/// The parameters of one output on their way to new values.
+pub struct OutputUpdate<'a> {
+    /// The parameters, in the flat layout.
+    pub params: &'a mut [f32],
+    /// Rebuilds what is derived from them; takes the new parameters.
+    pub refresh: Refresh<'a>,
+}
+
+impl Debug for OutputUpdate<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OutputUpdate").field("params", &self.params.len()).finish_non_exhaustive()
+    }
 }
 
 /// A module whose outputs share neither parameters nor intermediate values: each is computed and reversed alone, with the
@@ -58,6 +79,9 @@ pub trait Module: Debug + Send + Sync {
 pub trait SeparateOutputs: Module {
     /// The parameters of output `output` in the flat array. The ranges of all outputs are disjoint, in order, and cover it.
     fn output_params(&self, output: usize) -> Range<usize>;
+    /// The parameters of every output, to be changed and then refreshed, on several threads if need be. The module may be
+    /// used again when every [`OutputUpdate::refresh`] has run.
+    fn update_outputs(&mut self) -> Vec<OutputUpdate<'_>>;
     /// Computes output `output` into `tape`, and leaves the other outputs alone. Errors as [`Module::forward`].
     fn forward_output(&self, output: usize, inputs: &[Mat<'_>], tape: &mut Tape) -> Result<(), NnError>;
     /// The reverse of output `output`: **adds** the gradients of its parameters to `grads`, as long as

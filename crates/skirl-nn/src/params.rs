@@ -273,6 +273,11 @@ impl ParamStore {
         self.version += 1;
         &mut self.values
     }
+    /// As [`values_mut`](Self::values_mut), with the version that the change makes.
+    pub(crate) fn values_mut_and_version(&mut self) -> (&mut [f32], u64) {
+        self.version += 1;
+        (&mut self.values, self.version)
+    }
     /// Grows with every change; tells whether derived copies are fresh.
     pub fn version(&self) -> u64 {
         self.version

@@ -7,6 +7,7 @@ mod reference;
 use reference::{
     Tensors, Uniform, assert_gradient, assert_gradients, mlp, randomise, tensors, to_f64, widen,
 };
+use skirl_nn::optim::{AdamOptions, OptimizerSpec, RmsPropOptions, SgdOptions};
 use skirl_nn::{
     Activation, ActorCritic, ActorCriticSpec, Grads, Mat, Mlp, MlpSpec, Module, NnError, ParamLayout,
     ParamStore, Tape, TapeSpec,
@@ -109,6 +110,51 @@ fn separate_outputs_give_the_same_bytes() {
     }
     let shared = ActorCriticSpec { vf_share_layers: true, ..base() };
     assert!(ActorCritic::new(&shared).unwrap().separate_outputs().is_none());
+}
+
+/// An optimizer's step output by output, each refreshed by itself, gives the bytes of a step of everything.
+#[test]
+fn separate_steps_give_the_same_bytes() {
+    const ROWS: usize = 20;
+    let spec =
+        ActorCriticSpec { obs_width: 5, hidden: vec![18, 7], free_log_std: Some(1), ..Default::default() };
+    let optimizers = [
+        OptimizerSpec::Adam(AdamOptions { weight_decay: 0.1, ..AdamOptions::ADAM }),
+        OptimizerSpec::RmsProp(RmsPropOptions { momentum: 0.5, ..RmsPropOptions::default() }),
+        OptimizerSpec::Sgd(SgdOptions { momentum: 0.9, ..SgdOptions::default() }),
+    ];
+    for optimizer in optimizers {
+        let mut whole = ActorCritic::new(&spec).unwrap();
+        randomise(&mut whole, 8);
+        let mut parts = whole.clone();
+        let len = whole.params().values().len();
+        let [mut at_once, mut in_pieces] = [(); 2].map(|()| optimizer.build(len).unwrap());
+        for step in 0..3 {
+            let grads = Uniform(step).vec(len);
+            at_once.step(whole.params_mut().values_mut(), &grads, 0.1).unwrap();
+            whole.refresh();
+            let updates = parts.separate_outputs_mut().unwrap().update_outputs();
+            let lens: Vec<usize> = updates.iter().map(|update| update.params.len()).collect();
+            let pieces = in_pieces.pieces(&lens, &grads, 0.1).unwrap();
+            for (update, piece) in updates.into_iter().zip(pieces).rev() {
+                piece(update.params);
+                (update.refresh)(update.params);
+            }
+            assert_eq!(whole.params().values(), parts.params().values());
+            assert_eq!(at_once.buffers(), in_pieces.buffers());
+        }
+        assert_eq!(at_once.num_steps(), in_pieces.num_steps());
+        assert!(in_pieces.pieces(&[len, 1], &vec![0.0; len], 0.1).is_err());
+        let obs = Uniform(9).vec(ROWS * 5);
+        let gradients = |net: &ActorCritic| {
+            let (mut tape, mut grads) = (net.tape(ROWS), Grads::new(net.params()));
+            net.forward(&[Mat::new(&obs, ROWS, 5)], None, &mut tape).unwrap();
+            (0..2).for_each(|output| tape.d_output_mut(output).fill(1.0));
+            net.backward(&mut tape, Some(&mut grads), false).unwrap();
+            grads
+        };
+        assert_eq!(gradients(&whole), gradients(&parts), "transposed weights are fresh");
+    }
 }
 
 /// One module called twice before either reverse: its gradients add up.

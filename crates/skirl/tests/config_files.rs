@@ -84,7 +84,7 @@ fn lists_of_tables_and_options_outside_sections() {
         errors.contains("lr = 0.001: an option outside its section\n  help: write it as training.lr"),
         "{errors}"
     );
-    assert!(errors.contains("expected a map of options, found a list of 1 values"), "{errors}");
+    assert!(errors.contains("expected a map of options, found a list of 1 value"), "{errors}");
 }
 
 #[test]

@@ -1,4 +1,5 @@
 //! Every option at once: each refuses what it must, survives a round trip, and appears in schema, help and documentation.
+#![allow(clippy::expect_used, clippy::panic, reason = "a test may stop at once")]
 
 use std::path::Path;
 

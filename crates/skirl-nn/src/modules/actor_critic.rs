@@ -223,7 +223,11 @@ impl ActorCritic {
             let row = output.row_mut(i);
             if let Some(free) = &self.log_std {
                 let values = &self.params.values()[free.offset..][..free.columns.len()];
-                row[free.columns.clone()].copy_from_slice(values);
+                match values {
+                    // One action is common; a loop over one number would become a call.
+                    [value] => row[free.columns.start] = *value,
+                    _ => row[free.columns.clone()].copy_from_slice(values),
+                }
             }
             if let Some(clip) = &self.clip {
                 for x in &mut row[clip.columns.clone()] {
@@ -428,6 +432,10 @@ impl Module for ActorCritic {
     }
 
     fn separate_outputs(&self) -> Option<&dyn SeparateOutputs> {
+        if self.trunk.is_none() && self.vf.is_some() { Some(self) } else { None }
+    }
+
+    fn separate_outputs_mut(&mut self) -> Option<&mut dyn SeparateOutputs> {
         if self.trunk.is_none() && self.vf.is_some() { Some(self) } else { None }
     }
 

@@ -42,11 +42,16 @@ impl Transposed {
     }
 
     pub(super) fn refresh(&mut self, stacks: &[&Stack], params: &crate::ParamStore) {
-        for layer in stacks.iter().flat_map(|s| &s.layers).filter(|l| !l.is_narrow()) {
-            let place = layer.transposed..layer.transposed + panels_len(layer.outputs, layer.inputs);
-            linear::transpose(layer.panels(params.values()), &mut self.values[place]);
+        for stack in stacks {
+            stack.transpose(params.values(), 0, &mut self.values, 0);
         }
         self.version = params.version();
+    }
+
+    /// The values, to be refreshed by hand for this version of the parameters.
+    pub(super) fn begin_refresh(&mut self, version: u64) -> &mut [f32] {
+        self.version = version;
+        &mut self.values
     }
 
     /// An error unless refreshed since the parameters changed.
@@ -151,6 +156,17 @@ impl Stack {
             inputs = outputs;
         }
         stack
+    }
+
+    /// Writes the transposed weights. `params` are those from `params_start` on, `to` those from `to_start` on.
+    pub(super) fn transpose(&self, params: &[f32], params_start: usize, to: &mut [f32], to_start: usize) {
+        for layer in self.layers.iter().filter(|layer| !layer.is_narrow()) {
+            let weight = layer.weight_range();
+            let weight = &params[weight.start - params_start..weight.end - params_start];
+            let place = layer.transposed - to_start;
+            let to = &mut to[place..place + panels_len(layer.outputs, layer.inputs)];
+            linear::transpose(Panels::new(weight, layer.inputs, layer.outputs), to);
+        }
     }
 
     /// Where the transposed weights of the next stack begin.

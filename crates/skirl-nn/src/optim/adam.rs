@@ -1,7 +1,7 @@
 //! Adam (Kingma and Ba 2015) and AdamW (Loshchilov and Hutter 2019), as in PyTorch: epsilon outside the
 //! square root, added after the bias correction.
 
-use super::{Optimizer, check_decay, check_eps, check_lens, check_not_negative};
+use super::{Optimizer, StepPiece, check_decay, check_eps, check_lens, check_not_negative, cut, cut_mut};
 use crate::NnError;
 use crate::matrix::AlignedVec;
 use crate::simd::{Kernel, LANES, Simd, dispatch};
@@ -158,13 +158,20 @@ impl Kernel for Step<'_> {
 }
 
 impl Optimizer for Adam {
-    fn step(&mut self, params: &mut [f32], grads: &[f32], lr: f64) -> Result<(), NnError> {
-        check_lens(self.exp_avg.len(), params, grads)?;
+    fn pieces<'a>(
+        &'a mut self,
+        lens: &[usize],
+        grads: &'a [f32],
+        lr: f64,
+    ) -> Result<Vec<StepPiece<'a>>, NnError> {
+        check_lens(self.exp_avg.len(), lens, grads)?;
         self.num_steps += 1;
         let factors = self.factors(lr);
-        let (exp_avg, exp_avg_sq) = (&mut self.exp_avg[..], &mut self.exp_avg_sq[..]);
-        dispatch(Step { params, grads, exp_avg, exp_avg_sq, factors });
-        Ok(())
+        let state = cut_mut(&mut self.exp_avg, lens).zip(cut_mut(&mut self.exp_avg_sq, lens));
+        let pieces = cut(grads, lens).zip(state).map(|(grads, (exp_avg, exp_avg_sq))| -> StepPiece<'a> {
+            Box::new(move |params| dispatch(Step { params, grads, exp_avg, exp_avg_sq, factors }))
+        });
+        Ok(pieces.collect())
     }
 
     fn num_steps(&self) -> u64 {

@@ -16,13 +16,32 @@ pub use sgd::{Sgd, SgdOptions};
 
 use crate::NnError;
 
+/// A piece of an update, to be called once with its parameters.
+pub type StepPiece<'a> = Box<dyn FnOnce(&mut [f32]) + Send + 'a>;
+
 /// A rule that turns gradients into parameter updates.
 pub trait Optimizer: std::fmt::Debug + Send {
+    /// One update with learning rate `lr`, in pieces of these lengths in the order of the flat arrays. The pieces may run
+    /// at the same time; together they give the bytes of [`step`](Self::step).
+    ///
+    /// # Errors
+    /// [`NnError::Shape`] if the lengths do not add up to that of the optimizer's state, or the gradients are not as long.
+    fn pieces<'a>(
+        &'a mut self,
+        lens: &[usize],
+        grads: &'a [f32],
+        lr: f64,
+    ) -> Result<Vec<StepPiece<'a>>, NnError>;
+
     /// One update in place, with learning rate `lr`.
     ///
     /// # Errors
     /// [`NnError::Shape`] if the slices are not as long as the optimizer's state.
-    fn step(&mut self, params: &mut [f32], grads: &[f32], lr: f64) -> Result<(), NnError>;
+    fn step(&mut self, params: &mut [f32], grads: &[f32], lr: f64) -> Result<(), NnError> {
+        let pieces = self.pieces(&[params.len()], grads, lr)?;
+        pieces.into_iter().for_each(|piece| piece(params));
+        Ok(())
+    }
 
     /// Updates done so far.
     fn num_steps(&self) -> u64;
@@ -86,11 +105,23 @@ fn check_eps(eps: f64) -> Result<(), NnError> {
     check_option(eps > 0.0 && eps.is_finite(), "eps", "a finite number above 0", eps)
 }
 
-fn check_lens(expected: usize, params: &[f32], grads: &[f32]) -> Result<(), NnError> {
-    for (what, found) in [("parameters", params.len()), ("gradients", grads.len())] {
+fn check_lens(expected: usize, params: &[usize], grads: &[f32]) -> Result<(), NnError> {
+    let params = params.iter().fold(0, |sum: usize, &len| sum.saturating_add(len));
+    for (what, found) in [("parameters", params), ("gradients", grads.len())] {
         if found != expected {
             return Err(NnError::shape(format!("{what} of an optimizer step"), expected, found));
         }
     }
     Ok(())
+}
+
+/// Cuts a flat array into pieces of these lengths, which add up to no more than its own.
+fn cut<'a>(flat: &'a [f32], lens: &[usize]) -> impl Iterator<Item = &'a [f32]> {
+    let mut rest = flat;
+    lens.iter().map_while(move |&len| rest.split_off(..len))
+}
+
+fn cut_mut<'a>(flat: &'a mut [f32], lens: &[usize]) -> impl Iterator<Item = &'a mut [f32]> {
+    let mut rest = flat;
+    lens.iter().map_while(move |&len| rest.split_off_mut(..len))
 }

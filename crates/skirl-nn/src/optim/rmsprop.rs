@@ -1,6 +1,6 @@
 //! RMSprop (Tieleman and Hinton 2012), as in PyTorch: epsilon outside the square root, not centred.
 
-use super::{Optimizer, check_decay, check_eps, check_lens, check_not_negative};
+use super::{Optimizer, StepPiece, check_decay, check_eps, check_lens, check_not_negative, cut, cut_mut};
 use crate::NnError;
 use crate::matrix::AlignedVec;
 use crate::simd::{Kernel, LANES, Simd, dispatch};
@@ -114,13 +114,23 @@ impl Kernel for Step<'_> {
 }
 
 impl Optimizer for RmsProp {
-    fn step(&mut self, params: &mut [f32], grads: &[f32], lr: f64) -> Result<(), NnError> {
-        check_lens(self.square_avg.len(), params, grads)?;
+    fn pieces<'a>(
+        &'a mut self,
+        lens: &[usize],
+        grads: &'a [f32],
+        lr: f64,
+    ) -> Result<Vec<StepPiece<'a>>, NnError> {
+        check_lens(self.square_avg.len(), lens, grads)?;
         self.num_steps += 1;
-        let (square_avg, momentum_buffer) = (&mut self.square_avg[..], &mut self.momentum_buffer[..]);
         let (options, lr) = (self.options, lr as f32);
-        dispatch(Step { params, grads, square_avg, momentum_buffer, options, lr });
-        Ok(())
+        let state = cut_mut(&mut self.square_avg, lens).zip(cut_mut(&mut self.momentum_buffer, lens));
+        let pieces = cut(grads, lens).zip(state).map(|(grads, state)| -> StepPiece<'a> {
+            let (square_avg, momentum_buffer) = state;
+            Box::new(move |params| {
+                dispatch(Step { params, grads, square_avg, momentum_buffer, options, lr });
+            })
+        });
+        Ok(pieces.collect())
     }
 
     fn num_steps(&self) -> u64 {

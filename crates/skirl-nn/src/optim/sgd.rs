@@ -1,6 +1,6 @@
 //! Stochastic gradient descent with momentum, plain or Nesterov's (Sutskever et al. 2013), as in PyTorch.
 
-use super::{Optimizer, check_decay, check_lens, check_not_negative};
+use super::{Optimizer, StepPiece, check_decay, check_lens, check_not_negative, cut, cut_mut};
 use crate::NnError;
 use crate::matrix::AlignedVec;
 use crate::simd::{Kernel, LANES, Simd, dispatch};
@@ -97,12 +97,20 @@ impl Kernel for Step<'_> {
 }
 
 impl Optimizer for Sgd {
-    fn step(&mut self, params: &mut [f32], grads: &[f32], lr: f64) -> Result<(), NnError> {
-        check_lens(self.momentum_buffer.len(), params, grads)?;
+    fn pieces<'a>(
+        &'a mut self,
+        lens: &[usize],
+        grads: &'a [f32],
+        lr: f64,
+    ) -> Result<Vec<StepPiece<'a>>, NnError> {
+        check_lens(self.momentum_buffer.len(), lens, grads)?;
         self.num_steps += 1;
-        let momentum_buffer = &mut self.momentum_buffer[..];
-        dispatch(Step { params, grads, momentum_buffer, options: self.options, lr: lr as f32 });
-        Ok(())
+        let (options, lr) = (self.options, lr as f32);
+        let state = cut_mut(&mut self.momentum_buffer, lens);
+        let pieces = cut(grads, lens).zip(state).map(|(grads, momentum_buffer)| -> StepPiece<'a> {
+            Box::new(move |params| dispatch(Step { params, grads, momentum_buffer, options, lr }))
+        });
+        Ok(pieces.collect())
     }
 
     fn num_steps(&self) -> u64 {

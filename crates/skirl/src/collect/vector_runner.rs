@@ -6,9 +6,9 @@
 use serde::{Deserialize, Serialize};
 use skirl_env::{Column, EnvState, Outcomes, VectorEnv};
 use skirl_math::rng::StreamKey;
-use skirl_nn::Mat;
 use skirl_nn::Tape;
 use skirl_nn::distributions::DistScratch;
+use skirl_nn::{Mat, MatMut};
 
 use super::action_codec::ActionCodec;
 use super::episodes::{EpisodeIds, EpisodeRecord, RunningEpisode};
@@ -425,12 +425,7 @@ pub fn finite(applied: f32, raw: f64) -> Result<f32, f64> {
 
 /// Copies a strided matrix into a dense one.
 pub fn copy_rows(from: Mat<'_>, to: &mut [f32]) {
-    let cols = from.num_cols();
-    if cols == 1 {
-        to.iter_mut().enumerate().for_each(|(row, to)| *to = from.row(row)[0]);
-        return;
-    }
-    to.chunks_exact_mut(cols.max(1)).enumerate().for_each(|(row, to)| to.copy_from_slice(from.row(row)));
+    MatMut::new(to, from.num_rows(), from.num_cols()).copy_from(from);
 }
 
 /// Fills in `V` of every end row whose episode did not terminate.

@@ -114,13 +114,23 @@ impl Actions {
 
 /// Copies `rows` of `[_, width]` into the front of `to`.
 pub fn gather<T: Copy>(to: &mut [T], from: &[T], width: usize, rows: &[u32]) {
-    if width == 1 {
-        for (slot, &row) in to.iter_mut().zip(rows) {
-            *slot = from[row as usize];
+    match width {
+        1 => gather_narrow::<T, 1>(to, from, rows),
+        2 => gather_narrow::<T, 2>(to, from, rows),
+        3 => gather_narrow::<T, 3>(to, from, rows),
+        4 => gather_narrow::<T, 4>(to, from, rows),
+        _ => {
+            for (slot, &row) in to.chunks_exact_mut(width.max(1)).zip(rows) {
+                slot.copy_from_slice(&from[row as usize * width..][..width]);
+            }
         }
-        return;
     }
-    for (slot, &row) in to.chunks_exact_mut(width.max(1)).zip(rows) {
-        slot.copy_from_slice(&from[row as usize * width..][..width]);
+}
+
+/// With the width known when compiled: a row is a move or two, not a call.
+fn gather_narrow<T: Copy, const WIDTH: usize>(to: &mut [T], from: &[T], rows: &[u32]) {
+    let from = from.as_chunks::<WIDTH>().0;
+    for (slot, &row) in to.as_chunks_mut::<WIDTH>().0.iter_mut().zip(rows) {
+        *slot = from[row as usize];
     }
 }

@@ -4,14 +4,14 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use skirl_nn::optim::{GradClip, Optimizer, global_norm};
-use skirl_nn::{Grads, NamedTensor};
+use skirl_nn::{Grads, NamedTensor, SeparateOutputs};
 
 use super::Batch;
 use super::gradient::{GradientEngine, GradientStats};
 use super::loss::{Loss, LossContext};
 use crate::contract::{ModuleId, Policy};
 use crate::error::Error;
-use crate::workers::Workers;
+use crate::workers::{Gate, Workers};
 
 /// What a learner is made of.
 #[derive(Debug)]
@@ -40,6 +40,8 @@ pub struct Learner<S> {
     tensors: Vec<Range<usize>>,
     workers: Arc<Workers>,
     engine: GradientEngine<S>,
+    /// Whether several threads take part in a step of the optimizer.
+    gate: Gate,
     grads: Grads,
     updates: u64,
     kept: Kept,
@@ -70,6 +72,7 @@ impl<S: Send> Learner<S> {
             tensors,
             workers: options.workers,
             engine: GradientEngine::new(),
+            gate: Gate::default(),
             grads,
             updates: 0,
             kept: Kept::default(),
@@ -181,11 +184,29 @@ impl<S: Send> Learner<S> {
         if let Some(norm) = norm.filter(|norm| !norm.is_finite()) {
             return Err(self.diverged("the gradient norm", norm));
         }
-        let params = self.policy.net.params_mut();
-        self.optimizer.step(params.values_mut(), self.grads.values(), lr)?;
-        self.policy.net.refresh();
+        self.step(lr)?;
         self.updates += 1;
         Ok(norm)
+    }
+
+    /// One optimizer step. Several threads take an output each, whose weights and gradients they have in their caches.
+    fn step(&mut self, lr: f64) -> Result<(), Error> {
+        let net = &mut self.policy.net;
+        if self.workers.num_threads() == 1 || net.separate_outputs().is_none() {
+            self.optimizer.step(net.params_mut().values_mut(), self.grads.values(), lr)?;
+            net.refresh();
+            return Ok(());
+        }
+        let outputs = net.separate_outputs_mut().map(SeparateOutputs::update_outputs).unwrap_or_default();
+        let lens: Vec<usize> = outputs.iter().map(|output| output.params.len()).collect();
+        let pieces = self.optimizer.pieces(&lens, self.grads.values(), lr)?;
+        let mut tasks: Vec<_> = outputs.into_iter().zip(pieces).map(Some).collect();
+        self.workers.for_each(&mut self.gate, 1, &mut tasks, |_, task| {
+            let Some((output, piece)) = task.take() else { return };
+            piece(output.params);
+            (output.refresh)(output.params);
+        });
+        Ok(())
     }
 
     /// The global norm before clipping, where it was computed.

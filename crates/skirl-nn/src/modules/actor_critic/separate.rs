@@ -8,7 +8,7 @@ use crate::modules::chunks;
 use crate::modules::mlp::foreign_tape;
 use crate::modules::stack::{GradPart, Reverse};
 use crate::tape::Tape;
-use crate::{NnError, SeparateOutputs};
+use crate::{NnError, OutputUpdate, SeparateOutputs};
 
 /// Index of the distribution inputs among the outputs; the other is the value.
 const PI: usize = 0;
@@ -16,6 +16,24 @@ const PI: usize = 0;
 impl SeparateOutputs for ActorCritic {
     fn output_params(&self, output: usize) -> Range<usize> {
         if output == PI { 0..self.vf_start } else { self.vf_start..self.params.values().len() }
+    }
+
+    fn update_outputs(&mut self) -> Vec<OutputUpdate<'_>> {
+        let (pi, vf, vf_start) = (&self.pi, self.vf.as_ref(), self.vf_start);
+        let (params, version) = self.params.values_mut_and_version();
+        let (pi_params, vf_params) = params.split_at_mut(vf_start);
+        let vf_place = pi.transposed_end();
+        let (pi_transposed, vf_transposed) = self.transposed.begin_refresh(version).split_at_mut(vf_place);
+        let pi_refresh = move |params: &[f32]| pi.transpose(params, 0, pi_transposed, 0);
+        let vf_refresh = move |params: &[f32]| {
+            if let Some(vf) = vf {
+                vf.transpose(params, vf_start, vf_transposed, vf_place);
+            }
+        };
+        vec![
+            OutputUpdate { params: pi_params, refresh: Box::new(pi_refresh) },
+            OutputUpdate { params: vf_params, refresh: Box::new(vf_refresh) },
+        ]
     }
 
     fn forward_output(&self, output: usize, inputs: &[Mat<'_>], tape: &mut Tape) -> Result<(), NnError> {
