@@ -5,8 +5,8 @@ use std::path::Path;
 use super::sim_fs::{Crash, SimFs};
 use super::*;
 use crate::checkpoint::fs::Fs;
-use crate::checkpoint::list::prune_in;
-use crate::checkpoint::load::load_in;
+use crate::checkpoint::list::{LATEST, prune_in, read_pointer};
+use crate::checkpoint::load::{load_in, read_checkpoint};
 use crate::checkpoint::save::save_in;
 
 const PARENT: &str = "/runs/a/checkpoints";
@@ -72,6 +72,29 @@ fn a_crash_of_the_first_save_leaves_nothing_or_the_new_one() {
 #[test]
 fn a_crash_while_the_only_checkpoint_is_replaced_leaves_the_old_or_the_new_one() {
     crash_everywhere(&[2], 2, 7, &[Some(2), Some(7)]);
+}
+
+/// `LATEST` comes last: at no instant does it name what is not whole, so that no reader has to fall back.
+#[test]
+fn latest_never_names_what_is_not_whole() {
+    let parent = Path::new(PARENT);
+    for before in [&[1, 2][..], &[]] {
+        for stop_at in 1.. {
+            let fs = disk_with(before);
+            fs.stop_at.set(stop_at);
+            let finished = save_steps(&fs, 3, 3).is_ok() && fs.num_operations.get() < stop_at;
+            for crash in CRASHES {
+                let disk = fs.after(crash);
+                if let Ok(Some(name)) = read_pointer(&disk, parent, LATEST) {
+                    let named = read_checkpoint(&disk, &parent.join(name), LoadOptions::default());
+                    assert!(named.is_ok(), "{crash:?} before operation {stop_at}: {:?}", named.err());
+                }
+            }
+            if finished {
+                break;
+            }
+        }
+    }
 }
 
 /// Fails the n-th operation, reading ones included, for n = 1, 2, 3, … until none fails.
