@@ -80,6 +80,11 @@ pub enum Command {
     Man(ManArgs),
 }
 
+/// A seed; the message says what is expected, which that of the standard library does not.
+fn whole_number(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("expected an integer, at least 0 and at most {}", u64::MAX))
+}
+
 /// What to run: a file, flags, or both; flags win, later ones over earlier ones.
 #[derive(Debug, Default, Args)]
 pub struct Source {
@@ -105,7 +110,7 @@ pub struct Source {
     #[arg(long, value_name = "JSON")]
     pub stop: Option<String>,
     /// Seed of the run
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true, value_parser = whole_number)]
     pub seed: Option<u64>,
     /// Threads; the result is the same for every number
     #[arg(long, value_name = "N")]
@@ -151,7 +156,7 @@ pub struct EvaluateArgs {
     #[arg(long, value_name = "N")]
     pub episodes: Option<usize>,
     /// Seed of the environments [default: follows from the run's seed]
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true, value_parser = whole_number)]
     pub seed: Option<u64>,
     /// Draw actions from the policy's distribution instead of taking the most likely ones
     #[arg(long)]

@@ -11,6 +11,9 @@ use skirl::plan::tuned_configs;
 use crate::args::Source;
 use crate::examples::{self, Tuned};
 
+/// Similarity (Jaro and Winkler's, 1 is equal) from which a name is suggested.
+const SIMILAR: f64 = 0.85;
+
 /// A configuration, and what to tell about where it came from.
 #[derive(Debug)]
 pub(crate) struct Configured {
@@ -149,7 +152,9 @@ fn base(source: &Source) -> Result<Configured, ConfigErrors> {
         }
         (None, None) => {
             let error = ConfigError::new("run", "the algorithm is missing");
-            Err(error.suggest("write --run=PPO, or name a configuration file").into())
+            Err(error
+                .suggest("write --run=PPO, or name a configuration file; `skirl example list` shows what ships")
+                .into())
         }
     }
 }
@@ -180,7 +185,14 @@ fn from_file(file: &Path, run: &str) -> Result<Configured, ConfigErrors> {
 fn no_such_file(file: &Path) -> ConfigError {
     let names: Vec<String> = examples::all().map(|example| example.name).collect();
     let error = ConfigError::new("", format!("there is no file {}", file.display()));
-    error.suggest(format!("configurations that ship: {}", names.join(", ")))
+    let given = file.display().to_string();
+    let alike = |name: &&String| strsim::jaro_winkler(name, &given) >= SIMILAR;
+    match names.iter().find(alike) {
+        Some(near) => {
+            error.suggest(format!("did you mean `{near}`, which ships? `skirl example list` shows all"))
+        }
+        None => error.suggest(format!("configurations that ship: {}", names.join(", "))),
+    }
 }
 
 fn directory_as_file(directory: &Path) -> ConfigError {
@@ -195,9 +207,15 @@ fn directory_as_file(directory: &Path) -> ConfigError {
 
 fn tuned(env: &str, algorithm: &str) -> Result<Configured, ConfigErrors> {
     let Some((name, text)) = tuned_for(algorithm, env) else {
-        let envs: Vec<String> = tuned_configs().filter_map(|(_, text)| env_of(text)).collect();
+        let folder = format!("/{}/", algorithm.to_lowercase());
+        let own = tuned_configs().filter(|(name, _)| name.contains(&folder));
+        let envs: Vec<String> = own.filter_map(|(_, text)| env_of(text)).collect();
         let error = ConfigError::new("", format!("no tuned configuration ships for {algorithm} on {env}"));
-        return Err(error.suggest(format!("leave --tuned out, or take one of {}", envs.join(", "))).into());
+        let help = match envs.is_empty() {
+            true => "leave --tuned out; `skirl algos` lists what is tuned for which algorithm".to_owned(),
+            false => format!("leave --tuned out; for {algorithm} there are {}", envs.join(", ")),
+        };
+        return Err(error.suggest(help).into());
     };
     let config = load_text(text, FileFormat::Toml, Path::new(name))?;
     Ok(Configured { config, remarks: vec![format!("tuned configuration: {name}")] })

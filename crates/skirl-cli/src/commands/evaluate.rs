@@ -30,8 +30,9 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<ExitStatus, Failure> {
     #[cfg(feature = "plot")]
     if let Some(pictures) = pictures {
         let (evaluation, rendered) = pictures.play(&mut algorithm, &request)?;
-        report(args, &algorithm, &evaluation, Some(("rendered", rendered.to_value(), rendered.to_text())));
-        return Ok(ExitStatus::Success);
+        let made = rendered.as_ref().ok().map(|made| ("rendered", made.to_value(), made.to_text()));
+        report(args, &algorithm, &evaluation, made);
+        return rendered.map(|_| ExitStatus::Success);
     }
     let evaluation = algorithm.evaluate(&request).map_err(|error| Failure::while_running(&error))?;
     report(args, &algorithm, &evaluation, None);
@@ -99,12 +100,13 @@ impl Summary {
             return format!("no episode ended within {} steps", grouped(evaluation.env_steps));
         }
         format!(
-            "return {} ± {} (min {}, max {}) over {} episodes, length {}, {} steps",
+            "return {} ± {} (min {}, max {}) over {} episode{}, length {}, {} steps",
             short(self.mean),
             short(self.std),
             short(self.min),
             short(self.max),
             evaluation.episodes.len(),
+            if evaluation.episodes.len() == 1 { "" } else { "s" },
             short(self.len_mean),
             grouped(evaluation.env_steps)
         )

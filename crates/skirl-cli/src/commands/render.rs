@@ -1,7 +1,6 @@
 //! `skirl evaluate --render`: the episodes that were played, as pictures.
 
 use std::fs;
-use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -59,16 +58,16 @@ impl<'a> Order<'a> {
         Ok(Some(Self { args, target }))
     }
 
-    /// Evaluates with a camera and writes the pictures.
+    /// Evaluates with a camera and writes the pictures. What was played is told even if they cannot be written.
     pub(crate) fn play(
         &self,
         algorithm: &mut Algorithm,
         request: &EvaluateRequest,
-    ) -> Result<(Evaluation, Rendered), Failure> {
+    ) -> Result<(Evaluation, Result<Rendered, Failure>), Failure> {
         let episodes = self.args.render_episodes.unwrap_or(1);
         let filmed = algorithm.evaluate_filmed(request, episodes);
         let (evaluation, film) = filmed.map_err(|error| Failure::while_running(&error))?;
-        Ok((evaluation, self.write(&film)?))
+        Ok((evaluation, self.write(&film)))
     }
 
     fn write(&self, film: &Film) -> Result<Rendered, Failure> {
@@ -99,10 +98,15 @@ impl<'a> Order<'a> {
         for episode in episodes {
             animation.push_episode(&episode.scenes, fps, if episode.ended { HOLD_S } else { 0.0 });
         }
-        let file = fs::File::create(path).map_err(|error| unwritable(path, &error))?;
-        let mut file = BufWriter::new(file);
-        animation.write_gif(&mut file).map_err(|error| undrawable(&error))?;
-        file.flush().map_err(|error| unwritable(path, &error))?;
+        let mut gif = Vec::new();
+        animation.write_gif(&mut gif).map_err(|error| undrawable(&error))?;
+        // Under another name first: an older film is replaced by a whole one or not at all.
+        let part = path.with_extension("gif.part");
+        let written = fs::write(&part, gif).and_then(|()| fs::rename(&part, path));
+        written.map_err(|error| {
+            let _ = fs::remove_file(&part);
+            unwritable(path, &error)
+        })?;
         Ok(path)
     }
 
