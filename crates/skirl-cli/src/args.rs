@@ -176,7 +176,7 @@ pub struct EvaluateArgs {
 /// Flags of `skirl watch`.
 #[derive(Debug, Args)]
 pub struct WatchArgs {
-    /// Directories of runs; several are shown as one table [default: the newest run under runs/]
+    /// Runs, or directories that hold runs; several are shown as one table [default: the newest run under runs/]
     #[arg(value_name = "RUN", value_hint = ValueHint::DirPath)]
     pub runs: Vec<PathBuf>,
     /// Show the runs as they are now, and exit

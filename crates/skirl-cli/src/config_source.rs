@@ -153,7 +153,9 @@ fn base(source: &Source) -> Result<Configured, ConfigErrors> {
         (None, None) => {
             let error = ConfigError::new("run", "the algorithm is missing");
             Err(error
-                .suggest("write --run=PPO, or name a configuration file; `skirl example list` shows what ships")
+                .suggest(
+                    "write --run=PPO, or name a configuration file; `skirl example list` shows what ships",
+                )
                 .into())
         }
     }

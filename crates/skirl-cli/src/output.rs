@@ -38,6 +38,22 @@ pub(crate) fn reader_is_gone() -> bool {
     READER_GONE.load(Ordering::Relaxed)
 }
 
+/// The same, found out without writing: for whoever may have nothing to say for a long time.
+pub(crate) fn reader_has_left() -> bool {
+    #[cfg(unix)]
+    {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        let stdout = std::io::stdout();
+        // Nothing is asked for: errors and hang-ups are reported all the same.
+        let mut watched = [PollFd::new(&stdout, PollFlags::empty())];
+        let looked = poll(&mut watched, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
+        if looked.is_ok() && watched[0].revents().intersects(PollFlags::ERR | PollFlags::HUP) {
+            return true;
+        }
+    }
+    reader_is_gone()
+}
+
 /// A remark beside the results.
 pub(crate) fn remark(text: &str) {
     // Without a stderr there is nowhere to complain.

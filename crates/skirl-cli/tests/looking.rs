@@ -7,6 +7,7 @@ use std::fmt::Write;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
 
 use process::{CARTPOLE, command, dir, json, refused, skirl, stderr, stdout, train};
 use serde_json::Value;
@@ -107,6 +108,40 @@ fn a_run_that_starts_later_dies_and_is_resumed_is_followed() {
     assert_eq!(until("finished")["result"]["training_iteration"], at_death + 2);
     watch.kill().expect("killed");
     watch.wait().expect("ended");
+}
+
+#[test]
+fn a_directory_of_runs_stands_for_them_all() {
+    let dir = dir();
+    train(dir.path(), "all/first", 2, &[]);
+    train(dir.path(), "all/second", 3, &[]);
+    let iterations: Vec<u64> = watched(dir.path(), &["all"])
+        .iter()
+        .map(|run| run["result"]["training_iteration"].as_u64().expect("count"))
+        .collect();
+    assert_eq!(iterations, [2, 3]);
+}
+
+/// Whoever waits for a run notices that nobody reads any more, though there is nothing to write.
+#[cfg(unix)]
+#[test]
+fn waiting_ends_with_its_reader() {
+    let dir = dir();
+    let mut watch = command(dir.path(), &["watch", "later"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("started");
+    drop(watch.stdout.take());
+    let started = Instant::now();
+    let ended = loop {
+        if let Some(status) = watch.try_wait().expect("waited") {
+            break status;
+        }
+        assert!(started.elapsed() < Duration::from_secs(20), "it still waits");
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    assert_eq!(ended.code(), Some(130));
 }
 
 #[test]

@@ -17,7 +17,11 @@ use crate::watch::{RunView, overview};
 const INTERVAL: Duration = Duration::from_millis(200);
 
 pub(crate) fn run(args: &WatchArgs) -> Result<ExitStatus, Failure> {
-    let runs = if args.runs.is_empty() { vec![newest_run()?] } else { args.runs.clone() };
+    let runs = if args.runs.is_empty() {
+        vec![newest_run()?]
+    } else {
+        args.runs.iter().flat_map(|named| runs_of(named)).collect()
+    };
     if args.once {
         return once(args, &runs);
     }
@@ -31,13 +35,25 @@ pub(crate) fn run(args: &WatchArgs) -> Result<ExitStatus, Failure> {
         let views: Vec<RunView> = runs.iter().map(|run| RunView::read(run)).collect();
         display.show(&views);
         let ended = !args.follow && views.iter().all(|view| view.status.has_ended());
-        let interrupted = quit.load(Ordering::Acquire) || output::reader_is_gone();
+        let interrupted = quit.load(Ordering::Acquire) || output::reader_has_left();
         if ended || interrupted {
             display.finish();
             return Ok(if ended { ExitStatus::Success } else { ExitStatus::Interrupted });
         }
         std::thread::sleep(INTERVAL);
     }
+}
+
+/// The run that is named, or all runs in the directory that is named. What is neither may become a run.
+fn runs_of(named: &Path) -> Vec<PathBuf> {
+    let is_run = |path: &PathBuf| path.join("config.json").is_file();
+    let entries = named.read_dir().into_iter().flatten().flatten();
+    let mut inside: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(is_run).collect();
+    if is_run(&named.to_path_buf()) || inside.is_empty() {
+        return vec![named.to_path_buf()];
+    }
+    inside.sort();
+    inside
 }
 
 /// Raised by Ctrl-C, so that the table stays as it is and the shell's prompt gets a line of its own.
