@@ -87,13 +87,13 @@ fn lines_of(label: &str, room: f64) -> Vec<String> {
 }
 
 fn cut(part: &str, room: f64) -> String {
-    let mut kept = part.to_owned();
-    while text::width(&kept, text::LABEL) > room && kept.pop().is_some() {}
-    if kept.len() < part.trim_end().len() {
-        kept.pop();
-        kept.push('…');
+    // What stands behind the last word is not drawn.
+    if text::width(part.trim_end(), text::LABEL) <= room {
+        return part.to_owned();
     }
-    kept
+    let mut kept = part.to_owned();
+    while text::width(&format!("{kept}…"), text::LABEL) > room && kept.pop().is_some() {}
+    kept + "…"
 }
 
 fn draw_entry(area: &Area<'_>, entry: &Entry, left: f64, middle: f64) -> Result<(), String> {
