@@ -31,7 +31,7 @@ impl Interrupt {
             std::process::exit(i32::from(ExitStatus::Interrupted.code()));
         }
         output::remark(&format!(
-            "{}stopping: what is under way is finished, then the state is saved; Ctrl-C again ends at once",
+            "{}stopping: finishing what is under way, then saving; Ctrl-C again ends at once",
             after_echo()
         ));
         if let Some(run) = self.run.get() {
