@@ -102,9 +102,10 @@ fn small() -> Algorithm {
         "rl_module": { "fcnet_hiddens": [2] },
         "debugging": { "seed": 1 },
     });
-    let config = crate::config::from_value(&document).expect("a sound configuration");
-    let mut algorithm = Algorithm::build(config).expect("it builds");
-    algorithm.train().expect("it trains");
+    let config = crate::config::from_value(&document).expect("the document above is a sound configuration");
+    let mut algorithm =
+        Algorithm::build(config).expect("CartPole-v1 and a network of two units can be built");
+    algorithm.train().expect("eight steps of CartPole-v1 can be trained on");
     algorithm
 }
 

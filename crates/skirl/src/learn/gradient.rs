@@ -26,8 +26,8 @@ const UNEVEN: usize = 2;
 /// Outputs that are learned together, and their parameters.
 #[derive(Debug, Clone, PartialEq)]
 struct Part {
-    /// The only output, or all of them.
-    output: Option<usize>,
+    /// One of them, or all.
+    outputs: Range<usize>,
     params: Range<usize>,
 }
 
@@ -132,12 +132,10 @@ impl<S: Send> GradientEngine<S> {
 
 /// The outputs one by one where module and loss allow it, or all together.
 fn parts<L: Loss>(loss: &L, policy: &Policy) -> Vec<Part> {
-    match (policy.net.separate_outputs(), loss.separate()) {
-        (Some(net), Some(_)) => {
-            let outputs = 0..policy.net.output_widths().len();
-            outputs.map(|output| Part { output: Some(output), params: net.output_params(output) }).collect()
-        }
-        _ => vec![Part { output: None, params: 0..policy.net.params().values().len() }],
+    let outputs = 0..policy.net.output_widths().len();
+    match policy.net.separate_outputs().filter(|_| loss.is_separate()) {
+        Some(net) => outputs.map(|i| Part { outputs: i..i + 1, params: net.output_params(i) }).collect(),
+        None => vec![Part { outputs, params: 0..policy.net.params().values().len() }],
     }
 }
 
@@ -259,15 +257,15 @@ impl<S: Send> Task<'_, S> {
     ) -> Result<(), Error> {
         let Buffers { tape, scratch, stats, .. } = &mut *self.buffers;
         let (net, stats) = (&context.policy.net, &mut stats[index]);
-        if let (Some(output), Some(net), Some(loss)) =
-            (self.part.output, net.separate_outputs(), loss.separate())
-        {
-            net.forward_output(output, inputs, tape)?;
-            loss.evaluate_output(output, context, rows, tape, scratch, stats)?;
-            return Ok(net.backward_output(output, tape, grads)?);
+        let outputs = self.part.outputs.clone();
+        let is_one_of_several = outputs.len() < net.output_widths().len();
+        if let Some(net) = net.separate_outputs().filter(|_| is_one_of_several) {
+            net.forward_output(outputs.start, inputs, tape)?;
+            loss.evaluate(outputs.clone(), context, rows, tape, scratch, stats)?;
+            return Ok(net.backward_output(outputs.start, tape, grads)?);
         }
         net.forward(inputs, None, tape)?;
-        loss.evaluate(context, rows, tape, scratch, stats)?;
+        loss.evaluate(outputs, context, rows, tape, scratch, stats)?;
         Ok(net.backward(tape, Some(grads), false)?)
     }
 }
@@ -327,7 +325,7 @@ mod tests {
 
     #[test]
     fn every_thread_has_a_task_and_uneven_parts_are_shared() {
-        let part = |start, end| Part { output: None, params: start..end };
+        let part = |start, end| Part { outputs: 0..1, params: start..end };
         let even = [part(0, 100), part(100, 210)];
         let per_part = |parts: &[Part]| [1, 2, 3, 8].map(|threads| tasks_per_part(parts, threads));
         assert_eq!(per_part(&even), [1, 1, 2, 4]);

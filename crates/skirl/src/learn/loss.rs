@@ -33,29 +33,18 @@ pub trait Loss: Sync {
     /// The loss itself from the means of its statistics, for reports.
     fn total(&self, means: &[f64]) -> f64;
 
-    /// Reads the outputs of `rows` in `tape`, writes the gradient of the mean loss with respect to each output into it, and adds this chunk's sums to `stats`.
+    /// Whether every term needs one output only. Then threads may be given an output each; evaluating the outputs one by
+    /// one must give the bytes of evaluating them together.
+    fn is_separate(&self) -> bool {
+        false
+    }
+
+    /// Reads these outputs of `rows` in `tape`, writes the gradient of the mean loss with respect to each of them into it, and
+    /// adds this chunk's sums to `stats`. The outputs are all of them, or a single one if the loss
+    /// [is separate](Self::is_separate): the others are not filled then, and their gradients and sums are left alone.
     fn evaluate(
         &self,
-        context: LossContext<'_>,
-        rows: Range<usize>,
-        tape: &mut Tape,
-        scratch: &mut Self::Scratch,
-        stats: &mut [f64],
-    ) -> Result<(), Error>;
-
-    /// The loss as one term for each output, if no term needs two of them.
-    fn separate(&self) -> Option<&dyn SeparateLoss<Scratch = Self::Scratch>> {
-        None
-    }
-}
-
-/// A loss that is a sum of terms of one output each, so that several threads can take an output each.
-pub trait SeparateLoss: Loss {
-    /// [`Loss::evaluate`] for one output: the other outputs in `tape` are not filled, their gradients and statistics are left
-    /// alone. Evaluating all outputs one by one gives the same bytes.
-    fn evaluate_output(
-        &self,
-        output: usize,
+        outputs: Range<usize>,
         context: LossContext<'_>,
         rows: Range<usize>,
         tape: &mut Tape,

@@ -14,4 +14,4 @@ pub use crate::contract::Batch;
 pub use action_terms::ActionTerms;
 pub use gradient::{CHUNK_ROWS, RUNS};
 pub use learner::{Learner, LearnerOptions};
-pub use loss::{Loss, LossContext, SeparateLoss};
+pub use loss::{Loss, LossContext};

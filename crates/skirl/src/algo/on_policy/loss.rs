@@ -11,7 +11,7 @@ use skirl_nn::Tape;
 
 use crate::contract::policy::{DIST_INPUTS, Policy, VALUE};
 use crate::error::Error;
-use crate::learn::{ActionTerms, Loss, LossContext, SeparateLoss};
+use crate::learn::{ActionTerms, Loss, LossContext};
 
 /// Coefficients of one update; schedules are resolved before.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -53,38 +53,25 @@ impl Loss for PolicyGradientLoss {
         means[0] + value - f64::from(self.entropy_coeff) * means[1]
     }
 
+    fn is_separate(&self) -> bool {
+        true
+    }
+
     fn evaluate(
         &self,
+        outputs: Range<usize>,
         context: LossContext<'_>,
         rows: Range<usize>,
         tape: &mut Tape,
         terms: &mut ActionTerms,
         stats: &mut [f64],
     ) -> Result<(), Error> {
-        self.policy_loss(context, rows.clone(), tape, terms, stats)?;
-        self.value_loss(context, rows, tape, stats);
-        Ok(())
-    }
-
-    fn separate(&self) -> Option<&dyn SeparateLoss<Scratch = ActionTerms>> {
-        Some(self)
-    }
-}
-
-impl SeparateLoss for PolicyGradientLoss {
-    fn evaluate_output(
-        &self,
-        output: usize,
-        context: LossContext<'_>,
-        rows: Range<usize>,
-        tape: &mut Tape,
-        terms: &mut ActionTerms,
-        stats: &mut [f64],
-    ) -> Result<(), Error> {
-        if output == DIST_INPUTS {
-            return self.policy_loss(context, rows, tape, terms, stats);
+        if outputs.contains(&DIST_INPUTS) {
+            self.policy_loss(context, rows.clone(), tape, terms, stats)?;
         }
-        self.value_loss(context, rows, tape, stats);
+        if outputs.contains(&VALUE) {
+            self.value_loss(context, rows, tape, stats);
+        }
         Ok(())
     }
 }

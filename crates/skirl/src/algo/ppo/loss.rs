@@ -14,7 +14,7 @@ use skirl_nn::kernels::vmath;
 
 use crate::contract::policy::{DIST_INPUTS, Policy, VALUE};
 use crate::error::Error;
-use crate::learn::{ActionTerms, Loss, LossContext, SeparateLoss};
+use crate::learn::{ActionTerms, Loss, LossContext};
 
 /// Coefficients of one update; schedules are resolved before.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -69,38 +69,25 @@ impl Loss for PpoLoss {
             + f64::from(self.kl_coeff) * means[MEAN_KL]
     }
 
+    fn is_separate(&self) -> bool {
+        true
+    }
+
     fn evaluate(
         &self,
+        outputs: Range<usize>,
         context: LossContext<'_>,
         rows: Range<usize>,
         tape: &mut Tape,
         scratch: &mut PpoScratch,
         stats: &mut [f64],
     ) -> Result<(), Error> {
-        self.policy_loss(context, rows.clone(), tape, scratch, stats)?;
-        self.value_loss(context, rows, tape, stats);
-        Ok(())
-    }
-
-    fn separate(&self) -> Option<&dyn SeparateLoss<Scratch = PpoScratch>> {
-        Some(self)
-    }
-}
-
-impl SeparateLoss for PpoLoss {
-    fn evaluate_output(
-        &self,
-        output: usize,
-        context: LossContext<'_>,
-        rows: Range<usize>,
-        tape: &mut Tape,
-        scratch: &mut PpoScratch,
-        stats: &mut [f64],
-    ) -> Result<(), Error> {
-        if output == DIST_INPUTS {
-            return self.policy_loss(context, rows, tape, scratch, stats);
+        if outputs.contains(&DIST_INPUTS) {
+            self.policy_loss(context, rows.clone(), tape, scratch, stats)?;
         }
-        self.value_loss(context, rows, tape, stats);
+        if outputs.contains(&VALUE) {
+            self.value_loss(context, rows, tape, stats);
+        }
         Ok(())
     }
 }
