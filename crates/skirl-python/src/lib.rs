@@ -1,0 +1,26 @@
+//! `skirl._native`: the engine as Python sees it. No algorithms here: conversions, the bridge to Python environments, and
+//! errors as exceptions. The package around it is in `python/skirl`.
+
+use pyo3::prelude::*;
+
+mod algorithm;
+mod call;
+mod config;
+mod errors;
+mod module;
+mod value;
+
+/// The native half of the package `skirl`.
+#[pymodule]
+mod _native {
+    #[pymodule_export]
+    use crate::algorithm::NativeAlgorithm;
+    #[pymodule_export]
+    use crate::config::{NativeConfig, algorithms, json_schema, options};
+    #[pymodule_export]
+    use crate::module::NativeModule;
+
+    #[pymodule_export]
+    #[allow(non_upper_case_globals)]
+    const __version__: &str = env!("CARGO_PKG_VERSION");
+}

@@ -1,0 +1,1 @@
+"""Reinforcement learning with RLlib's API on a native engine."""
