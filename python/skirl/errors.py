@@ -1,5 +1,7 @@
 """The exceptions of skirl. Every one says what was expected, what was found, where, and what to do."""
 
+from collections.abc import Iterable
+
 
 class SkirlError(Exception):
     """Base class of all exceptions that skirl raises on purpose."""
@@ -7,6 +9,13 @@ class SkirlError(Exception):
 
 class ConfigError(SkirlError, ValueError):
     """A configuration that does not hold; the message lists everything that is wrong with it."""
+
+    @classmethod
+    def of(cls, problems: Iterable[tuple[str, str]]) -> "ConfigError":
+        """One exception for all `problems`, each `(path of the option, message)`."""
+        messages = [message for _, message in problems]
+        head = f"{len(messages)} errors in the configuration\n" if len(messages) > 1 else ""
+        return cls(head + "\n".join(messages))
 
 
 class EnvError(SkirlError):
@@ -31,3 +40,7 @@ class StoppedError(SkirlError):
 
 class InternalError(SkirlError):
     """A defect of skirl itself."""
+
+
+class SkirlWarning(UserWarning):
+    """Something that the user should know and that does not stop the run."""

@@ -4,17 +4,25 @@
 use pyo3::prelude::*;
 
 mod algorithm;
+mod arrays;
 mod call;
+mod command;
 mod config;
+mod engine_thread;
 mod errors;
+mod held;
 mod module;
 mod value;
 
 /// The native half of the package `skirl`.
 #[pymodule]
 mod _native {
+    use super::{Bound, PyModule, PyAnyMethods, PyResult};
+
     #[pymodule_export]
     use crate::algorithm::NativeAlgorithm;
+    #[pymodule_export]
+    use crate::command::{close_all, run_command};
     #[pymodule_export]
     use crate::config::{NativeConfig, algorithms, json_schema, options};
     #[pymodule_export]
@@ -23,4 +31,12 @@ mod _native {
     #[pymodule_export]
     #[allow(non_upper_case_globals)]
     const __version__: &str = env!("CARGO_PKG_VERSION");
+
+    /// Algorithms must be closed while Python can still run: their environments may be Python's.
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        let close_all = module.getattr("close_all")?;
+        module.py().import("atexit")?.call_method1("register", (close_all,))?;
+        Ok(())
+    }
 }
