@@ -117,7 +117,8 @@ impl Evaluator {
         let explore = runner_options.explore;
         let mut runner = EnvRunner::new(environments, policies, runner_options, Arc::clone(workers))?;
         runner.freeze_statistics();
-        let made_for = options.evaluation_num_envs.is_none().then_some(duration);
+        let asked = options.num_envs(config.common().env_runners.num_envs_per_env_runner);
+        let made_for = asked.is_none().then_some(duration);
         Ok(Self { runner, explore, made_for, shared })
     }
 
@@ -180,7 +181,8 @@ impl EvaluatorParts<'_> {
             Duration::Episodes(episodes) => episodes.clamp(1, MAX_ENVS),
             Duration::EnvSteps(_) => spec.num_envs.clamp(1, MAX_ENVS),
         };
-        spec.num_envs = options.evaluation_num_envs.unwrap_or(wanted);
+        let asked = options.num_envs(config.common().env_runners.num_envs_per_env_runner);
+        spec.num_envs = asked.unwrap_or(wanted);
         if callbacks.wants_any(HookSet::EPISODE) {
             spec.num_shards = 1;
         }

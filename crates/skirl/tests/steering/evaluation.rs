@@ -347,3 +347,24 @@ fn own_functions_that_are_missing_or_fail_are_errors() {
     assert!(error.to_string().contains("'fails' decides"), "{error}");
     assert_eq!(weight_bits(&algorithm), weight_bits(&trained("CartPole-v1", &evaluated(&json!({})), 2)));
 }
+
+/// `evaluation_num_env_runners` is the number of environments in RLlib's words: which ones play, and so what they return,
+/// is the same.
+#[test]
+fn evaluation_runners_are_so_many_environments() {
+    let play = |options: Value| {
+        let sections = json!({
+            "evaluation": options, "env_runners": { "num_envs_per_env_runner": 2 },
+        });
+        let mut algorithm = trained("CartPole-v1", &sections, 1);
+        let evaluation = algorithm.evaluate(&EvaluateRequest::default()).unwrap();
+        evaluation.episodes.iter().map(|episode| (episode.env, episode.len)).collect::<Vec<_>>()
+    };
+    let by_runners = play(json!({ "evaluation_num_env_runners": 3, "evaluation_duration": 9 }));
+    assert_eq!(by_runners, play(json!({ "evaluation_num_envs": 6, "evaluation_duration": 9 })));
+    assert_ne!(by_runners, play(json!({ "evaluation_duration": 9 })));
+
+    let both = json!({ "evaluation": { "evaluation_num_env_runners": 3, "evaluation_num_envs": 6 } });
+    let refused = config("CartPole-v1", &both).validate().unwrap_err().to_string();
+    assert!(refused.contains("leave one of them out"), "{refused}");
+}
