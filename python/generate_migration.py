@@ -149,9 +149,9 @@ def answer(name: str, value: Any, section: str | None) -> str:
 
 
 def default_of(section: str | None, name: str) -> Any:
-    """The engine's default; the first one of that name where the section is not known."""
+    """The engine's default."""
     named = [option for option in _native.options("PPO") if option["name"] == name]
-    return next((option["default"] for option in named if option["section"] == section), named[0]["default"])
+    return next((option["default"] for option in named if option["section"] == section), None)
 
 
 def synonyms() -> dict[str, str]:
