@@ -14,6 +14,7 @@
 
 mod actor;
 mod callbacks;
+mod env_range;
 mod evaluation;
 mod evaluator;
 mod filmed;
@@ -32,12 +33,14 @@ use std::time::Instant;
 use skirl_env::SharedState;
 use skirl_math::rng::StreamKey;
 
+pub use env_range::EnvRange;
 pub use evaluator::{EvaluateRequest, Evaluator, EvaluatorParts};
 pub use own_evaluation::{CustomEvaluation, register_evaluation_function};
 
 use crate::algo::{self, BuildFrom, Parts};
 use crate::callbacks::{CallbackList, Hook, HookSet, Place};
 use crate::checkpoint;
+use crate::collect::launch::LaunchOrder;
 use crate::collect::{EnvironmentSpec, Environments};
 use crate::config::AlgorithmConfig;
 use crate::contract::slots::{AGENT_STEPS, ENV_STEPS, EPISODES, LEARNER_RESULTS};
@@ -110,11 +113,13 @@ impl Algorithm {
         let seed = fix_seed(&mut *config);
         let warnings = callbacks::settle(&mut *config, &mut callbacks)?;
         let mut spec = EnvironmentSpec { shared: shared.deferred(), ..environment_spec(config.common())? };
-        if callbacks.wants_any(HookSet::EPISODE) {
+        let episode_hooks = callbacks.wants_any(HookSet::EPISODE);
+        if episode_hooks {
             // Hooks are called in the order of step and environment, whatever the number of threads.
             spec.num_shards = 1;
         }
-        let environments = Environments::make(&spec)?;
+        let environments =
+            Environments::launch(LaunchOrder { config: &*config, spec: &spec, episode_hooks })?;
         let plan = algo::plan(&*config, spec, environments.spaces())?;
         let workers = Arc::new(Workers::new(config.common().resources.num_threads)?);
         let from = BuildFrom { plan: &plan, environments, workers: &workers, callbacks: &callbacks, seed };

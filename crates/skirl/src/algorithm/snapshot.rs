@@ -25,7 +25,7 @@ use crate::error::Error;
 use crate::publish::Weights;
 
 /// The runner's stream below the run's seed, as the pipeline is built with it.
-const RUNNER_STREAM: &str = "training";
+pub(super) const RUNNER_STREAM: &str = "training";
 
 /// The configuration that a checkpoint was made with.
 pub(super) fn config_of(snapshot: &Snapshot) -> Result<Box<dyn AlgorithmConfig>, Error> {

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use skirl_nn::distributions::ActionsRef;
 
 use super::actions::gather;
 use super::{Actions, ModuleId, Policy};
@@ -268,15 +269,38 @@ impl ModuleRollout {
         gather(&mut self.episode, &source.episode, 1, rows);
     }
 
-    /// Puts the tables of neighbouring ranges of environments, all over the same `steps`, into one rectangle.
+    /// The rows, lent.
+    pub fn columns(&self) -> RolloutColumns<'_> {
+        RolloutColumns {
+            obs_width: self.obs_width,
+            dist_width: self.dist_width,
+            rows: self.rows,
+            obs: self.all_obs(),
+            actions: self.actions.view(0, self.rows),
+            logp: &self.logp,
+            values: &self.values,
+            dist_inputs: &self.dist_inputs,
+            rewards: &self.rewards,
+            terminated: &self.terminated,
+            truncated: &self.truncated,
+            env: &self.env,
+            agent: &self.agent,
+            episode: &self.episode,
+            end_rows: &self.ends.row,
+            end_obs: &self.ends.obs,
+            end_values: &self.ends.values,
+        }
+    }
+
+    /// Puts the rows of neighbouring ranges of environments, all over the same `steps`, into one rectangle.
     ///
-    /// Rows come in the order (step, environment), whatever the ranges were.
-    pub fn join(parts: &[Self], steps: usize) -> Option<Self> {
+    /// Rows come in the order (step, environment), whatever the ranges were. Each number is copied once.
+    pub fn join(parts: &[RolloutColumns<'_>], steps: usize) -> Option<Self> {
         let first = parts.first()?;
         let widths: Vec<usize> = parts.iter().map(|part| part.rows / steps.max(1)).collect();
         let num_envs = widths.iter().sum();
         let links = Links::Rectangular { num_envs };
-        let mut whole = Self::new(first.obs_width, first.dist_width, first.actions.empty(), links);
+        let mut whole = Self::new(first.obs_width, first.dist_width, first.no_actions(), links);
         whole.resize(steps * num_envs, steps * num_envs);
         let mut first_env = 0;
         for (part, &width) in parts.iter().zip(&widths) {
@@ -285,11 +309,11 @@ impl ModuleRollout {
             for from in (0..part.rows).step_by(width.max(1)) {
                 whole.copy_rows(place(from), part, from, width);
             }
-            for (index, &row) in part.ends.row.iter().enumerate() {
+            for (index, &row) in part.end_rows.iter().enumerate() {
                 whole.ends.row.push(place(row as usize) as u32);
-                whole.ends.obs.extend_from_slice(&part.ends.obs[index * part.obs_width..][..part.obs_width]);
+                whole.ends.obs.extend_from_slice(&part.end_obs[index * part.obs_width..][..part.obs_width]);
             }
-            whole.ends.values.extend_from_slice(&part.ends.values);
+            whole.ends.values.extend_from_slice(part.end_values);
             first_env += width;
         }
         whole.ends.sort(whole.obs_width);
@@ -298,22 +322,56 @@ impl ModuleRollout {
 
     /// Copies the columns of one row; links and end rows are the caller's.
     pub fn copy_row(&mut self, to: usize, source: &Self, from: usize) {
-        self.copy_rows(to, source, from, 1);
+        self.copy_rows(to, &source.columns(), from, 1);
     }
 
     /// Copies the columns of `rows` neighbouring rows.
-    fn copy_rows(&mut self, to: usize, source: &Self, from: usize, rows: usize) {
-        copy(&mut self.obs, &source.obs, self.obs_width, to, from, rows);
-        copy(&mut self.dist_inputs, &source.dist_inputs, self.dist_width, to, from, rows);
-        (0..rows).for_each(|row| self.actions.copy_row(to + row, &source.actions, from + row));
-        copy(&mut self.logp, &source.logp, 1, to, from, rows);
-        copy(&mut self.values, &source.values, 1, to, from, rows);
-        copy(&mut self.rewards, &source.rewards, 1, to, from, rows);
-        copy(&mut self.terminated, &source.terminated, 1, to, from, rows);
-        copy(&mut self.truncated, &source.truncated, 1, to, from, rows);
-        copy(&mut self.env, &source.env, 1, to, from, rows);
-        copy(&mut self.agent, &source.agent, 1, to, from, rows);
-        copy(&mut self.episode, &source.episode, 1, to, from, rows);
+    fn copy_rows(&mut self, to: usize, source: &RolloutColumns<'_>, from: usize, rows: usize) {
+        copy(&mut self.obs, source.obs, self.obs_width, to, from, rows);
+        copy(&mut self.dist_inputs, source.dist_inputs, self.dist_width, to, from, rows);
+        self.actions.copy_rows(to, source.actions, from, rows);
+        copy(&mut self.logp, source.logp, 1, to, from, rows);
+        copy(&mut self.values, source.values, 1, to, from, rows);
+        copy(&mut self.rewards, source.rewards, 1, to, from, rows);
+        copy(&mut self.terminated, source.terminated, 1, to, from, rows);
+        copy(&mut self.truncated, source.truncated, 1, to, from, rows);
+        copy(&mut self.env, source.env, 1, to, from, rows);
+        copy(&mut self.agent, source.agent, 1, to, from, rows);
+        copy(&mut self.episode, source.episode, 1, to, from, rows);
+    }
+}
+
+/// The rows of a rectangle, lent by whoever holds them: a table, or memory that is shared with another process. Columns as
+/// in [`ModuleRollout`].
+#[derive(Debug, Clone, Copy)]
+#[expect(missing_docs, reason = "the columns of `ModuleRollout`, where they are described")]
+pub struct RolloutColumns<'a> {
+    pub obs_width: usize,
+    pub dist_width: usize,
+    pub rows: usize,
+    pub obs: &'a [f32],
+    pub actions: ActionsRef<'a>,
+    pub logp: &'a [f32],
+    pub values: &'a [f32],
+    pub dist_inputs: &'a [f32],
+    pub rewards: &'a [f32],
+    pub terminated: &'a [bool],
+    pub truncated: &'a [bool],
+    pub env: &'a [u32],
+    pub agent: &'a [u32],
+    pub episode: &'a [u64],
+    pub end_rows: &'a [u32],
+    pub end_obs: &'a [f32],
+    pub end_values: &'a [f32],
+}
+
+impl RolloutColumns<'_> {
+    /// An action column of the same kind and width without rows.
+    fn no_actions(&self) -> Actions {
+        match self.actions {
+            ActionsRef::Discrete { width, .. } => Actions::zeros(true, width, 0),
+            ActionsRef::Continuous { width, .. } => Actions::zeros(false, width, 0),
+        }
     }
 }
 
