@@ -139,8 +139,8 @@ impl Algorithm {
         Ok(evaluation)
     }
 
-    /// Puts an evaluation into a result.
-    pub(crate) fn report_evaluation(&self, evaluation: &Evaluation, result: &mut TrainResult) {
+    /// Puts an evaluation into a result, under `evaluation`.
+    pub fn report_evaluation(&self, evaluation: &Evaluation, result: &mut TrainResult) {
         self.metrics.report_evaluation(evaluation, result);
     }
 

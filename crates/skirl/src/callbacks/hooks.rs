@@ -56,8 +56,11 @@ macro_rules! hooks {
             }
 
             /// State of its own that goes into checkpoints, so that a resumed run goes on exactly.
-            fn save_state(&self) -> Option<Value> {
-                None
+            ///
+            /// # Errors
+            /// Any error: the checkpoint is not written then.
+            fn save_state(&self) -> Result<Option<Value>, Box<dyn Error + Send + Sync>> {
+                Ok(None)
             }
 
             /// Takes back what [`save_state`](Self::save_state) gave; called before

@@ -66,14 +66,37 @@ impl Trajectory {
 
     fn check(&self) -> Result<(), String> {
         let columns = &self.columns;
+        self.check_shape()?;
         check_finite("obs", &columns.obs)?;
         check_finite("rewards", &columns.rewards)?;
         check_finite("values", &columns.values)?;
         check_finite("final_value", &columns.ends.values)
     }
 
+    /// Nothing that [`columns_mut`](Self::columns_mut) lets a hook do may reach beyond these rows.
+    fn check_shape(&self) -> Result<(), String> {
+        let columns = &self.columns;
+        columns.check_lengths().map_err(|found| format!("it left {found}"))?;
+        let (rows, ends) = (self.rows.len(), usize::from(self.end.is_some()));
+        if (columns.rows, columns.ends.len()) != (rows, ends) {
+            return Err(format!("it left {} rows, where {rows} were expected", columns.rows));
+        }
+        match columns.ends.values.first() {
+            Some(&value) if self.terminated() && value != 0.0 => Err(format!(
+                "it set final_value to {value} after a terminated episode, where nothing follows and 0 was expected"
+            )),
+            _ => Ok(()),
+        }
+    }
+
     fn place(&self) -> Place {
         Place { episode: Some(self.episode_id), env: Some(self.env_index()), env_step: None }
+    }
+
+    /// All columns as they are held, to be moved out and back in: rows in order of time, and one end row. What is written
+    /// back are the observations, rewards and values of the rows and the value of the end row; lengths must stay.
+    pub fn columns_mut(&mut self) -> &mut ModuleRollout {
+        &mut self.columns
     }
 
     /// The module that acted and will learn.
