@@ -71,6 +71,8 @@ pub struct Algorithm {
     metrics: RunMetrics,
     /// The newest evaluation as configured, and after which iteration it was made.
     evaluated: Option<(u64, Evaluation)>,
+    /// Whether the shared state is this run's own, and not handed in.
+    owns_shared: bool,
     seed: u64,
     warnings: Vec<String>,
     callbacks: CallbackList,
@@ -91,10 +93,14 @@ impl Algorithm {
     /// # Errors
     /// As [`build`](Self::build); two callbacks of one name; what a hook returns.
     pub fn build_with(config: Box<dyn AlgorithmConfig>, callbacks: CallbackList) -> Result<Self, Error> {
-        Self::build_sharing(config, callbacks, SharedState::new())
+        let mut algorithm = Self::build_sharing(config, callbacks, SharedState::new())?;
+        algorithm.owns_shared = true;
+        Ok(algorithm)
     }
 
-    /// As [`build_with`](Self::build_with), with shared state that is there already, or that lives elsewhere.
+    /// As [`build_with`](Self::build_with), with shared state that is there already, or that lives elsewhere. It is saved
+    /// in checkpoints as it is then, but no restore replaces it, nor the end of an iteration that was cut short: what other
+    /// runs wrote there stays.
     ///
     /// # Errors
     /// As [`build_with`](Self::build_with).
@@ -133,6 +139,7 @@ impl Algorithm {
             evaluated: None,
             seed,
             warnings,
+            owns_shared: false,
             callbacks,
         };
         // What environments shared while they were made: a checkpoint before the first step holds it, too.
