@@ -154,7 +154,7 @@ impl Algorithm {
         played
     }
 
-    /// Keeps the evaluator for the next time, and the number of its episodes.
+    /// Keeps the evaluator for the next time, the number of its episodes, and the tasks of its environments.
     pub(super) fn keep_evaluator(&mut self, evaluator: Evaluator) {
         self.count_episodes(&evaluator);
         self.evaluator = Some(evaluator);
@@ -163,6 +163,9 @@ impl Algorithm {
     /// Later evaluations number their episodes after this one's.
     pub(super) fn count_episodes(&mut self, evaluator: &Evaluator) {
         let next = &mut self.metrics.evaluation.next_episode_id;
+        for (&env, task) in evaluator.tasks() {
+            self.evaluation_tasks.insert(env, task.clone());
+        }
         *next = evaluator.next_episode_id().max(*next);
     }
 
@@ -196,7 +199,10 @@ impl Algorithm {
         let beside = self.config.common().evaluation.evaluation_parallel_to_training;
         // Beside training it keeps to its own thread.
         let workers = if beside { Arc::new(Workers::new(1)?) } else { Arc::clone(&self.workers) };
-        Evaluator::new(self.evaluator_parts(&workers), self.parts.learners.policies(), duration)
+        let parts = self.evaluator_parts(&workers);
+        let mut evaluator = Evaluator::new(parts, self.parts.learners.policies(), duration)?;
+        evaluator.set_tasks(&self.evaluation_tasks)?;
+        Ok(evaluator)
     }
 
     pub(super) fn evaluator_parts<'a>(&'a self, workers: &'a Arc<Workers>) -> EvaluatorParts<'a> {

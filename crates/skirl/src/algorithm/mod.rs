@@ -38,6 +38,7 @@ pub use own_evaluation::{CustomEvaluation, register_evaluation_function};
 use crate::algo::{self, BuildFrom, Parts};
 use crate::callbacks::{CallbackList, Hook, HookSet, Place};
 use crate::checkpoint;
+use crate::collect::live::Tasks;
 use crate::collect::{EnvironmentSpec, Environments};
 use crate::config::AlgorithmConfig;
 use crate::contract::slots::{AGENT_STEPS, ENV_STEPS, EPISODES, LEARNER_RESULTS};
@@ -64,15 +65,17 @@ pub struct Algorithm {
     workers: Arc<Workers>,
     evaluator: Option<Evaluator>,
     own_evaluation: Option<OwnEvaluation>,
+    /// The last task of each evaluation environment that was given one, whichever evaluator has the environment.
+    evaluation_tasks: Tasks,
     /// Acts outside training, for whoever asks.
     actor: Actor,
     /// The direct handle; the environments hold deferred ones.
     shared: SharedState,
+    /// Whether the shared state is this run's own, and not handed in.
+    owns_shared: bool,
     metrics: RunMetrics,
     /// The newest evaluation as configured, and after which iteration it was made.
     evaluated: Option<(u64, Evaluation)>,
-    /// Whether the shared state is this run's own, and not handed in.
-    owns_shared: bool,
     seed: u64,
     warnings: Vec<String>,
     callbacks: CallbackList,
@@ -133,13 +136,14 @@ impl Algorithm {
             workers,
             evaluator: None,
             own_evaluation,
+            evaluation_tasks: Tasks::new(),
             actor: Actor::default(),
             shared,
+            owns_shared: false,
             metrics,
             evaluated: None,
             seed,
             warnings,
-            owns_shared: false,
             callbacks,
         };
         // What environments shared while they were made: a checkpoint before the first step holds it, too.

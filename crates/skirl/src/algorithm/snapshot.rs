@@ -52,6 +52,7 @@ impl Algorithm {
             "metrics": to_json(&self.metrics)?,
             "actor_calls": self.actor.calls.to_string(),
             "callbacks": self.callbacks.save_state()?,
+            "evaluation_tasks": tasks_to_value(&self.evaluation_tasks),
         });
         snapshot.put_json(ALGORITHM_STATE, state);
         self.snapshot_shared(&mut snapshot)?;
@@ -174,6 +175,7 @@ impl Algorithm {
         (self.evaluator, self.evaluated) = (None, None);
         // Absent in a state that was saved before there were actors.
         self.actor = Actor::with_calls(u64_in(state, "actor_calls").unwrap_or(0));
+        self.evaluation_tasks = tasks_from_value(state.get("evaluation_tasks"));
         // After the runner: environments that were reset have changed it.
         self.restore_shared(snapshot)?;
         self.warnings.extend(self.missing_callbacks(&*config_of(snapshot)?));
