@@ -1,6 +1,6 @@
 //! When the algorithm evaluates, and how: after training, beside it, or by an own function.
 
-use std::panic::resume_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -148,24 +148,30 @@ impl Algorithm {
         let task = self.evaluation_task(request);
         let duration = task.duration;
         let mut evaluator = self.take_evaluator(duration)?;
-        let played = evaluator.prepare(task).and_then(|()| evaluator.play(duration, &|| true));
-        let played = played.and_then(|evaluation| evaluator.commit().map(|()| evaluation));
+        let play = || {
+            evaluator.prepare(task)?;
+            let evaluation = evaluator.play(duration, &|| true)?;
+            evaluator.commit()?;
+            Ok(evaluation)
+        };
+        // Kept also where a panic goes on to somebody who catches it: the next evaluation starts fresh episodes.
+        let played = catch_unwind(AssertUnwindSafe(play));
         self.keep_evaluator(evaluator);
-        played
+        played.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
     /// Keeps the evaluator for the next time, the number of its episodes, and the tasks of its environments.
     pub(super) fn keep_evaluator(&mut self, evaluator: Evaluator) {
         self.count_episodes(&evaluator);
+        for (&env, task) in evaluator.tasks() {
+            self.evaluation_tasks.insert(env, task.clone());
+        }
         self.evaluator = Some(evaluator);
     }
 
     /// Later evaluations number their episodes after this one's.
     pub(super) fn count_episodes(&mut self, evaluator: &Evaluator) {
         let next = &mut self.metrics.evaluation.next_episode_id;
-        for (&env, task) in evaluator.tasks() {
-            self.evaluation_tasks.insert(env, task.clone());
-        }
         *next = evaluator.next_episode_id().max(*next);
     }
 

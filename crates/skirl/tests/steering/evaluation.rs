@@ -350,6 +350,28 @@ fn own_functions_that_are_missing_or_fail_are_errors() {
 }
 
 #[test]
+fn an_own_function_that_panics_is_there_again_with_its_environments() {
+    register();
+    static PANICS: AtomicBool = AtomicBool::new(false);
+    register_evaluation_function("panics_once", |_, runner| {
+        let phases: Vec<Value> = runner.foreach_env(|_, env| env.get_task())?;
+        runner.foreach_env(|index, env| env.set_task(&json!({ "phase": index + 1 })))?;
+        assert!(!PANICS.swap(false, Ordering::SeqCst), "planted");
+        let mut own = CustomEvaluation::default();
+        own.results.set("phase_of_last", phases[2]["phase"].as_f64());
+        Ok(own)
+    });
+    let mut algorithm = build("test/Stairs", &own("panics_once"));
+    PANICS.store(true, Ordering::SeqCst);
+    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        drop(algorithm.evaluate(&EvaluateRequest::default()));
+    }));
+    assert!(caught.is_err());
+    let found = algorithm.evaluate(&EvaluateRequest::default()).unwrap();
+    assert_eq!(found.custom.unwrap().get("phase_of_last"), Some(3.0));
+}
+
+#[test]
 fn tasks_of_evaluations_environments_survive_checkpoints_and_longer_evaluations() {
     register();
     register_evaluation_function("sets_tasks", |algorithm, runner| {
