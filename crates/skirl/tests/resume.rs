@@ -269,3 +269,22 @@ fn state_that_was_changed_by_hand_at_the_same_step_is_saved_again() {
     drop(resumed);
     Algorithm::from_checkpoint(&path).unwrap();
 }
+
+#[test]
+fn whole_episodes_cannot_begin_in_the_middle_of_a_run() {
+    let directory = tempfile::tempdir().unwrap();
+    let saved = |mode: &str| {
+        let sections = json!({ "env_runners": { "batch_mode": mode } });
+        trained("CartPole-v1", &sections, 1).save_to_path(&directory.path().join(mode)).unwrap()
+    };
+    let (truncated, complete) = (saved("truncate_episodes"), saved("complete_episodes"));
+    let switched = |path: &std::path::Path, mode: &str| {
+        Algorithm::from_checkpoint_with(path, |config| {
+            Ok(config.apply_json(&json!({ "env_runners": { "batch_mode": mode } }), "test")?)
+        })
+    };
+    let message = switched(&truncated, "complete_episodes").unwrap_err().to_string();
+    assert!(message.contains("env_runners.batch_mode") && message.contains("new run"), "{message}");
+    switched(&complete, "truncate_episodes").unwrap().train().unwrap();
+    switched(&complete, "complete_episodes").unwrap().train().unwrap();
+}
