@@ -246,8 +246,8 @@ fn insert_end(table: &mut ModuleRollout, row: u32) {
 #[test]
 fn end_rows_that_on_sample_end_breaks_are_refused() {
     refused_at_sample_end(|table| *table.ends.row.last_mut().unwrap() = 256, "an end row of row 256");
-    refused_at_sample_end(|table| drop(table.ends.obs.pop()), "in column 'ends.obs'");
-    refused_at_sample_end(|table| drop(table.ends.values.pop()), "in column 'ends.values'");
+    refused_at_sample_end(|table| _ = table.ends.obs.pop(), "in column 'ends.obs'");
+    refused_at_sample_end(|table| _ = table.ends.values.pop(), "in column 'ends.values'");
     refused_at_sample_end(|table| table.ends.obs[2] = f32::NAN, "ends.obs[2] to NaN");
     refused_at_sample_end(|table| table.ends.values[1] = f32::INFINITY, "ends.values[1] to inf");
     refused_at_sample_end(|table| table.ends.row.swap(0, 1), "no end value");
