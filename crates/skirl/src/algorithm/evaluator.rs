@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use skirl_env::SharedState;
+use skirl_env::{LiveEnv, SharedState};
 use skirl_math::rng::StreamKey;
 
 use crate::callbacks::{CallbackList, HookSet};
+use crate::collect::live::Tasks;
 use crate::collect::normalizer::Normalizer;
 use crate::collect::{EnvRunner, EnvironmentSpec, Environments, RunnerOptions};
 use crate::config::AlgorithmConfig;
@@ -120,6 +121,22 @@ impl Evaluator {
         let asked = options.num_envs(config.common().env_runners.num_envs_per_env_runner);
         let made_for = asked.is_none().then_some(duration);
         Ok(Self { runner, explore, made_for, shared })
+    }
+
+    /// The last task of each environment that was given one.
+    pub(super) fn tasks(&self) -> &Tasks {
+        self.runner.tasks()
+    }
+
+    /// Gives new environments the tasks of those before them. They take effect with the fresh episodes of the next
+    /// evaluation; tasks of environments that this evaluator does not have are left out.
+    pub(super) fn set_tasks(&mut self, tasks: &Tasks) -> Result<(), Error> {
+        let set =
+            |index: usize, env: &mut LiveEnv<'_>| tasks.get(&index).map_or(Ok(()), |task| env.set_task(task));
+        if !tasks.is_empty() {
+            self.runner.foreach_env(set)?;
+        }
+        Ok(())
     }
 
     /// Whether the number of environments suits an evaluation of this length.
