@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use skirl_nn::distributions::ActionsRef;
 use skirl_math::chain::{Chain, END, EndRow};
+use skirl_nn::distributions::ActionsRef;
 
 use super::actions::gather;
 use super::{Actions, ModuleId, Policy};
