@@ -42,5 +42,9 @@ class InternalError(SkirlError):
     """A defect of skirl itself."""
 
 
+class TuneError(SkirlError):
+    """A trial of an experiment failed; the message has the trial's traceback."""
+
+
 class SkirlWarning(UserWarning):
     """Something that the user should know and that does not stop the run."""

@@ -35,11 +35,7 @@ impl NativeConfig {
 
     /// A copy with these options set, and the problems that arose: `(path, message)` each. `section` is where they belong;
     /// without one they are sections with options, or flat names. Options without a problem are taken.
-    fn with_options(
-        &self,
-        section: Option<&str>,
-        options: &Bound<'_, PyDict>,
-    ) -> PyResult<(Self, Problems)> {
+    fn with_options(&self, section: Option<&str>, options: &Bound<'_, PyDict>) -> PyResult<(Self, Problems)> {
         let (mut document, mut problems) = (Map::new(), Vec::new());
         for (name, value) in options {
             let name: String = name.str()?.extract()?;
@@ -61,17 +57,15 @@ impl NativeConfig {
     }
 
     /// A copy with the option at a dotted path set, and the problems that arose.
-    fn with_value(&self, path: &str, value: &Bound<'_, PyAny>) -> PyResult<(Self, Problems)> {
-        let value = match from_python(value, path) {
-            Ok(value) => value,
+    fn with_value(&self, path: &str, value: &Bound<'_, PyAny>) -> (Self, Problems) {
+        let mut inner = self.inner.clone_box();
+        let problems = match from_python(value, path) {
+            Ok(value) => inner.apply(path, &value).err().map_or_else(Vec::new, |errors| errors.0),
             Err(error) => {
-                let problem = (path.to_owned(), error.value(value.py()).to_string());
-                return Ok((Self { inner: self.inner.clone_box() }, vec![problem]));
+                return (Self { inner }, vec![(path.to_owned(), error.value(value.py()).to_string())]);
             }
         };
-        let mut inner = self.inner.clone_box();
-        let problems = inner.apply(path, &value).err().map_or_else(Vec::new, |errors| errors.0);
-        Ok((Self { inner }, problems.iter().map(problem).collect()))
+        (Self { inner }, problems.iter().map(problem).collect())
     }
 
     /// The plan in words: builds one environment to learn its spaces.

@@ -20,13 +20,15 @@ const LOOK_AFTER: Duration = Duration::from_millis(50);
 const STACK_BYTES: usize = 8 << 20;
 
 type Job = Box<dyn FnOnce() + Send>;
+/// What work came to, or the panic that ended it.
+type Outcome<T> = Result<T, Box<dyn Any + Send>>;
 
 /// Every thread that was started, with its process, so that all can end before the interpreter does.
 static RUNNING: Mutex<Vec<(u32, JoinHandle<()>)>> = Mutex::new(Vec::new());
 
 /// What a piece of work came to, or the panic that ended it.
 pub(crate) struct Answer<T> {
-    pub(crate) outcome: Result<T, Box<dyn Any + Send>>,
+    pub(crate) outcome: Outcome<T>,
     /// What a signal handler raised meanwhile: `KeyboardInterrupt` as a rule.
     pub(crate) interrupted: Option<PyErr>,
 }
@@ -58,19 +60,23 @@ impl EngineThread {
         py.import("threading")?;
         let (jobs, inbox) = channel();
         let (say_ident, ident) = channel();
-        let started = Builder::new().name("skirl-engine".to_owned()).stack_size(STACK_BYTES).spawn(move || {
-            // Attached once for all: a thread that Python knows by name keeps its `threading.local` from job to job.
-            Python::attach(|py| {
-                let _ = say_ident.send(thread_ident(py));
-                py.detach(move || work_off(inbox));
+        let started =
+            Builder::new().name("skirl-engine".to_owned()).stack_size(STACK_BYTES).spawn(move || {
+                // Attached once for all: a thread that Python knows by name keeps its `threading.local` from job to job.
+                Python::attach(|py| {
+                    let _ = say_ident.send(thread_ident(py));
+                    py.detach(move || work_off(inbox));
+                });
             });
-        });
         let handle = started.map_err(|error| {
-            SkirlError::new_err(format!("could not start a thread for the algorithm: {error}; the system is out of threads"))
+            SkirlError::new_err(format!(
+                "could not start a thread for the algorithm: {error}; the system is out of threads"
+            ))
         })?;
         running().push((std::process::id(), handle));
         let ident = py.detach(move || ident.recv());
-        let ident = ident.map_err(|_| InternalError::new_err("the engine's thread ended before its first work"))??;
+        let ident = ident
+            .map_err(|_| InternalError::new_err("the engine's thread ended before its first work"))??;
         Ok(Self { jobs: Mutex::new(Some(jobs)), ident, process: std::process::id() })
     }
 
@@ -88,7 +94,9 @@ impl EngineThread {
             match py.detach(|| receive(&answers)) {
                 Ok(outcome) => return Ok(Answer { outcome, interrupted }),
                 Err(RecvTimeoutError::Disconnected) => {
-                    return Err(InternalError::new_err("the engine's thread ended in the middle of its work"));
+                    return Err(InternalError::new_err(
+                        "the engine's thread ended in the middle of its work",
+                    ));
                 }
                 Err(RecvTimeoutError::Timeout) => {}
             }
@@ -104,7 +112,7 @@ impl EngineThread {
     fn send<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
-    ) -> PyResult<Guarded<Receiver<Result<T, Box<dyn Any + Send>>>>> {
+    ) -> PyResult<Guarded<Receiver<Outcome<T>>>> {
         if self.process != std::process::id() {
             return Err(SkirlError::new_err(format!(
                 "this algorithm was built in process {}, and process {} was forked from it: threads do not go along. Build \

@@ -125,7 +125,9 @@ impl Drop for Held {
 
 fn not_home(state: &State) -> PyErr {
     SkirlError::new_err(match state {
-        State::Away => "this algorithm is at work in another thread; call it from one thread at a time".to_owned(),
+        State::Away => {
+            "this algorithm is at work in another thread; call it from one thread at a time".to_owned()
+        }
         State::Broken(said) => format!(
             "this algorithm was lost in a defect of skirl ({said}); build a new one from its config, or from its last \
              checkpoint"

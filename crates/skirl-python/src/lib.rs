@@ -9,15 +9,17 @@ mod call;
 mod command;
 mod config;
 mod engine_thread;
+mod env;
 mod errors;
 mod held;
 mod module;
+mod space;
 mod value;
 
 /// The native half of the package `skirl`.
 #[pymodule]
 mod _native {
-    use super::{Bound, PyModule, PyAnyMethods, PyResult};
+    use super::{Bound, PyAnyMethods, PyModule, PyResult};
 
     #[pymodule_export]
     use crate::algorithm::NativeAlgorithm;
@@ -26,15 +28,18 @@ mod _native {
     #[pymodule_export]
     use crate::config::{NativeConfig, algorithms, json_schema, options};
     #[pymodule_export]
+    use crate::env::native_env;
+    #[pymodule_export]
     use crate::module::NativeModule;
 
     #[pymodule_export]
     #[allow(non_upper_case_globals)]
     const __version__: &str = env!("CARGO_PKG_VERSION");
 
-    /// Algorithms must be closed while Python can still run: their environments may be Python's.
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        crate::env::install_resolver();
+        // Algorithms must be closed while Python can still run: their environments may be Python's.
         let close_all = module.getattr("close_all")?;
         module.py().import("atexit")?.call_method1("register", (close_all,))?;
         Ok(())

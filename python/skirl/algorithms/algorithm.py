@@ -60,9 +60,7 @@ class Algorithm:
         if logger_creator is not None:
             raise ConfigError("logger_creator is RLlib's and not served by skirl yet: remove it")
         settled = self._settle(config, env)
-        settled._check_resolved()
-        settled.validate()
-        self._take_up(NativeAlgorithm.build(settled._values, settled), settled)
+        self._take_up(NativeAlgorithm.build(settled._settled(), settled), settled)
 
     def _settle(self, config: "AlgorithmConfig | Mapping[str, Any] | None", env: Any) -> "AlgorithmConfig":
         """A config of this algorithm's own."""
