@@ -103,6 +103,11 @@ impl VectorRunner {
         }
     }
 
+    /// Index of the first environment in the run.
+    pub fn first_env(&self) -> usize {
+        self.first_env
+    }
+
     /// Environments of this runner.
     pub fn num_envs(&self) -> usize {
         self.num_envs
@@ -118,6 +123,31 @@ impl VectorRunner {
         let keys = self.keys.iter_mut().enumerate();
         keys.for_each(|(index, key)| *key = explore.index((self.first_env + index) as u64));
         self.steps = 0;
+    }
+
+    /// Goes on at another place of the run: its exploration streams, their counter, and the numbers of episodes. For a runner
+    /// that another process directs.
+    pub fn go_on_at(&mut self, explore: StreamKey, steps: u64, ids: EpisodeIds) {
+        self.restart_exploration(explore);
+        self.steps = steps;
+        self.ids = ids;
+    }
+
+    /// Steps taken: the counter of the exploration streams.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// Running episode of each environment.
+    pub fn episodes(&self) -> &[RunningEpisode] {
+        &self.episodes
+    }
+
+    /// Replaces what is known of the running episodes; as many as there are environments.
+    pub fn set_episodes(&mut self, episodes: Vec<RunningEpisode>) {
+        if episodes.len() == self.num_envs {
+            self.episodes = episodes;
+        }
     }
 
     /// Gives up all running episodes and numbers those that follow; [`begin`](Self::begin) must follow.
