@@ -187,11 +187,11 @@ def _gymnasium_has(env_id: str) -> bool:
     import gymnasium
 
     module, _, bare = env_id.rpartition(":")
-    if module:
-        importlib.import_module(module)
     try:
+        if module:
+            importlib.import_module(module)
         gymnasium.spec(bare)
-    except gymnasium.error.Error:
+    except (gymnasium.error.Error, ModuleNotFoundError):
         return False
     return True
 

@@ -10,7 +10,9 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use skirl_env::column::{column_muts, column_refs};
-use skirl_env::{Column, ColumnMut, ColumnRef, EnvError, EnvState, EpisodeClock, Leaf, Outcomes, Space, VectorEnv};
+use skirl_env::{
+    Column, ColumnMut, ColumnRef, EnvError, EnvState, EpisodeClock, Leaf, Outcomes, Space, VectorEnv,
+};
 
 use super::action::ActionMaker;
 use super::array;
@@ -36,6 +38,8 @@ pub(crate) struct BatchedEnv {
     /// The environment has reset by itself when a step returns.
     same_step: bool,
     can_reset_single: bool,
+    /// A list of seeds, one for each environment; otherwise one number for the batch.
+    takes_seeds: bool,
     /// First observations that wait for `reset` to ask for them.
     waiting: Vec<Column>,
     is_waiting: Vec<bool>,
@@ -49,11 +53,10 @@ impl BatchedEnv {
     pub(super) fn new(env: &Bound<'_, PyAny>, num_envs: usize, limit: Option<u32>) -> PyResult<Self> {
         let py = env.py();
         let described = py.import("skirl.env._batched")?.call_method1("describe", (env, num_envs))?;
-        let (mode, can_reset_single): (String, bool) = described.extract()?;
-        let name = env.getattr("unwrapped")?.get_type().qualname()?;
-        let read = |attribute: &str| {
-            space::from_python(&env.getattr(attribute)?, &format!("{attribute} of {name}"))
-        };
+        let (mode, can_reset_single, takes_seeds): (String, bool, bool) = described.extract()?;
+        let name = env.getattr("unwrapped")?.get_type().name()?;
+        let read =
+            |attribute: &str| space::from_python(&env.getattr(attribute)?, &format!("{attribute} of {name}"));
         let (observation_space, action_space) =
             (read("single_observation_space")?, read("single_action_space")?);
         Ok(Self {
@@ -66,6 +69,7 @@ impl BatchedEnv {
             sizes: observation_space.leaves().iter().map(Leaf::size).collect(),
             same_step: mode == "SameStep",
             can_reset_single,
+            takes_seeds,
             waiting: observation_space.columns(num_envs),
             is_waiting: vec![false; num_envs],
             ended: vec![false; num_envs],
@@ -116,8 +120,11 @@ impl BatchedEnv {
         seeds: &[Option<u64>],
     ) -> PyResult<Bound<'py, PyAny>> {
         let kwargs = PyDict::new(py);
-        if seeds.iter().any(Option::is_some) {
-            kwargs.set_item(intern!(py, "seed"), PyList::new(py, seeds)?)?;
+        if let Some(first) = seeds.iter().flatten().next() {
+            match self.takes_seeds {
+                true => kwargs.set_item(intern!(py, "seed"), PyList::new(py, seeds)?)?,
+                false => kwargs.set_item(intern!(py, "seed"), *first)?,
+            }
         }
         if let Some(mask) = mask {
             let options = PyDict::new(py);
@@ -138,8 +145,7 @@ impl BatchedEnv {
         let raised = |batch: &Self, error: PyErr| batch.call(&env, "step").raised(error);
         let action = self.actions.make(py, actions, 0).map_err(|error| raised(self, error))?;
         let returned = self.step.bind(py).call1((action,)).map_err(|error| raised(self, error))?;
-        let tuple =
-            step_tuple(&returned).map_err(|refusal| self.call(&env, "step").refused("", &refusal))?;
+        let tuple = step_tuple(&returned).map_err(|refusal| self.call(&env, "step").refused("", &refusal))?;
         let item = |index: usize| tuple.get_borrowed_item(index).map_err(|error| raised(self, error));
         let blame = |error: EnvError| self.call(&env, "step").blame(error);
         self.observations.read(&*item(0)?, observations, 0).map_err(blame)?;
