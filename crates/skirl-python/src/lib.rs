@@ -23,6 +23,8 @@ mod _native {
     use crate::env::native_env;
     #[pymodule_export]
     use crate::module::NativeModule;
+    #[pymodule_export]
+    use crate::space::{space_from_json, space_to_json};
 
     #[pymodule_export]
     #[allow(non_upper_case_globals)]
