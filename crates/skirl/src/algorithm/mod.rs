@@ -41,6 +41,7 @@ use crate::algo::{self, BuildFrom, Parts};
 use crate::callbacks::{CallbackList, Hook, HookSet, Place};
 use crate::checkpoint;
 use crate::collect::launch::LaunchOrder;
+use crate::collect::live::Tasks;
 use crate::collect::{EnvironmentSpec, Environments};
 use crate::config::AlgorithmConfig;
 use crate::contract::slots::{AGENT_STEPS, ENV_STEPS, EPISODES, LEARNER_RESULTS};
@@ -67,10 +68,14 @@ pub struct Algorithm {
     workers: Arc<Workers>,
     evaluator: Option<Evaluator>,
     own_evaluation: Option<OwnEvaluation>,
+    /// The last task of each evaluation environment that was given one, whichever evaluator has the environment.
+    evaluation_tasks: Tasks,
     /// Acts outside training, for whoever asks.
     actor: Actor,
     /// The direct handle; the environments hold deferred ones.
     shared: SharedState,
+    /// Whether the shared state is this run's own, and not handed in.
+    owns_shared: bool,
     metrics: RunMetrics,
     /// The newest evaluation as configured, and after which iteration it was made.
     evaluated: Option<(u64, Evaluation)>,
@@ -94,10 +99,14 @@ impl Algorithm {
     /// # Errors
     /// As [`build`](Self::build); two callbacks of one name; what a hook returns.
     pub fn build_with(config: Box<dyn AlgorithmConfig>, callbacks: CallbackList) -> Result<Self, Error> {
-        Self::build_sharing(config, callbacks, SharedState::new())
+        let mut algorithm = Self::build_sharing(config, callbacks, SharedState::new())?;
+        algorithm.owns_shared = true;
+        Ok(algorithm)
     }
 
-    /// As [`build_with`](Self::build_with), with shared state that is there already, or that lives elsewhere.
+    /// As [`build_with`](Self::build_with), with shared state that is there already, or that lives elsewhere. It is saved
+    /// in checkpoints as it is then, but no restore replaces it, nor the end of an iteration that was cut short: what other
+    /// runs wrote there stays.
     ///
     /// # Errors
     /// As [`build_with`](Self::build_with).
@@ -132,8 +141,10 @@ impl Algorithm {
             workers,
             evaluator: None,
             own_evaluation,
+            evaluation_tasks: Tasks::new(),
             actor: Actor::default(),
             shared,
+            owns_shared: false,
             metrics,
             evaluated: None,
             seed,

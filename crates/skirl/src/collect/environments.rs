@@ -59,7 +59,8 @@ impl Environments {
     }
 
     fn build(spec: &EnvironmentSpec) -> Result<Self, Error> {
-        let shards = spec.num_shards.clamp(1, spec.num_envs.max(1));
+        let num_shards = if registry::spec(&spec.env)?.one_shard { 1 } else { spec.num_shards };
+        let shards = num_shards.clamp(1, spec.num_envs.max(1));
         let mut single = Vec::new();
         for shard in 0..shards {
             let bound = |index: usize| index * spec.num_envs / shards;

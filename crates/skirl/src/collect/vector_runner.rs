@@ -174,13 +174,13 @@ impl VectorRunner {
         normalizer: Option<&Normalizer>,
         hooks: Option<EpisodeHooks<'_>>,
     ) -> Result<(), Error> {
-        for index in 0..self.num_envs {
-            if self.episodes[index].started {
-                continue;
-            }
+        let due = (0..self.num_envs).filter(|&index| !self.episodes[index].started);
+        let due: Vec<(usize, u64)> =
+            due.map(|index| (index, seeds.index((self.first_env + index) as u64).0 >> 1)).collect();
+        self.env.will_reset(&due).map_err(|source| self.locate(source))?;
+        for (index, seed) in due {
             self.call_hook(hooks, Hook::EpisodeCreated, index, None)?;
-            let global = self.first_env + index;
-            let (seed, env) = (seeds.index(global as u64).0 >> 1, &mut self.env);
+            let (global, env) = (self.first_env + index, &mut self.env);
             self.observations
                 .fill_row(index, &mut self.current, |columns| env.reset(index, Some(seed), columns))
                 .map_err(|source| Error::env(global, 0, source))?;

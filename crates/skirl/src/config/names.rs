@@ -125,8 +125,6 @@ const RLLIB_NOT_SERVED: &[&str] = &[
     "evaluation_auto_duration_max_env_steps_per_sample",
     "evaluation_sample_timeout_s",
     "evaluation_force_reset_envs_before_iteration",
-    "evaluation_num_env_runners",
-    "evaluation_num_workers",
     "evaluation_unhealthy_workers_timeout_s",
     "evaluation_error_after_n_consecutive_skips",
     "always_attach_evaluation_results",

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use skirl_math::chain::{Chain, END, EndRow};
 use skirl_nn::distributions::ActionsRef;
 
 use super::actions::gather;
@@ -20,7 +21,7 @@ pub enum Links {
         /// Environments `B`.
         num_envs: usize,
     },
-    /// `next[row]`, or [`skirl_math::chain::END`] where the successor is an end row.
+    /// `next[row]`, or [`END`] where the successor is an end row.
     Chained {
         /// Successor of each row; always larger than the row itself.
         next: Vec<u32>,
@@ -166,7 +167,7 @@ impl ModuleRollout {
         self.agent.resize(rows, 0);
         self.episode.resize(rows, 0);
         if let Links::Chained { next } = &mut self.links {
-            next.resize(rows, skirl_math::chain::END);
+            next.resize(rows, END);
         }
     }
 
@@ -215,6 +216,38 @@ impl ModuleRollout {
         }
     }
 
+    /// The same agent's next row, or [`END`] where an end row follows.
+    pub fn successor(&self, row: usize) -> u32 {
+        match &self.links {
+            Links::Chained { next } => next[row],
+            Links::Rectangular { num_envs } => {
+                let (ended, next) = (self.terminated[row] || self.truncated[row], row + num_envs);
+                if ended || next >= self.rows { END } else { next as u32 }
+            }
+        }
+    }
+
+    /// Whether there is one end row for each row without successor, in their order, and of
+    /// value 0 after a terminated row. The lengths must be right ([`check_lengths`](Self::check_lengths)).
+    pub fn check_ends(&self) -> Result<(), String> {
+        if let Links::Rectangular { num_envs } = self.links
+            && !self.rows.checked_rem(num_envs).is_some_and(|rest| rest == 0)
+        {
+            return Err(format!("links: {} rows cannot be those of {num_envs} environments", self.rows));
+        }
+        let next: Vec<u32> = (0..self.rows).map(|row| self.successor(row)).collect();
+        let end = |(&row, &value)| EndRow { row, value };
+        let ends: Vec<EndRow> = self.ends.row.iter().zip(&self.ends.values).map(end).collect();
+        let chain = Chain { next: &next, ends: &ends };
+        chain.visit_backwards(|_, _| ()).map_err(|error| format!("ends: {error}"))?;
+        match ends.iter().find(|end| self.terminated[end.row as usize] && end.value != 0.0) {
+            None => Ok(()),
+            Some(EndRow { row, value }) => Err(format!(
+                "ends.values: {value} after row {row}, expected 0, as the episode terminated there"
+            )),
+        }
+    }
+
     /// Whether the table holds rows of this policy: one from a file may hold anything.
     pub fn check_for(&self, policy: &Policy) -> Result<(), String> {
         let widths = [
@@ -235,12 +268,12 @@ impl ModuleRollout {
     /// A kept row must not be followed by a dropped one: close it with an end row first.
     pub fn retain(&mut self, keep: &[bool]) {
         let Links::Chained { next } = &self.links else { return };
-        let mut new_index = vec![skirl_math::chain::END; self.rows];
+        let mut new_index = vec![END; self.rows];
         let kept: Vec<u32> = (0..self.rows as u32).filter(|&row| keep[row as usize]).collect();
         for (index, &row) in kept.iter().enumerate() {
             new_index[row as usize] = index as u32;
         }
-        let renumber = |row: u32| new_index.get(row as usize).copied().unwrap_or(skirl_math::chain::END);
+        let renumber = |row: u32| new_index.get(row as usize).copied().unwrap_or(END);
         let next = kept.iter().map(|&row| renumber(next[row as usize])).collect();
         let mut compact =
             Self::new(self.obs_width, self.dist_width, self.actions.empty(), Links::Chained { next });
@@ -386,7 +419,7 @@ mod tests {
 
     #[test]
     fn retaining_rows_renumbers_links_and_ends() {
-        let links = Links::Chained { next: vec![2, 3, skirl_math::chain::END, skirl_math::chain::END] };
+        let links = Links::Chained { next: vec![2, 3, END, END] };
         let mut table =
             ModuleRollout::new(1, 1, Actions::zeros(true, 1, 0), Links::Chained { next: Vec::new() });
         table.resize(4, 4);
@@ -396,7 +429,7 @@ mod tests {
         table.ends.push(1, &[21.0]);
         table.retain(&[true, false, true, false]);
         assert_eq!(table.obs, [10.0, 12.0]);
-        assert_eq!(table.links, Links::Chained { next: vec![1, skirl_math::chain::END] });
+        assert_eq!(table.links, Links::Chained { next: vec![1, END] });
         assert_eq!((table.ends.row, table.ends.obs), (vec![1], vec![20.0]));
     }
 }
