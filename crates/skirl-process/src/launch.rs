@@ -16,7 +16,7 @@ use skirl_math::rng::StreamKey;
 use crate::layout::Layout;
 use crate::memory::SharedMemory;
 use crate::message::{Build, RunPlace};
-use crate::process::WorkerCommand;
+use crate::process::{Patience, WorkerCommand};
 use crate::recovery::Failures;
 use crate::shard::{Delivered, RemoteRange};
 
@@ -33,8 +33,8 @@ pub struct Launch {
 #[derive(Debug, Clone)]
 pub(crate) struct Rules {
     pub(crate) options: FaultToleranceOptions,
-    pub(crate) step_patience: Duration,
-    pub(crate) start_patience: Duration,
+    pub(crate) step_patience: Patience,
+    pub(crate) start_patience: Patience,
 }
 
 /// Starts one worker for each environment runner of the order, and claims the memory of their rollouts.
@@ -47,8 +47,14 @@ pub fn launch(launch: &Launch, order: LaunchOrder<'_>) -> Result<Vec<Box<dyn Rem
         (common.env_runners.num_env_runners.max(1), common.env_runners.num_envs_per_env_runner);
     let rules = Rules {
         options: common.fault_tolerance.clone(),
-        step_patience: Duration::from_secs_f64(common.env_runners.sample_timeout_s),
-        start_patience: Duration::from_secs_f64(common.fault_tolerance.env_runner_restore_timeout_s),
+        step_patience: Patience {
+            time: Duration::from_secs_f64(common.env_runners.sample_timeout_s),
+            option: "env_runners.sample_timeout_s",
+        },
+        start_patience: Patience {
+            time: Duration::from_secs_f64(common.fault_tolerance.env_runner_restore_timeout_s),
+            option: "fault_tolerance.env_runner_restore_timeout_s",
+        },
     };
     let builds = (0..runners).map(|index| Build {
         config: order.config.to_value(),
@@ -56,6 +62,7 @@ pub fn launch(launch: &Launch, order: LaunchOrder<'_>) -> Result<Vec<Box<dyn Rem
         num_envs: each,
         runner: index + 1,
         num_runners: runners,
+        recreated: false,
     });
     let builds: Vec<Build> = builds.collect();
     let mut ranges = start_all(launch, &rules, builds)?;

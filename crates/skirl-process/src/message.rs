@@ -86,6 +86,8 @@ pub struct Build {
     pub runner: usize,
     /// Runners in all.
     pub num_runners: usize,
+    /// It takes the place of one that failed.
+    pub recreated: bool,
 }
 
 /// A place in the run.

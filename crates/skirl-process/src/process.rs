@@ -29,6 +29,15 @@ pub struct WorkerCommand {
     pub env: Vec<(OsString, OsString)>,
 }
 
+/// How long a worker may go without a sign of life, and the option that says so.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// The time.
+    pub time: Duration,
+    /// The option.
+    pub option: &'static str,
+}
+
 /// Why a worker did not do what it was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {
@@ -92,7 +101,7 @@ impl Process {
         self.progress.env_steps()
     }
 
-    /// Sends a request and waits for its reply, as long as the process makes progress at least every `patience`.
+    /// Sends a request and waits for its reply, as long as the process makes progress while `patience` lasts.
     ///
     /// # Errors
     /// The process said no, died, or made no progress; in the last two cases it is gone.
@@ -100,7 +109,7 @@ impl Process {
         &mut self,
         request: &Request,
         bytes: &[u8],
-        patience: Duration,
+        patience: Patience,
     ) -> Result<(Reply, Vec<u8>), Failure> {
         self.newest_request += 1;
         let header = serde_json::to_vec(request)
@@ -118,7 +127,7 @@ impl Process {
         }
     }
 
-    fn wait(&mut self, patience: Duration) -> Result<Frame, FrameError> {
+    fn wait(&mut self, patience: Patience) -> Result<Frame, FrameError> {
         let Self { socket, progress, last_memory, child, .. } = self;
         let (mut seen, mut since) = (progress.count(), Instant::now());
         let mut looks = 0u32;
@@ -131,20 +140,21 @@ impl Process {
                 *last_memory = death::memory_of(child.id()).or(*last_memory);
             }
             looks += 1;
-            since.elapsed() < patience
+            since.elapsed() < patience.time
         })
     }
 
     /// What became of the process, after a reply did not come. It is gone afterwards.
-    fn autopsy(&mut self, error: &FrameError, patience: Duration) -> Failure {
+    fn autopsy(&mut self, error: &FrameError, patience: Patience) -> Failure {
         let pid = self.pid();
         match error {
             FrameError::GaveUp => {
                 let stack = self.stack_dump();
                 self.kill();
                 Failure::Hung(format!(
-                    "(pid {pid}) made no step for {} s and was killed (env_runners.sample_timeout_s). {stack}",
-                    patience.as_secs_f64()
+                    "(pid {pid}) made no step for {} s and was killed ({}). {stack}",
+                    patience.time.as_secs_f64(),
+                    patience.option
                 ))
             }
             FrameError::Closed => {

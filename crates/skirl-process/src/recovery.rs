@@ -97,6 +97,7 @@ impl RemoteRange {
     /// Has a process whose environments are built and reset.
     fn be_there(&mut self) -> Result<(), Failure> {
         if self.process_mut().is_none() {
+            self.build.recreated = true;
             let (process, told) = Self::start_process(&self.launch, &self.rules, &self.build, &self.memory)?;
             self.check_same(&told)?;
             *self.process_mut() = Some(process);

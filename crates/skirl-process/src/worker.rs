@@ -18,14 +18,25 @@ use crate::message::{
 };
 use crate::watched::Watched;
 
-/// What is called before environments are built, with the bytes that came with the order: registers their constructors.
-pub type Prepare<'a> = dyn FnMut(&Build, &[u8]) -> Result<(), String> + 'a;
+/// The program around a worker: it knows what environments are made of.
+pub trait Host {
+    /// Called before environments are built, with the bytes that came with the order: registers their constructors.
+    ///
+    /// # Errors
+    /// Why it cannot, in words.
+    fn prepare(&mut self, build: &Build, constructors: &[u8]) -> Result<(), String>;
+
+    /// An error in words, with all that the host knows of where it came from.
+    fn explain(&self, error: &skirl::Error) -> String {
+        error.to_string()
+    }
+}
 
 /// Serves until the other process is gone or says stop.
 ///
 /// # Errors
 /// A connection that speaks something else.
-pub fn serve(mut socket: UnixStream, memory: File, prepare: &mut Prepare<'_>) -> Result<(), FrameError> {
+pub fn serve(mut socket: UnixStream, memory: File, host: &mut dyn Host) -> Result<(), FrameError> {
     end_with_parent(&socket)?;
     let mut worker = Worker { memory: SharedMemory::map(memory, 0)?, range: None };
     loop {
@@ -38,7 +49,7 @@ pub fn serve(mut socket: UnixStream, memory: File, prepare: &mut Prepare<'_>) ->
         if matches!(request, Request::Stop) {
             return Ok(());
         }
-        let answered = worker.answer(request, &frame.bytes, prepare);
+        let answered = worker.answer(request, &frame.bytes, host);
         let (reply, bytes) = answered.unwrap_or_else(|message| (Reply::Failed { message }, Vec::new()));
         let header = serde_json::to_vec(&reply).map_err(|error| FrameError::Malformed(error.to_string()))?;
         match frame::send(&mut socket, frame.number, &header, &bytes) {
@@ -64,22 +75,22 @@ fn say(error: impl std::fmt::Display) -> String {
 }
 
 impl Worker {
-    fn answer(&mut self, request: Request, bytes: &[u8], prepare: &mut Prepare<'_>) -> Answer {
+    fn answer(&mut self, request: Request, bytes: &[u8], host: &mut dyn Host) -> Answer {
         match request {
             Request::Build(build) => {
-                prepare(&build, bytes)?;
-                self.build(&build)
+                host.prepare(&build, bytes)?;
+                self.build(&build, host)
             }
             Request::Begin { place, seeds, episodes } => {
                 let range = self.at(place, bytes)?;
                 range.runner.set_episodes(episodes);
-                range.begin(StreamKey(seeds)).map_err(say)?;
+                range.begin(StreamKey(seeds)).map_err(|error| host.explain(&error))?;
                 // Of resets: no rollout saw them.
                 range.runner.take_seen();
                 done()
             }
             Request::Sample { place, steps, explore, version, layout } => {
-                self.sample(place, bytes, (steps, explore, version), &layout)
+                self.sample(place, bytes, (steps, explore, version), &layout, host)
             }
             Request::Deliver { layout } => self.deliver(&layout),
             Request::SaveState => self.save_state(),
@@ -120,12 +131,13 @@ impl Worker {
         Ok(range)
     }
 
-    fn build(&mut self, build: &Build) -> Answer {
+    fn build(&mut self, build: &Build, host: &dyn Host) -> Answer {
         let config = config::from_value(&build.config).map_err(say)?;
         let progress = Arc::new(Progress::of(self.memory.file()).map_err(say)?);
         let first_env = build.first_env;
-        let watch = |envs| -> Box<dyn VectorEnv> { Box::new(Watched::new(envs, progress, first_env)) };
-        let range = EnvRange::build(&*config, first_env, build.num_envs, watch).map_err(say)?;
+        let watch = |envs| -> Box<dyn VectorEnv> { Box::new(Watched::new(envs, progress)) };
+        let range = EnvRange::build(&*config, first_env, build.num_envs, watch);
+        let range = range.map_err(|error| host.explain(&error))?;
         let policy = &range.policy;
         let layout = Layout {
             weights: policy.net.params().values().len(),
@@ -151,6 +163,7 @@ impl Worker {
         statistics: &[u8],
         (steps, explore, version): (usize, bool, u64),
         layout: &Layout,
+        host: &dyn Host,
     ) -> Answer {
         self.memory.follow(layout.len().ok_or("absurd sizes")?).map_err(say)?;
         self.at(place, statistics)?;
@@ -158,7 +171,7 @@ impl Worker {
         let range = self.range.as_mut().ok_or("nothing was built")?;
         range.set_weights(weights, version);
         range.runner.take_finished();
-        range.sample(steps, explore).map_err(say)?;
+        range.sample(steps, explore).map_err(|error| host.explain(&error))?;
         self.deliver(layout)
     }
 
