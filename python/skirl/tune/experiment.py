@@ -64,6 +64,7 @@ class Experiment:
                     self._handle_next()
                     self._end_overdue()
                     self._start_ready()
+                    self.display.cpus_in_use = self._cpus_in_use()
                     self.display.tick(self.trials)
             finally:
                 self._end_all()
@@ -82,8 +83,10 @@ class Experiment:
         """One trial always has room, however many cores it asks for."""
         if not self.running:
             return True
-        used = sum(self.cpus_of(process.trial) for process in self.running.values())
-        return len(self.running) < self.max_concurrent and used + self.cpus_of(trial) <= self.slots
+        return len(self.running) < self.max_concurrent and self._cpus_in_use() + self.cpus_of(trial) <= self.slots
+
+    def _cpus_in_use(self) -> float:
+        return sum(self.cpus_of(process.trial) for process in self.running.values())
 
     def _start(self, trial: Trial) -> None:
         self.files[trial.trial_id].write_params(trial.config)

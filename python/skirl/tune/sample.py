@@ -116,7 +116,7 @@ class Function(Domain):
 
 
 def grid_search(values: Sequence[Any]) -> dict[str, list[Any]]:
-    """Each of these values once for every sample. Several grids are combined with each other, the first varying fastest."""
+    """Each of these values once for every sample. Several grids are combined; the first by name varies fastest."""
     values = list(values)
     if not values:
         raise ConfigError("tune.grid_search: expected at least one value, found an empty list")

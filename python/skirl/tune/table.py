@@ -80,6 +80,11 @@ def short(text: str, width: int) -> str:
     return text if len(text) <= width else ".." + text[len(text) - max(width - 2, 1) :]
 
 
+def short_name(name: str) -> str:
+    """Only the trial's id: `..b5c41_00000`."""
+    return short(name, 13)
+
+
 def varied_names(trials: Sequence[Trial]) -> list[str]:
     """Paths of what differs between the trials."""
     return list({path: None for trial in trials for path in trial.variant.varied})
@@ -107,7 +112,7 @@ def _columns(trials: Sequence[Trial], metric: str | None) -> list[_Column]:
         name = path.rpartition("/")[2]
         columns.append(_Column([name, short(name, 10)], [number(t.variant.varied.get(path)) for t in trials]))
     columns.append(_metric_column("training_iteration", ("iter",), trials))
-    columns.append(_metric_column("time_total_s", ("total time (s)", "time (s)"), trials))
+    columns.append(_Column(("total time (s)", "time (s)"), [_seconds(t.last_result.get("time_total_s")) for t in trials]))
     for path in metric_paths(trials, metric):
         name = path.rpartition("/")[2]
         columns.append(_metric_column(path, _USUAL.get(path, (short(name, _MAX_HEADER), short(name, 10))), trials))
@@ -118,22 +123,25 @@ def _metric_column(path: str, headers: Sequence[str], trials: Sequence[Trial]) -
     return _Column(headers, [number(lookup(t.last_result, path)) for t in trials])
 
 
+def _seconds(value: Any) -> str:
+    return f"{value:.2f}" if is_number(value) else ""
+
+
 def _total(columns: list[_Column]) -> int:
     # Two spaces between columns, a bar and a space at either side.
     return sum(column.width for column in columns) + 2 * (len(columns) - 1) + 4
 
 
 def _fit(columns: list[_Column], width: int) -> None:
-    """Shorter headers first, then the trials' names, then digits, then columns from the right."""
+    """Shorter headers first, then the trials' ids for their names, then columns from the right."""
     while _total(columns) > width:
         shrinkable = [column for column in columns if column.can_shrink()]
         if not shrinkable:
             break
         widest = max(shrinkable, key=lambda column: column.width)
         widest.level += 1
-    names = columns[0]
-    spare = names.width - (_total(columns) - width)
-    names.cells = [short(name, max(spare, 13)) for name in names.cells]
+    if _total(columns) > width:
+        columns[0].cells = [short_name(name) for name in columns[0].cells]
     while _total(columns) > width and len(columns) > 3:
         columns.pop(-1 if len(columns) > 4 else 2)
 
