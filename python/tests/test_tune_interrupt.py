@@ -105,7 +105,7 @@ def test_ctrl_c_saves_and_ends_all(tmp_path: Path) -> None:
     os.killpg(script.pid, signal.SIGINT)
     output, _ = script.communicate(timeout=20)
     assert script.returncode == 0, output
-    assert "stopping: trials finish their iteration, then save" in output
+    assert "stopping: trials finish what is under way, then save" in output
     assert "fit returned" in output and output.rstrip().endswith("0"), output
     assert "Traceback" not in output
     saved = list(tmp_path.glob("mine/*/checkpoint_*/state.json"))

@@ -29,7 +29,7 @@ def test_the_tours_search(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert [result.metrics["training_iteration"] for result in results] == [2, 4, 4]
     assert all(result.metrics["done"] for result in results)
     best = results.get_best_result(metric=RETURN, mode="max")
-    assert best.config["training"]["lr"] == 0.001, "of two with the same return the first"
+    assert best.config["lr"] == 0.001, "of two with the same return the first"
     assert json.loads((Path(best.checkpoint.path) / "state.json").read_text()) == {"iteration": 2, "lr": 0.001}
     assert results.get_best_result(RETURN, "min").config["lr"] == 0.0001
     printed = capsys.readouterr().out
@@ -52,7 +52,7 @@ def test_files_are_named_as_ray_names_them(tmp_path: Path) -> None:
         "progress.csv",
         "result.json",
     ]
-    assert json.loads((path / "params.json").read_text())["training"]["lr"] == 0.5
+    assert json.loads((path / "params.json").read_text())["lr"] == 0.5
     rows = list(csv.DictReader((path / "progress.csv").open()))
     assert [row[RETURN] for row in rows] == ["0.5", "1.0", "1.5"]
     lines = [json.loads(line) for line in (path / "result.json").open()]
@@ -81,7 +81,7 @@ def test_the_dataframe_of_all_trials(tmp_path: Path) -> None:
     results = fit(PPO, FakeConfig(lr=tune.grid_search([1.0, 2.0])), tmp_path, {"training_iteration": 2})
     frame = results.get_dataframe()
     assert list(frame[RETURN]) == [2.0, 4.0]
-    assert list(frame["config/training/lr"]) == [1.0, 2.0]
+    assert list(frame["config/lr"]) == [1.0, 2.0]
 
 
 def test_rays_old_function_with_a_reporter(tmp_path: Path) -> None:

@@ -162,8 +162,8 @@ def test_sample_from_finds_seeded_global_generators() -> None:
 def test_configuration_objects_keep_what_is_not_searched() -> None:
     config = FakeConfig(lr=tune.grid_search([0.1, 0.2]), gamma=tune.sample_from(lambda c: c["lr"] / 2), clip=[1, 2])
     variants = list(expand(config, 1, 0))
-    assert [v.params.to_dict()["training"] for v in variants] == [
+    assert [v.params.options["training"] for v in variants] == [
         {"lr": lr, "gamma": lr / 2, "sleep": 0.0, "clip": [1, 2]} for lr in (0.1, 0.2)
     ]
     assert variants[0].varied == {"training/lr": 0.1, "training/gamma": 0.05}
-    assert isinstance(config.to_dict()["training"]["lr"], dict), "the space itself is not changed"
+    assert isinstance(config.to_dict()["lr"], dict), "the space itself is not changed"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from skirl.tune.display import LiveTable, PlainLines, make_display
 from skirl.tune.table import duration, status_line, table
-from skirl.tune.trial import ConfigDict, Trial
+from skirl.tune.trial import Trial
 from skirl.tune.variants import Variant
 
 
@@ -30,7 +30,7 @@ def seed_001() -> list[Trial]:
                 f"b5c41_{index:05}",
                 f"PPO_Pendulum-v1_b5c41_{index:05}",
                 Variant({}, {"training/lr": lr}, 0),
-                ConfigDict(),
+                {},
                 Path("."),
                 status="RUNNING",
                 last_result=result,

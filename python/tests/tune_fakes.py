@@ -45,7 +45,7 @@ class FakeConfig:
         return changed
 
     def to_dict(self) -> dict[str, Any]:
-        return {section: dict(options) for section, options in self.options.items()}
+        return {name: value for options in self.options.values() for name, value in options.items()}
 
     def build_algo(self) -> PPO:
         return PPO(self)

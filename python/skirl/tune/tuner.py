@@ -129,7 +129,7 @@ class Tuner:
             given = params.get("seed", (params.get("debugging") or {}).get("seed"))
             seeded: Any = params if given is not None else {**params, "seed": variant.seed}
         else:
-            given = params.to_dict().get("debugging", {}).get("seed")
+            given = params.to_dict().get("seed")
             seeded = params if given is not None else params._with("debugging.seed", variant.seed)
         return Variant(seeded, variant.varied, variant.seed)
 

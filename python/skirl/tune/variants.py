@@ -196,7 +196,7 @@ def expand(param_space: Any, num_samples: int, seed: int) -> Iterator[Variant]:
         expansion = _Expansion(seed, None)
     else:
         space = dict(param_space._search_space())
-        expansion = _Expansion(seed, _flat_options(param_space.to_dict()))
+        expansion = _Expansion(seed, param_space.to_dict())
     for _ in range(num_samples):
         for values, varied in expansion.expand(space, {}):
             params = values if isinstance(param_space, Mapping) else _put(param_space, values)
@@ -209,12 +209,3 @@ def _put(config: Any, values: Mapping[str, Any]) -> Any:
     for path, value in values.items():
         config = config._with(path, value)
     return config
-
-
-def _flat_options(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Sections, and beside them all options by their own name."""
-    flat = dict(document)
-    for section in document.values():
-        if isinstance(section, Mapping):
-            flat.update(section)
-    return flat
