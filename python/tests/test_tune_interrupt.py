@@ -117,6 +117,32 @@ def test_ctrl_c_saves_and_ends_all(tmp_path: Path) -> None:
 
 
 @posix
+def test_ctrl_c_ends_a_long_iteration(tmp_path: Path) -> None:
+    long = SCRIPT.replace("sleep=0.05", "sleep=0.0, sleeps_at=3, long=60.0")
+    script = start(long.format(here=str(HERE), where=str(tmp_path), stop={"training_iteration": 100000}), tmp_path)
+    until(lambda: len(result_files(tmp_path)) == 2)
+    time.sleep(0.2)
+    started = time.monotonic()
+    os.killpg(script.pid, signal.SIGINT)
+    output, _ = script.communicate(timeout=20)
+    assert time.monotonic() - started < 10
+    assert output.splitlines()[-1] == "fit returned [2, 2, 0] 0"
+    states = [json.loads(file.read_text()) for file in tmp_path.glob("mine/*/checkpoint_*/state.json")]
+    assert [state["iteration"] for state in states] == [2, 2]
+
+
+@posix
+def test_sigterm_saves_as_well_and_then_ends(tmp_path: Path) -> None:
+    script = endless(tmp_path)
+    until(lambda: len(result_files(tmp_path)) == 2)
+    script.terminate()
+    output, _ = script.communicate(timeout=20)
+    assert script.returncode == -signal.SIGTERM, output
+    assert len(list(tmp_path.glob("mine/*/checkpoint_*/state.json"))) == 2
+    assert "fit returned" not in output
+
+
+@posix
 def test_a_second_ctrl_c_ends_at_once(tmp_path: Path) -> None:
     script = endless(tmp_path)
     until(lambda: len(result_files(tmp_path)) == 2)

@@ -51,8 +51,7 @@ class Link:
             command = json.loads(line)
             if command["command"] == "interrupt":
                 self.is_interrupted = True
-                # As if a signal had come: it ends long iterations after the stage under way.
-                _thread.interrupt_main(signal.SIGINT)
+                _signal_main_thread()
             else:
                 self._commands.put(command)
         # The parent has ended, in whatever way: nobody waits for this trial any more.
@@ -94,6 +93,14 @@ class Link:
     def command(self) -> dict[str, Any]:
         """Waits for the parent."""
         return self._commands.get()
+
+
+def _signal_main_thread() -> None:
+    """A signal ends waiting and sleeping, and long iterations after the stage under way."""
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+    else:
+        _thread.interrupt_main(signal.SIGINT)
 
 
 def _plain(value: Any) -> Any:
