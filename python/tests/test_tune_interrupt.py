@@ -132,6 +132,16 @@ def test_ctrl_c_ends_a_long_iteration(tmp_path: Path) -> None:
 
 
 @posix
+def test_a_pipe_that_nobody_reads_any_more(tmp_path: Path) -> None:
+    script = endless(tmp_path)
+    until(lambda: len(result_files(tmp_path)) == 2)
+    assert script.stdout is not None
+    script.stdout.close()
+    script.wait(timeout=20)
+    assert len(list(tmp_path.glob("mine/*/checkpoint_*/state.json"))) == 2
+
+
+@posix
 def test_sigterm_saves_as_well_and_then_ends(tmp_path: Path) -> None:
     script = endless(tmp_path)
     until(lambda: len(result_files(tmp_path)) == 2)

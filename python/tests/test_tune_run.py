@@ -191,6 +191,14 @@ def test_a_stop_key_that_no_result_has(stop: Any, near: str, tmp_path: Path) -> 
         fit(PPO, FakeConfig(), tmp_path, stop)
 
 
+def test_a_metric_to_rank_by_that_no_result_has(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="TuneConfig: metric: no result has"):
+        fit(PPO, FakeConfig(), tmp_path, {"training_iteration": 2}, tune.TuneConfig(metric="episode_return", mode="max"))
+    keep = tune.CheckpointConfig(num_to_keep=1, checkpoint_score_attribute="score")
+    with pytest.raises(ConfigError, match="checkpoint_score_attribute: no result has"):
+        fit(PPO, FakeConfig(), tmp_path, {"training_iteration": 2}, checkpoint_config=keep)
+
+
 def test_nested_and_awaited_stop_keys(tmp_path: Path) -> None:
     stop = {"env_runners": {"num_episodes_lifetime": 3}, "evaluation": {"env_runners": {"episode_return_mean": 1}}}
     (result,) = fit(PPO, FakeConfig(), tmp_path, stop)

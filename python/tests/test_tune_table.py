@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -70,10 +71,13 @@ def test_the_table_fits(width: int) -> None:
 
 
 def test_long_experiments_are_cut() -> None:
-    trials = seed_001() * 10
+    trials = [replace(seed_001()[0], index=index, trial_id=f"b5c41_{index:05}", name=f"PPO_b5c41_{index:05}") for index in range(30)]
+    for trial in trials[:28]:
+        trial.status = "TERMINATED"
     lines = table(trials, None, 100, is_ascii=True)
     assert lines[-1] == "... 10 more"
     assert all(line.isascii() for line in lines)
+    assert "b5c41_00010" in lines[3] and "b5c41_00029  RUNNING" in lines[-3], "those at work are shown"
 
 
 def test_lines_in_a_pipe_fit_80_columns() -> None:

@@ -27,6 +27,8 @@ class Display:
         self.metric = metric
         self.cores = cores
         self.cpus_in_use = 0.0
+        self.is_broken = False
+        """Whether nobody reads any more (`script.py | head`)."""
         self.started_at = time.monotonic()
 
     def started(self, trial: Trial) -> None:
@@ -61,10 +63,19 @@ class PlainLines(Display):
         self._told: dict[str, float] = {}
 
     def write(self, text: str) -> None:
-        """Prints lines; what the stream cannot say becomes a question mark."""
+        """Prints lines."""
+        self.emit(text + "\n")
+
+    def emit(self, text: str) -> None:
+        """Prints; what the stream cannot say becomes a question mark."""
+        if self.is_broken:
+            return
         encoding = getattr(self.stream, "encoding", None) or "utf-8"
-        self.stream.write(text.encode(encoding, "replace").decode(encoding) + "\n")
-        self.stream.flush()
+        try:
+            self.stream.write(text.encode(encoding, "replace").decode(encoding))
+            self.stream.flush()
+        except BrokenPipeError:
+            self.is_broken = True
 
     def started(self, trial: Trial) -> None:
         self._told[trial.trial_id] = time.monotonic()
@@ -150,14 +161,13 @@ class LiveTable(PlainLines):
         # What has scrolled out of sight cannot be drawn over.
         lines = lines[: max(size.lines - 1, 1)]
         self._erase()
-        self.stream.write("\n".join(lines) + "\n")
-        self.stream.flush()
+        self.emit("\n".join(lines) + "\n")
         self._lines = len(lines)
 
     def _erase(self) -> None:
         if self._lines:
             # From the first column, as a terminal may have shown ^C.
-            self.stream.write(f"\r\x1b[{self._lines}A\x1b[J")
+            self.emit(f"\r\x1b[{self._lines}A\x1b[J")
             self._lines = 0
 
     def finish(self, trials: Sequence[Trial], directory: str) -> None:

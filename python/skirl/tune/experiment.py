@@ -66,6 +66,9 @@ class Experiment:
                     self._start_ready()
                     self.display.cpus_in_use = self._cpus_in_use()
                     self.display.tick(self.trials)
+                    if self.display.is_broken and not self.is_interrupted:
+                        # As the command does when nobody reads it any more.
+                        self._interrupt()
             finally:
                 self._end_all()
 

@@ -92,7 +92,7 @@ def varied_names(trials: Sequence[Trial]) -> list[str]:
 
 def table(trials: Sequence[Trial], metric: str | None, width: int, is_ascii: bool = False) -> list[str]:
     """The lines of the table, at most `width` characters each where that is possible."""
-    shown = sorted(trials, key=lambda t: (t.status == PENDING, t.index))[:MAX_ROWS]
+    shown = sorted(trials, key=_prominence)[:MAX_ROWS]
     if not shown:
         return []
     shown.sort(key=lambda t: t.index)
@@ -101,6 +101,13 @@ def table(trials: Sequence[Trial], metric: str | None, width: int, is_ascii: boo
     lines = _framed(columns, _ASCII if is_ascii else _ROUNDED)
     hidden = len(trials) - len(shown)
     return lines + ([f"... {hidden} more"] if hidden else [])
+
+
+def _prominence(trial: Trial) -> tuple[int, int]:
+    """Who is at work first, then who ended last, then who is next."""
+    if trial.status == RUNNING:
+        return 0, trial.index
+    return (2, trial.index) if trial.status == PENDING else (1, -trial.index)
 
 
 def _columns(trials: Sequence[Trial], metric: str | None) -> list[_Column]:
