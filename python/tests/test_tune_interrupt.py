@@ -27,7 +27,8 @@ results = tune.Tuner(
     config.algo_class,
     param_space=config,
     tune_config=tune.TuneConfig(max_concurrent_trials=2),
-    run_config=tune.RunConfig(name="mine", storage_path={where!r}, stop={stop!r}, verbose=1),
+    run_config=tune.RunConfig(name="mine", storage_path={where!r}, stop={stop!r}, verbose=1,
+        checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False)),
 ).fit()
 print("fit returned", [r.metrics.get("training_iteration", 0) for r in results], results.num_errors)
 """
@@ -62,8 +63,13 @@ def start(script: str, path: Path) -> subprocess.Popen[str]:
     )
 
 
-def endless(path: Path) -> subprocess.Popen[str]:
-    return start(SCRIPT.format(here=str(HERE), where=str(path), stop={"training_iteration": 100000}), path)
+def endless(path: Path, sleep: str = "sleep=0.05") -> subprocess.Popen[str]:
+    script = SCRIPT.replace("sleep=0.05", sleep)
+    return start(script.format(here=str(HERE), where=str(path), stop={"training_iteration": 100000}), path)
+
+
+#: The third iteration takes a minute.
+LONG = "sleep=0.0, sleeps_at=3, long=60.0"
 
 
 def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
@@ -118,8 +124,7 @@ def test_ctrl_c_saves_and_ends_all(tmp_path: Path) -> None:
 
 @posix
 def test_ctrl_c_ends_a_long_iteration(tmp_path: Path) -> None:
-    long = SCRIPT.replace("sleep=0.05", "sleep=0.0, sleeps_at=3, long=60.0")
-    script = start(long.format(here=str(HERE), where=str(tmp_path), stop={"training_iteration": 100000}), tmp_path)
+    script = endless(tmp_path, LONG)
     until(lambda: len(result_files(tmp_path)) == 2)
     time.sleep(0.2)
     started = time.monotonic()
@@ -143,7 +148,8 @@ def test_a_pipe_that_nobody_reads_any_more(tmp_path: Path) -> None:
 
 @posix
 def test_sigterm_saves_as_well_and_then_ends(tmp_path: Path) -> None:
-    script = endless(tmp_path)
+    # Nearly always between two iterations.
+    script = endless(tmp_path, "sleep=0.0")
     until(lambda: len(result_files(tmp_path)) == 2)
     script.terminate()
     output, _ = script.communicate(timeout=20)
@@ -171,7 +177,7 @@ def test_a_second_ctrl_c_ends_at_once(tmp_path: Path) -> None:
 
 @posix
 def test_no_orphans_when_the_parent_is_killed(tmp_path: Path) -> None:
-    script = endless(tmp_path)
+    script = endless(tmp_path, LONG)
     until(lambda: len(result_files(tmp_path)) == 2)
     trials = pids(tmp_path)
     assert all(map(is_alive, trials))

@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 from skirl import tune
 from skirl.errors import CallbackError, ConfigError, SkirlError, TuneError
+from skirl.tune.keeper import CheckpointKeeper
+from skirl.tune.trial import Trial
+from skirl.tune.variants import Variant
 from tune_fakes import PPO, FakeConfig
 
 RETURN = "env_runners/episode_return_mean"
@@ -295,3 +298,17 @@ def test_what_is_not_served_is_refused(make: Any) -> None:
 def test_reporting_outside_of_a_trial() -> None:
     with pytest.raises(SkirlError, match="runs no trial"):
         tune.report({"a": 1})
+
+
+def test_when_a_checkpoint_is_due() -> None:
+    trial = Trial(0, "a_00000", "PPO_a_00000", Variant({}, {}, 0), {}, Path("."), last_result={"training_iteration": 4})
+
+    def due(is_last: bool, is_function: bool = False, **config: Any) -> bool:
+        return CheckpointKeeper(tune.CheckpointConfig(**config), is_function).is_due(trial, is_last, offers=False)
+
+    assert due(True) and not due(False)
+    assert due(False, checkpoint_frequency=2) and not due(False, checkpoint_frequency=3)
+    assert not due(True, checkpoint_at_end=False)
+    assert not due(True, is_function=True)
+    trial.interrupted = True
+    assert due(True, checkpoint_at_end=False), "what is interrupted is saved"
