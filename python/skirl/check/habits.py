@@ -95,7 +95,7 @@ def check_step_after_end(case: Case, player: Player, recordings: list[Recording]
         outcome = player.step(action)
     try:
         result = case.watch.call("step", player.env.step, action)
-        went_on = outcome.ended and not bool(result[2]) and not bool(result[3])
+        went_on = outcome.ended and result[2] in (0, False) and result[3] in (0, False)
     except (OutOfTime, Abandoned):
         raise
     except Exception:  # noqa: BLE001: refusing is what is hoped for.
@@ -129,11 +129,17 @@ def check_memory(case: Case, player: Player) -> None:
 
 def _growth(case: Case, player: Player, steps: int, *, collect: bool) -> float:
     """The least number of bytes by which memory grows from one reset to the next, over some rounds of that many steps."""
+    freeze = collect and gc.get_freeze_count() == 0
+    if freeze:
+        # What is there already need not be looked through again and again.
+        gc.freeze()
     tracemalloc.start()
     try:
         sizes = [_size_after(case, player, steps, collect) for _ in range(6)]
     finally:
         tracemalloc.stop()
+        if freeze:
+            gc.unfreeze()
     return float(np.diff(sizes[1:]).min())
 
 

@@ -41,7 +41,7 @@ class EmptyAtTheEnd(Walk):
 
     def step(self, action: Any) -> Step:
         observation, *rest = super().step(action)
-        return (np.zeros(0, np.float32) if rest[1] or rest[2] else observation), *rest  # type: ignore[return-value]
+        return (np.zeros(0, np.float32) if rest[1] or rest[2] else observation), *rest
 
 
 @exhibit("observation_dtype", "float64", "float32", severity="warning")
@@ -90,7 +90,7 @@ class NothingAtTheEnd(Walk):
 
     def step(self, action: Any) -> Step:
         observation, *rest = super().step(action)
-        return (None if rest[1] or rest[2] else observation), *rest  # type: ignore[return-value]
+        return (None if rest[1] or rest[2] else observation), *rest
 
 
 @exhibit("observation_type", "NumPy array", "torch.Tensor", "CPU", needs=("torch",))
