@@ -68,8 +68,8 @@ impl Callbacks for Counting {
     }
 
     // The counts belong to the run: they are saved with it, so that a resumed run pays what it would have paid.
-    fn save_state(&self) -> Option<Value> {
-        Some(json!(*self.0.lock().unwrap_or_else(PoisonError::into_inner)))
+    fn save_state(&self) -> Result<Option<Value>, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(Some(json!(*self.0.lock().unwrap_or_else(PoisonError::into_inner))))
     }
 
     fn restore_state(&self, state: &Value) -> HookResult {

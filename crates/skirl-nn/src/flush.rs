@@ -23,6 +23,14 @@ impl FlushDenormals {
         Self { before, not_send: PhantomData }
     }
 
+    /// Stops flushing on this thread while the guard lives: around code that expects subnormal numbers as they are, such as
+    /// another language's.
+    pub fn suspend() -> Self {
+        let before = control::read();
+        control::write(before & !control::FLUSH);
+        Self { before, not_send: PhantomData }
+    }
+
     /// Whether this thread flushes subnormal numbers now.
     pub fn is_enabled() -> bool {
         control::FLUSH != 0 && control::read() & control::FLUSH == control::FLUSH
@@ -124,6 +132,11 @@ mod tests {
                 let _inner = FlushDenormals::enable();
             }
             assert!(FlushDenormals::is_enabled(), "an inner guard must restore the outer one's state");
+            {
+                let _lifted = FlushDenormals::suspend();
+                assert!(half_of_the_smallest_normal() > 0.0);
+            }
+            assert!(FlushDenormals::is_enabled(), "what was lifted must come back");
         }
         assert!(!FlushDenormals::is_enabled());
         assert!(half_of_the_smallest_normal() > 0.0);

@@ -6,8 +6,10 @@ use pyo3::prelude::*;
 mod algorithm;
 mod call;
 mod config;
+mod env;
 mod errors;
 mod module;
+mod space;
 mod value;
 
 /// The native half of the package `skirl`.
@@ -18,9 +20,18 @@ mod _native {
     #[pymodule_export]
     use crate::config::{NativeConfig, algorithms, json_schema, options};
     #[pymodule_export]
+    use crate::env::native_env;
+    #[pymodule_export]
     use crate::module::NativeModule;
 
     #[pymodule_export]
     #[allow(non_upper_case_globals)]
     const __version__: &str = env!("CARGO_PKG_VERSION");
+
+    #[pymodule_init]
+    #[allow(clippy::unnecessary_wraps)]
+    fn init(_module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
+        crate::env::install_resolver();
+        Ok(())
+    }
 }

@@ -99,7 +99,7 @@ impl CallbackList {
         let mut states = Map::new();
         for Entry { callbacks, .. } in &self.entries {
             let save = || {
-                states.extend(callbacks.save_state().map(|state| (callbacks.name().to_owned(), state)));
+                states.extend(callbacks.save_state()?.map(|state| (callbacks.name().to_owned(), state)));
                 Ok(())
             };
             guarded(&**callbacks, Hook::CheckpointSaved, Place::default(), save).map_err(Error::Callback)?;

@@ -66,14 +66,37 @@ impl Trajectory {
 
     fn check(&self) -> Result<(), String> {
         let columns = &self.columns;
+        self.check_shape()?;
         check_finite("obs", &columns.obs)?;
         check_finite("rewards", &columns.rewards)?;
         check_finite("values", &columns.values)?;
         check_finite("final_value", &columns.ends.values)
     }
 
+    /// Nothing that [`columns_mut`](Self::columns_mut) lets a hook do may reach beyond these rows.
+    fn check_shape(&self) -> Result<(), String> {
+        let columns = &self.columns;
+        columns.check_lengths().map_err(|found| format!("it left {found}"))?;
+        let (rows, ends) = (self.rows.len(), usize::from(self.end.is_some()));
+        if (columns.rows, columns.ends.len()) != (rows, ends) {
+            return Err(format!("it left {} rows, where {rows} were expected", columns.rows));
+        }
+        match columns.ends.values.first() {
+            Some(&value) if self.terminated() && value != 0.0 => Err(format!(
+                "it set final_value to {value} after a terminated episode, where nothing follows and 0 was expected"
+            )),
+            _ => Ok(()),
+        }
+    }
+
     fn place(&self) -> Place {
         Place { episode: Some(self.episode_id), env: Some(self.env_index()), env_step: None }
+    }
+
+    /// All columns as they are held, to be moved out and back in: rows in order of time, and one end row. What is written
+    /// back are the observations, rewards and values of the rows and the value of the end row; lengths must stay.
+    pub fn columns_mut(&mut self) -> &mut ModuleRollout {
+        &mut self.columns
     }
 
     /// The module that acted and will learn.
@@ -237,24 +260,18 @@ pub(crate) fn postprocess(
 
 /// The rows of each agent's episodes, in the order of environment, agent and time.
 fn trajectories(table: &ModuleRollout) -> Vec<Vec<u32>> {
-    let ended = |row: u32| table.terminated[row as usize] || table.truncated[row as usize];
-    let successor = |row: u32| match &table.links {
-        Links::Chained { next } => next[row as usize],
-        Links::Rectangular { num_envs } => {
-            let next = row + *num_envs as u32;
-            if ended(row) || next as usize >= table.rows { END } else { next }
-        }
-    };
     let mut first = vec![true; table.rows];
     for row in 0..table.rows as u32 {
-        if let Some(first) = first.get_mut(successor(row) as usize) {
+        if let Some(first) = first.get_mut(table.successor(row as usize) as usize) {
             *first = false;
         }
     }
     let mut heads: Vec<u32> = (0..table.rows as u32).filter(|&row| first[row as usize]).collect();
     heads.sort_by_key(|&row| (table.env[row as usize], table.agent[row as usize], row));
     let follow = |head: u32| {
-        std::iter::successors(Some(head), |&row| Some(successor(row)).filter(|&next| next != END))
+        std::iter::successors(Some(head), |&row| {
+            Some(table.successor(row as usize)).filter(|&next| next != END)
+        })
     };
     heads.into_iter().map(|head| follow(head).collect()).collect()
 }
@@ -268,10 +285,12 @@ fn check_sample(sample: &Rollout) -> Result<(), String> {
             ("rewards", &table.rewards),
             ("values", &table.values),
             ("logp", &table.logp),
+            ("ends.obs", &table.ends.obs),
             ("ends.values", &table.ends.values),
         ] {
             check_finite(name, column)?;
         }
+        table.check_ends().map_err(|found| format!("it left module '{module}' with wrong {found}"))?;
     }
     Ok(())
 }

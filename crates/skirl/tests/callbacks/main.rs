@@ -98,8 +98,8 @@ impl Callbacks for Measure {
         HookSet::of(&[Hook::EpisodeStart, Hook::EpisodeStep, Hook::EpisodeEnd, Hook::TrainResult])
     }
 
-    fn save_state(&self) -> Option<Value> {
-        Some(json!(*self.episodes.lock().unwrap()))
+    fn save_state(&self) -> Result<Option<Value>, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(Some(json!(*self.episodes.lock().unwrap())))
     }
 
     fn restore_state(&self, state: &Value) -> HookResult {
