@@ -15,6 +15,8 @@ mod held;
 mod module;
 mod space;
 mod value;
+#[cfg(unix)]
+mod worker;
 
 /// The native half of the package `skirl`.
 #[pymodule]
@@ -31,6 +33,12 @@ mod _native {
     use crate::env::native_env;
     #[pymodule_export]
     use crate::module::NativeModule;
+    #[pymodule_export]
+    use crate::space::{space_from_json, space_to_json};
+
+    #[cfg(unix)]
+    #[pymodule_export]
+    use crate::worker::worker_main;
 
     #[pymodule_export]
     #[allow(non_upper_case_globals)]
@@ -42,6 +50,8 @@ mod _native {
         // Algorithms must be closed while Python can still run: their environments may be Python's.
         let close_all = module.getattr("close_all")?;
         module.py().import("atexit")?.call_method1("register", (close_all,))?;
+        #[cfg(unix)]
+        crate::worker::install_launcher();
         Ok(())
     }
 }
