@@ -25,6 +25,8 @@ mod _native {
     use crate::env::native_env;
     #[pymodule_export]
     use crate::module::NativeModule;
+    #[pymodule_export]
+    use crate::space::{space_from_json, space_to_json};
 
     #[cfg(unix)]
     #[pymodule_export]

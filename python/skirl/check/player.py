@@ -133,16 +133,16 @@ class Player:
         )  # fmt: skip
 
     def _reward(self, reward: Any) -> float:
-        scalar = isinstance(reward, (int, float, np.number, np.bool_)) or (
-            isinstance(reward, np.ndarray) and reward.shape == () and reward.dtype.kind in "biuf"
-        )
-        if not scalar:
+        if not _is_number(reward):
             kind = f"an array of shape {reward.shape}" if isinstance(reward, np.ndarray) else f"{type(reward).__name__}"
             self.add(
                 "reward_type", "step", "one number", f"{kind}: {shown(reward)}", "Return float(reward).", field="reward"
             )
             return 0.0
-        value = float(reward)
+        try:
+            value = float(reward)
+        except OverflowError:
+            value = float("inf")
         if not np.isfinite(value):
             self.add(
                 "reward_not_finite", "step", "a finite number", f"{value}",
@@ -153,15 +153,14 @@ class Player:
 
     def _flag(self, name: str, flag: Any) -> bool:
         is_array = isinstance(flag, np.ndarray) and flag.shape == () and flag.dtype.kind == "b"
-        if not (isinstance(flag, (bool, np.bool_)) or is_array):
-            self.add(
-                "flag_type", "step", "True or False", f"{type(flag).__name__}: {shown(flag)}", f"Return bool({name}).",
-                field=name,
-            )  # fmt: skip
-        try:
+        if isinstance(flag, (bool, np.bool_)) or is_array:
             return bool(flag)
-        except Exception:  # noqa: BLE001: an array of several elements, for example, has no truth.
-            return False
+        self.add(
+            "flag_type", "step", "True or False", f"{type(flag).__name__}: {shown(flag)}", f"Return bool({name}).",
+            field=name,
+        )  # fmt: skip
+        # What was meant, as far as one can tell.
+        return bool(np.any(flag)) if isinstance(flag, (int, np.ndarray, np.number)) else False
 
     # What is looked at in every call.
 
@@ -216,6 +215,12 @@ class Player:
                     "A network has a fixed size: declare the largest space, and fill what an episode does not need.",
                     field=name,
                 )  # fmt: skip
+
+
+def _is_number(reward: Any) -> bool:
+    if isinstance(reward, np.ndarray):
+        return reward.shape == () and reward.dtype.kind in "biuf" and not isinstance(reward, np.ma.MaskedArray)
+    return isinstance(reward, (int, float, np.floating, np.integer, np.bool_))
 
 
 def _equal_spaces(first: Any, second: Any) -> bool:
