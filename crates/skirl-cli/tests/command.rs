@@ -319,6 +319,12 @@ fn the_best_checkpoint_is_told_and_evaluated() {
     let output = skirl(dir.path(), &[&CARTPOLE[..], &["--set", metric, "--output", "wrong"]].concat());
     assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
     assert!(stderr(&output).contains("no checkpoint would be the best"), "{}", stderr(&output));
+
+    // One of a group whose metrics are known is found out before anything runs.
+    let stop = ["--stop", r#"{"env_runners/return_mean": 100}"#, "--output", "known"];
+    let message = refused(dir.path(), &[&CARTPOLE[..], &stop].concat(), 2);
+    assert!(message.contains("did you mean `env_runners/episode_return_mean`?"), "{message}");
+    assert!(!dir.path().join("known").exists());
 }
 
 #[test]

@@ -11,6 +11,8 @@ mod errors;
 mod module;
 mod space;
 mod value;
+#[cfg(unix)]
+mod worker;
 
 /// The native half of the package `skirl`.
 #[pymodule]
@@ -23,6 +25,12 @@ mod _native {
     use crate::env::native_env;
     #[pymodule_export]
     use crate::module::NativeModule;
+    #[pymodule_export]
+    use crate::space::{space_from_json, space_to_json};
+
+    #[cfg(unix)]
+    #[pymodule_export]
+    use crate::worker::worker_main;
 
     #[pymodule_export]
     #[allow(non_upper_case_globals)]
@@ -32,6 +40,8 @@ mod _native {
     #[allow(clippy::unnecessary_wraps)]
     fn init(_module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
         crate::env::install_resolver();
+        #[cfg(unix)]
+        crate::worker::install_launcher();
         Ok(())
     }
 }

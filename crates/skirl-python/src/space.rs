@@ -5,6 +5,20 @@ use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 use skirl_env::{BoxSpace, DType, Discrete, MultiDiscrete, Space};
 
 use crate::errors::EnvError;
+use crate::value;
+
+/// The engine's JSON form of a space of `gymnasium.spaces`.
+#[pyfunction]
+pub(crate) fn space_to_json<'py>(space: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    value::to_python(space.py(), &from_python(space, "space")?.to_json())
+}
+
+/// The space of `gymnasium.spaces` with this JSON form.
+#[pyfunction]
+pub(crate) fn space_from_json<'py>(json: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let space = Space::from_json(&value::from_python(json, "space")?);
+    to_python(json.py(), &space.map_err(|error| EnvError::new_err(error.to_string()))?)
+}
 
 /// Kinds of Gymnasium that have no fixed size, and what to do instead.
 const UNSERVED: [(&str, &str); 4] = [
@@ -95,7 +109,7 @@ fn read_dict(space: &Bound<'_, PyAny>, place: &str, depth: usize) -> PyResult<Sp
 }
 
 fn unserved(space: &Bound<'_, PyAny>, place: &str) -> PyErr {
-    let kind = space.get_type().qualname().map_or_else(|_| "an object".to_owned(), |name| name.to_string());
+    let kind = space.get_type().name().map_or_else(|_| "an object".to_owned(), |name| name.to_string());
     let module = space.get_type().module().map(|name| name.to_string()).unwrap_or_default();
     let hint = match UNSERVED.iter().find(|(name, _)| *name == kind) {
         Some((_, hint)) => (*hint).to_owned(),

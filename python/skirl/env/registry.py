@@ -55,6 +55,11 @@ def unregister_env(name: str) -> None:
     _creators.pop(name, None)
 
 
+def adopt(name: str, creator: Any) -> None:
+    """Makes `name`, as `resolve` gave it in the process that trains, mean the same in this one."""
+    _objects[name] = creator
+
+
 def resolve(env: Any, env_config: Mapping[str, Any] | None = None) -> str:
     """The name by which the engine knows `env`: a string (see above), a class, or a creator.
 
@@ -149,14 +154,17 @@ def lookup(name: str) -> tuple[bool, list[str]]:
         return False, [f"{prefix}:{known}" for known in _gymnasium_names()]
     if ":" in name and _is_class(name.partition("#")[0]):
         return True, []
-    return False, [*_creators, *_gymnasium_names()]
+    return _gymnasium_has(name), [*_creators, *_gymnasium_names()]
 
 
-def creator_of(name: str) -> Callable[..., Any]:
-    """The class or creator behind a name that `lookup` knows; not for Gymnasium's ids."""
+def creator_of(name: str) -> Callable[..., Any] | None:
+    """The class or creator behind a name that `lookup` knows; None for one that only Gymnasium knows."""
     registered = _creators.get(name.removeprefix(REGISTERED))
     found = registered if registered is not None else _objects.get(name)
-    return found if found is not None else _import(name.partition("#")[0])
+    if found is not None or ":" not in name or not _is_class(name.partition("#")[0]):
+        return found
+    imported: Callable[..., Any] = _import(name.partition("#")[0])
+    return imported
 
 
 def _is_class(name: str) -> bool:
@@ -184,11 +192,11 @@ def _gymnasium_has(env_id: str) -> bool:
     import gymnasium
 
     module, _, bare = env_id.rpartition(":")
-    if module:
-        importlib.import_module(module)
     try:
+        if module:
+            importlib.import_module(module)
         gymnasium.spec(bare)
-    except gymnasium.error.Error:
+    except (gymnasium.error.Error, ModuleNotFoundError):
         return False
     return True
 

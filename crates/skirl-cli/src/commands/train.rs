@@ -19,7 +19,7 @@ use crate::number::{duration, grouped, measured};
 use crate::output::{self, line_width};
 use crate::progress::{JsonLines, LiveTable, PlainLines, Progress};
 use crate::run_path;
-use crate::stop_check::StopCheck;
+use crate::stop_check::{Missed, StopCheck};
 
 pub(crate) fn run(args: &TrainArgs) -> Result<ExitStatus, Failure> {
     if let Some(section) = &args.help_options {
@@ -58,7 +58,7 @@ struct Watched {
 /// Trains to the end, shows every result, and listens to who wants to stop.
 fn watch(args: &TrainArgs, run: &mut Run) -> Watched {
     let mut progress = choose_progress(args, run);
-    let mut stop_check = StopCheck::new(run.algorithm().config());
+    let mut stop_check = StopCheck::new(run.algorithm());
     let mut wrong_stop = None;
     // Told between two results, so that what is drawn stays whole.
     let (sender, warnings) = std::sync::mpsc::channel();
@@ -68,7 +68,11 @@ fn watch(args: &TrainArgs, run: &mut Run) -> Watched {
             output::warning(&warning);
         }
         progress.result(result);
-        wrong_stop = stop_check.see(result);
+        match stop_check.see(result) {
+            Some(Missed::Never(problem)) => wrong_stop = Some(problem),
+            Some(Missed::NotYet(warning)) => output::warning(&warning),
+            None => {}
+        }
         if output::reader_is_gone() || wrong_stop.is_some() { Flow::Stop } else { Flow::Continue }
     });
     progress.finish();
