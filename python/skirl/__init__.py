@@ -17,6 +17,7 @@ from skirl.errors import (
     SkirlWarning,
     StoppedError,
     TrainingError,
+    TuneError,
 )
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ __all__ = [
     "SkirlWarning",
     "StoppedError",
     "TrainingError",
+    "TuneError",
     "tune",
 ]
 
