@@ -143,8 +143,10 @@ pub enum Reply {
     },
     /// The environments' state. Bytes: its columns and the inputs that wait.
     State {
-        /// What the bytes are; `None` where the environments cannot save their state.
-        columns: Option<Vec<ColumnHeader>>,
+        /// Whether the environments could save their state.
+        saved: bool,
+        /// What the bytes are.
+        columns: Vec<ColumnHeader>,
         /// Counter of the exploration streams.
         steps: u64,
         /// Running episodes.

@@ -296,10 +296,11 @@ impl Shard for RemoteRange {
             ..RunnerState::default()
         };
         // A process that cannot be asked is noticed at the next rollout; its environments have no state any more.
-        if let Ok((Reply::State { columns: Some(columns), .. }, bytes)) = self.ask(&Request::SaveState, &[])
+        if let Ok((Reply::State { saved, columns, .. }, bytes)) = self.ask(&Request::SaveState, &[])
             && let Some((env, current)) = unpack_state(&columns, &bytes)
+            && current.len() == state.current.len()
         {
-            (state.env, state.env_saved, state.current) = (Some(env), true, current);
+            (state.env, state.env_saved, state.current) = (saved.then_some(env), saved, current);
         }
         state
     }

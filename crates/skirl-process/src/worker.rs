@@ -198,9 +198,8 @@ impl Worker {
     fn save_state(&mut self) -> Answer {
         let state = self.range()?.runner.save_state();
         let (columns, bytes) = pack_state(state.env.as_ref(), &state.current);
-        let columns = state.env.is_some().then_some(columns);
-        let bytes = if columns.is_some() { bytes } else { Vec::new() };
-        Ok((Reply::State { columns, steps: state.steps, episodes: state.episodes }, bytes))
+        let (saved, steps, episodes) = (state.env.is_some(), state.steps, state.episodes);
+        Ok((Reply::State { saved, columns, steps, episodes }, bytes))
     }
 }
 
