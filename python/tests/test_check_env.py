@@ -575,6 +575,7 @@ def test_drift_is_sound_on_a_seed_of_its_own() -> None:
 
 
 def test_where_it_is_found() -> None:
+    import skirl
     import skirl.env
 
-    assert skirl.env.check_env is check_env
+    assert skirl.env.check_env is check_env and skirl.check_env is check_env
