@@ -17,6 +17,7 @@ from skirl.errors import (
     SkirlWarning,
     StoppedError,
     TrainingError,
+    TuneError,
 )
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ __all__ = [
     "SkirlWarning",
     "StoppedError",
     "TrainingError",
+    "TuneError",
     "check_env",
     "register_env",
     "tune",
