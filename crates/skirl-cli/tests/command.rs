@@ -435,24 +435,24 @@ fn a_finished_run_tells_which_options_were_not_used_and_keeps_its_own() {
     let config = || std::fs::read_to_string(dir.path().join("run/config.json")).expect("config");
     let before = config();
     let resume = |more: &[&str]| skirl(dir.path(), &[&["train", "--resume", "run"], more].concat());
-    let options = ["--set", "training.lr=0.5", "--num-threads", "2"];
+    let options = ["--set", "training.lr=0.002", "--num-threads", "2"];
     let output = resume(&options);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     assert!(
-        stdout(&output).starts_with("nothing to do: training_iteration = 1 reached 1"),
+        stdout(&output).contains("\nnothing to do: training_iteration = 1 reached 1"),
         "{}",
         stdout(&output)
     );
     let said = stderr(&output);
-    assert!(said.contains("not used: --set training.lr=0.5, --num-threads 2; nothing is left"), "{said}");
+    assert!(said.contains("not used: --set training.lr=0.002, --num-threads 2; nothing is left"), "{said}");
     assert_eq!(config(), before);
     let end = json(stdout(&resume(&[&options[..], &["--json"]].concat())).lines().last().expect("an end"));
-    assert_eq!(end["not_used"], serde_json::json!(["--set training.lr=0.5", "--num-threads 2"]));
+    assert_eq!(end["not_used"], serde_json::json!(["--set training.lr=0.002", "--num-threads 2"]));
     assert!(!stderr(&resume(&[])).contains("not used"));
     // With more to do they are used, and written down.
     let more = resume(&[&options[..], &["--stop", r#"{"training_iteration": 2}"#]].concat());
     assert_eq!(more.status.code(), Some(0), "{}", stderr(&more));
-    assert!(config().contains("\"lr\": 0.5"), "{}", config());
+    assert!(config().contains("\"lr\": 0.002"), "{}", config());
 }
 
 #[test]
