@@ -4,10 +4,14 @@
 use pyo3::prelude::*;
 
 mod algorithm;
+mod arrays;
 mod call;
+mod command;
 mod config;
+mod engine_thread;
 mod env;
 mod errors;
+mod held;
 mod module;
 mod space;
 mod value;
@@ -17,8 +21,12 @@ mod worker;
 /// The native half of the package `skirl`.
 #[pymodule]
 mod _native {
+    use super::{Bound, PyAnyMethods, PyModule, PyResult};
+
     #[pymodule_export]
     use crate::algorithm::NativeAlgorithm;
+    #[pymodule_export]
+    use crate::command::{close_all, run_command};
     #[pymodule_export]
     use crate::config::{NativeConfig, algorithms, json_schema, options};
     #[pymodule_export]
@@ -37,9 +45,11 @@ mod _native {
     const __version__: &str = env!("CARGO_PKG_VERSION");
 
     #[pymodule_init]
-    #[allow(clippy::unnecessary_wraps)]
-    fn init(_module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         crate::env::install_resolver();
+        // Algorithms must be closed while Python can still run: their environments may be Python's.
+        let close_all = module.getattr("close_all")?;
+        module.py().import("atexit")?.call_method1("register", (close_all,))?;
         #[cfg(unix)]
         crate::worker::install_launcher();
         Ok(())
