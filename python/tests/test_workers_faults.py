@@ -147,12 +147,16 @@ class Counted(Corridor):
 
 def kill_at_random(algorithm: Any, kills: int, generator: random.Random) -> dict[str, Any]:
     """Trains while runners are killed at any moment: while they step, wait, or start."""
-    done, killed = threading.Event(), []
+    done, killed, iterations = threading.Event(), [], [0]
 
     def kill() -> None:
         while len(killed) < kills and not done.is_set():
             present = runs.workers()
-            time.sleep(generator.uniform(0.0, 0.6))
+            if generator.random() < 0.75:
+                # Not while it starts.
+                before = iterations[0]
+                runs.wait_for(lambda: iterations[0] > before, 60.0)
+            time.sleep(generator.uniform(0.0, 0.3))
             victim = generator.choice(present)
             if runs.alive(victim):
                 os.kill(victim, signal.SIGKILL)
@@ -165,6 +169,7 @@ def kill_at_random(algorithm: Any, kills: int, generator: random.Random) -> dict
         while thread.is_alive():
             result = algorithm.train()
             assert result["env_runners"]["num_env_steps_sampled"] == 128
+            iterations[0] += 1
     finally:
         done.set()
         thread.join()

@@ -69,6 +69,11 @@ pub enum Request {
         /// Of the range.
         env: usize,
     },
+    /// Call a function with an environment. Bytes: the function, in the host's own form.
+    Call {
+        /// Of the range.
+        env: usize,
+    },
     /// End.
     Stop,
 }
@@ -154,6 +159,8 @@ pub enum Reply {
     },
     /// An environment's task.
     Task(Value),
+    /// What a function returned.
+    Returned(Value),
     /// It could not be done.
     Failed {
         /// In words.

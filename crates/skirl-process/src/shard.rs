@@ -109,6 +109,18 @@ impl RemoteRange {
         self.claim(&layout).map_err(|failure| self.error(&failure))
     }
 
+    /// Calls a function, in the form that the worker's host takes, with environment `env` of this range.
+    ///
+    /// # Errors
+    /// What it raised, in words; a worker that died.
+    pub fn call(&mut self, env: usize, function: &[u8]) -> Result<Value, String> {
+        match self.ask(&Request::Call { env }, function) {
+            Ok((Reply::Returned(value), _)) => Ok(value),
+            Ok(_) => Err("the environment's process gave no answer".to_owned()),
+            Err(failure) => Err(failure.message().to_owned()),
+        }
+    }
+
     fn claim(&mut self, layout: &Layout) -> Result<(), Failure> {
         let len = layout.len().ok_or_else(|| Failure::Refused("a rollout of absurd size".to_owned()))?;
         self.memory.grow(len).map_err(|error| Failure::Refused(error.to_string()))
