@@ -56,7 +56,7 @@ pub fn status_from(args: impl IntoIterator<Item = OsString>) -> ExitStatus {
         Err(error) => {
             if let Some(hint) = rllib_flags::hint(&error, command.as_deref()) {
                 output::error(&hint);
-                return ExitStatus::Usage.into();
+                return ExitStatus::Usage;
             }
             // Help and version are asked for, so they go to stdout and are no failure.
             let status = if error.use_stderr() { ExitStatus::Usage } else { ExitStatus::Success };
