@@ -81,7 +81,7 @@ RLLIB: dict[str, dict[str, Any]] = {
 
 # Arguments of Stable-Baselines3 2.9's PPO, with their defaults.
 SB3: dict[str, Any] = dict(
-    policy="MlpPolicy", env=None, learning_rate=3e-4, n_steps=2048, batch_size=64, n_epochs=10, gamma=0.99,
+    policy="MlpPolicy", learning_rate=3e-4, n_steps=2048, batch_size=64, n_epochs=10, gamma=0.99,
     gae_lambda=0.95, clip_range=0.2, clip_range_vf=None, normalize_advantage=True, ent_coef=0.0, vf_coef=0.5,
     max_grad_norm=0.5, use_sde=False, sde_sample_freq=-1, rollout_buffer_class=None, target_kl=None,
     stats_window_size=100, tensorboard_log=None, policy_kwargs=None, verbose=0, seed=None, device="auto",
@@ -199,7 +199,7 @@ def rllib_page() -> str:
 def sb3_page() -> str:
     lines = [SB3_HEAD + "| argument | SB3's default | in skirl |", "|---|---|---|"]
     for name, value in SB3.items():
-        said = answer(name, value, None)
+        said = answer(name, 1 if value is None else value, None)
         lines.append(f"| `{name}` | `{value}` | {said.replace('|', '/') or 'same name'} |")
     return "\n".join(lines) + "\n"
 
