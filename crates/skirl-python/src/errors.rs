@@ -3,6 +3,7 @@
 use pyo3::prelude::*;
 use skirl::Error;
 
+pyo3::import_exception!(skirl.errors, CallbackError);
 pyo3::import_exception!(skirl.errors, CheckpointError);
 pyo3::import_exception!(skirl.errors, ConfigError);
 pyo3::import_exception!(skirl.errors, EnvError);
@@ -12,9 +13,11 @@ pyo3::import_exception!(skirl.errors, StoppedError);
 pyo3::import_exception!(skirl.errors, TrainingError);
 
 /// The exception for an error of the engine.
-pub(crate) fn to_py_err(_py: Python<'_>, error: Error) -> PyErr {
+pub(crate) fn to_py_err(py: Python<'_>, error: Error) -> PyErr {
     let text = error.to_string();
     match error {
+        Error::Callback(failed) => of_user(py, text, failed.source),
+        Error::OwnEvaluation { source, .. } => of_user(py, text, source),
         Error::Config(_) => ConfigError::new_err(text),
         Error::Env { .. }
         | Error::ForeachEnv { .. }
@@ -28,5 +31,19 @@ pub(crate) fn to_py_err(_py: Python<'_>, error: Error) -> PyErr {
         Error::Diverged { .. } => TrainingError::new_err(text),
         Error::Internal(_) => InternalError::new_err(text),
         _ => SkirlError::new_err(text),
+    }
+}
+
+/// An error of the user's own function, whose exception is the cause. What is no error at all (Ctrl-C, `SystemExit`) goes
+/// on as it is.
+fn of_user(py: Python<'_>, text: String, source: Box<dyn std::error::Error + Send + Sync>) -> PyErr {
+    let cause = source.downcast::<PyErr>().ok().map(|error| *error);
+    match cause {
+        Some(cause) if !cause.is_instance_of::<pyo3::exceptions::PyException>(py) => cause,
+        cause => {
+            let error = CallbackError::new_err(text);
+            error.set_cause(py, cause);
+            error
+        }
     }
 }

@@ -4,10 +4,16 @@
 use pyo3::prelude::*;
 
 mod algorithm;
+mod arrays;
 mod call;
+mod callbacks;
 mod config;
 mod errors;
+mod evaluation;
+mod foreach_env;
+mod lent;
 mod module;
+mod parts;
 mod value;
 
 /// The native half of the package `skirl`.
@@ -16,9 +22,15 @@ mod _native {
     #[pymodule_export]
     use crate::algorithm::NativeAlgorithm;
     #[pymodule_export]
+    use crate::callbacks::{EpisodeClass, NativeEnv, hooks};
+    #[pymodule_export]
     use crate::config::{NativeConfig, algorithms, json_schema, options};
     #[pymodule_export]
+    use crate::evaluation::register_evaluation_function;
+    #[pymodule_export]
     use crate::module::NativeModule;
+    #[pymodule_export]
+    use crate::parts::{NativeEnvRunner, discounted_returns, gae, vtrace};
 
     #[pymodule_export]
     #[allow(non_upper_case_globals)]
