@@ -3,7 +3,7 @@
 #
 #   ./test.sh            everything
 #   ./test.sh rust       formatting, lints, documentation, tests, examples
-#   ./test.sh python     comparisons with Gymnasium and TensorBoard, terminal output
+#   ./test.sh python     the Python package, comparisons with Gymnasium and TensorBoard, terminal output, the site
 #   ./test.sh mutants    the test of the tests: planted bugs, each of which a fast test must notice
 #
 # The Python packages (tests/requirements.txt) go into a virtual environment under target/. Nothing outside target/ is written.
@@ -87,7 +87,7 @@ rust_part() {
 }
 
 python_part() {
-  begin "Python environment in $target/python-tests" "needs Python 3.11 or newer with venv (Debian: apt install python3-venv) and access to PyPI"
+  begin "Python environment in $target/python-tests" "needs Python 3.10 or newer with venv (Debian: apt install python3-venv) and access to PyPI"
   local requested="tests/requirements.txt" venv="$target/python-tests"
   local python="$venv/bin/python"
   if ! cmp -s "$requested" "$venv/installed.txt"; then
@@ -96,6 +96,23 @@ python_part() {
     "$python" -m pip install --quiet --disable-pip-version-check -r "$requested"
     cp "$requested" "$venv/installed.txt"
   fi
+
+  begin "the Python package: pip install ." "maturin's build; the profile of the tests, so that what cargo test compiled is used again"
+  MATURIN_PEP517_ARGS="--profile dev" "$python" -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall .
+
+  begin "the Python package: tests" "repeat one with: $python -m pytest python/tests -k NAME"
+  "$python" -m pytest -q python/tests
+
+  begin "the Python package: types" "mypy's message names the line; stubs are written by: python python/generate_stubs.py"
+  "$python" -m mypy --strict python/skirl
+  "$python" -m mypy.stubtest skirl
+
+  begin "the Python examples" "run one alone: $python examples/python/NAME.py"
+  python_examples "$python"
+
+  begin "the site: migration pages, links" "write the pages with: python python/generate_migration.py"
+  "$python" python/generate_migration.py --check
+  "$venv/bin/mkdocs" build --strict --quiet --site-dir "$scratch/site"
 
   begin "native environments against Gymnasium" "a difference names environment and seed; see 'Platforms' in docs/environments.md"
   PYTHON="$python" crates/skirl-env/tests/gymnasium/check_parity.sh
@@ -109,6 +126,18 @@ python_part() {
   "$target/debug/skirl" train configs/ppo/cartpole.toml --seed 1 \
     --stop='{"training_iteration": 20}' --output "$scratch/tensorboard"
   "$python" tests/tensorboard/read_events.py "$scratch/tensorboard"
+}
+
+# Each with a budget that is enough to see it work, not to learn much.
+python_examples() {
+  local python="$1" examples="examples/python"
+  "$python" "$examples/sixty_minutes.py" --iterations 2 --max-iterations 2
+  "$python" "$examples/custom_env.py"
+  "$python" "$examples/curriculum.py"
+  "$python" "$examples/custom_metrics.py" --iterations 3 --output "$scratch/pole_angle.svg"
+  "$python" "$examples/rewrite_trajectories.py" --iterations 3
+  "$python" "$examples/custom_evaluation.py" --iterations 2
+  "$python" "$examples/old_names.py"
 }
 
 mutants_part() {

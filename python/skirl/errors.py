@@ -31,3 +31,7 @@ class StoppedError(SkirlError):
 
 class InternalError(SkirlError):
     """A defect of skirl itself."""
+
+
+class TuneError(SkirlError):
+    """A trial of an experiment failed; the message has the trial's traceback."""

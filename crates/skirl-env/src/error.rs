@@ -1,6 +1,8 @@
 //! Errors of environments, with what was expected, what was found, where, and what to do.
 
+use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 
 use crate::dtype::DType;
 use crate::space::SpaceError;
@@ -22,6 +24,35 @@ impl fmt::Display for Place {
             (None, Some(step)) => write!(formatter, " (env_step {step})"),
             (None, None) => Ok(()),
         }
+    }
+}
+
+/// An error of another kind of code, kept whole. Equal to its clones only.
+#[derive(Debug, Clone)]
+pub struct ForeignError(Arc<dyn StdError + Send + Sync>);
+
+impl ForeignError {
+    /// The error as the type `E` that it was made of.
+    pub fn downcast_ref<E: StdError + 'static>(&self) -> Option<&E> {
+        self.0.downcast_ref()
+    }
+}
+
+impl fmt::Display for ForeignError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+impl StdError for ForeignError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source()
+    }
+}
+
+impl PartialEq for ForeignError {
+    fn eq(&self, other: &ForeignError) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 }
 
@@ -112,6 +143,16 @@ pub enum EnvError {
         message: String,
         /// Where.
         place: Place,
+    },
+    /// Code behind a border failed: another language, another process.
+    #[error("{message}{place}")]
+    Foreign {
+        /// What happened, in words.
+        message: String,
+        /// Where.
+        place: Place,
+        /// The other side's own error.
+        source: ForeignError,
     },
     /// No environment of that name.
     #[error("there is no environment named `{name}`{}", suggest(.suggestions))]
@@ -219,6 +260,12 @@ impl EnvError {
         EnvError::Raised { message: message.into(), place: Place::default() }
     }
 
+    /// An error of code behind a border, told in `message`, with that side's own error kept beside it.
+    pub fn foreign(message: impl Into<String>, source: impl StdError + Send + Sync + 'static) -> EnvError {
+        let source = ForeignError(Arc::new(source));
+        EnvError::Foreign { message: message.into(), place: Place::default(), source }
+    }
+
     /// An action that the space does not hold.
     pub fn invalid_action(found: impl fmt::Display, expected: impl Into<String>) -> EnvError {
         EnvError::InvalidAction {
@@ -260,7 +307,8 @@ impl EnvError {
             | EnvError::InvalidAction { place, .. }
             | EnvError::StepBeforeReset { place }
             | EnvError::StepAfterEnd { place }
-            | EnvError::Raised { place, .. } => Some(place),
+            | EnvError::Raised { place, .. }
+            | EnvError::Foreign { place, .. } => Some(place),
             _ => None,
         }
     }

@@ -47,13 +47,14 @@ mod suggest;
 pub mod testing;
 mod two_cart_poles;
 mod vector;
+mod vector_of_one;
 pub mod wrappers;
 
 pub use column::{Column, ColumnMut, ColumnRef, Element};
 pub use dtype::DType;
 pub use env::{Env, EnvState, Step};
 pub use episode_clock::EpisodeClock;
-pub use error::{EnvError, Place};
+pub use error::{EnvError, ForeignError, Place};
 pub use live::{LiveEnv, TaskChange};
 pub use multi_agent::{AgentActions, AgentIndex, AgentStep, DEFAULT_AGENT, MultiAgentEnv, SingleAsMulti};
 pub use registry::{

@@ -91,6 +91,14 @@ impl<'a> LiveEnv<'a> {
         }
     }
 
+    /// The environments among which this one steps, and its index there; `None` for one with several agents.
+    pub fn vector(&mut self) -> Option<(&mut dyn VectorEnv, usize)> {
+        match &mut self.place {
+            Place::Among(envs, index) => Some((&mut **envs, *index)),
+            Place::Multi(_) => None,
+        }
+    }
+
     /// What was set through this handle, if anything.
     pub fn into_change(self) -> Option<TaskChange> {
         self.change

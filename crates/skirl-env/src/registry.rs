@@ -12,6 +12,7 @@ use crate::multi_agent::{MultiAgentEnv, SingleAsMulti};
 use crate::shared_state::SharedState;
 use crate::space::Space;
 use crate::vector::{VectorEnv, Vectorized};
+use crate::vector_of_one::VectorOfOne;
 use crate::wrappers::{MultiTimeLimit, OrderEnforcing, TimeLimit};
 
 /// What a constructor of environments is told.
@@ -73,6 +74,8 @@ pub struct EnvSpec {
     pub config_keys: Option<Vec<String>>,
     /// Left out of listings unless asked for (probes).
     pub hidden: bool,
+    /// All environments of a run step together on one thread: several threads would wait for each other.
+    pub one_shard: bool,
     constructor: Constructor,
 }
 
@@ -105,8 +108,24 @@ impl EnvSpec {
             reward_threshold: None,
             config_keys: None,
             hidden: false,
+            one_shard: false,
             constructor,
         }
+    }
+
+    /// Single-agent environments that are made many at a time: `build(context, num_envs, max_episode_steps)`.
+    pub fn vector(
+        build: impl Fn(&EnvContext, usize, Option<u32>) -> Result<Box<dyn VectorEnv>, EnvError>
+        + Send
+        + Sync
+        + 'static,
+    ) -> EnvSpec {
+        let many: VectorConstructor = Arc::new(build);
+        let same = Arc::clone(&many);
+        // The time limit is the caller's: it wraps what it gets.
+        let one: SingleConstructor =
+            Arc::new(move |context| Ok(Box::new(VectorOfOne::new(same(context, 1, None)?))));
+        EnvSpec::new(Constructor::Single { one, many: Some(many) })
     }
 
     /// Adds a faster form of many environments: `build(context, num_envs, max_episode_steps)`.
@@ -149,6 +168,12 @@ impl EnvSpec {
     /// Leaves it out of listings.
     pub fn hidden(mut self) -> EnvSpec {
         self.hidden = true;
+        self
+    }
+
+    /// Has one thread step all environments of a run.
+    pub fn one_shard(mut self) -> EnvSpec {
+        self.one_shard = true;
         self
     }
 
@@ -220,15 +245,41 @@ pub fn register_multi_agent_env<E: MultiAgentEnv + 'static>(
     register(name, EnvSpec::multi(build))
 }
 
-/// What is registered under `name`; unknown names get suggestions.
+/// What a [resolver](set_resolver) says of a name.
+#[derive(Debug)]
+pub enum Resolved {
+    /// The environment of that name.
+    Spec(Box<EnvSpec>),
+    /// It has none of that name, but these: some may be similar.
+    Unknown(Vec<String>),
+}
+
+type Resolver = Arc<dyn Fn(&str) -> Result<Resolved, EnvError> + Send + Sync>;
+
+static RESOLVER: RwLock<Option<Resolver>> = RwLock::new(None);
+
+/// Asks `resolve` for every name that is not registered. One resolver at a time: a second one takes the place of the first.
+///
+/// This is how environments of another language come in: they need not be registered one by one.
+pub fn set_resolver(resolve: impl Fn(&str) -> Result<Resolved, EnvError> + Send + Sync + 'static) {
+    *RESOLVER.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(resolve));
+}
+
+/// What is registered under `name`, or found by the resolver; unknown names get suggestions.
 pub fn spec(name: &str) -> Result<EnvSpec, EnvError> {
-    with_registry(|registry| match registry.get(name) {
-        Some(spec) => Ok(spec.clone()),
-        None => Err(EnvError::UnknownEnv {
-            name: name.to_owned(),
-            suggestions: crate::suggest::similar_env_names(name, registry.keys().map(String::as_str)),
-        }),
-    })
+    if let Some(spec) = with_registry(|registry| registry.get(name).cloned()) {
+        return Ok(spec);
+    }
+    // No lock is held while foreign code runs: it may register environments itself.
+    let resolver = RESOLVER.read().unwrap_or_else(PoisonError::into_inner).clone();
+    let others = match resolver.map(|resolve| resolve(name)).transpose()? {
+        Some(Resolved::Spec(spec)) => return Ok(*spec),
+        Some(Resolved::Unknown(names)) => names,
+        None => Vec::new(),
+    };
+    let known = names(true).into_iter().chain(others).collect::<Vec<_>>();
+    let suggestions = crate::suggest::similar_env_names(name, known.iter().map(String::as_str));
+    Err(EnvError::UnknownEnv { name: name.to_owned(), suggestions })
 }
 
 /// All registered names, sorted; hidden ones (probes) only if asked for.

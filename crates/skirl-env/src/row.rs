@@ -81,6 +81,11 @@ impl<'a> Row<'a> {
         Row { leaves }
     }
 
+    /// All leaves.
+    pub(crate) fn columns_mut(&mut self) -> &mut [ColumnMut<'a>] {
+        self.leaves.as_mut_slice()
+    }
+
     /// One leaf, whatever its type.
     pub fn column(&mut self, leaf: usize) -> Result<&mut ColumnMut<'a>, EnvError> {
         let found = self.num_leaves();

@@ -67,6 +67,12 @@ pub trait VectorEnv: Any + Send {
         None
     }
 
+    /// Told before a series of [`reset`](Self::reset)s with seeds: these environments, each with its seed. For those that can
+    /// only be reset all at once.
+    fn will_reset(&mut self, _seeds: &[(usize, u64)]) -> Result<(), EnvError> {
+        Ok(())
+    }
+
     /// Starts an episode of environment `env` and writes row `env` of the observations. `seed` as in [`Env::reset`].
     fn reset(
         &mut self,

@@ -212,3 +212,28 @@ fn a_restored_state_replaces_everything() {
     scope.commit().unwrap();
     assert_eq!(*shared.values().unwrap(), saved);
 }
+
+/// What one environment adds in one step may leave 64 bits although the counter does not.
+#[test]
+fn counters_reach_both_limits_and_refuse_what_is_beyond() {
+    for (limit, one) in [(i64::MAX, 1), (i64::MIN, -1)] {
+        let shared = SharedState::new();
+        let n = shared.counter("n");
+        n.add(limit).unwrap();
+        let error = n.add(one).unwrap_err();
+        assert!(matches!(&error, SharedStateError::Overflow { counter } if counter == "n"), "{error}");
+        assert_eq!(n.get().unwrap(), limit);
+
+        let scope = shared.deferred();
+        let env = scope.for_env(0).counter("m");
+        let add = |amounts: [i64; 2]| amounts.into_iter().try_for_each(|amount| env.add(amount));
+        add([limit, one]).unwrap();
+        let error = scope.commit().unwrap_err();
+        assert!(matches!(&error, SharedStateError::Overflow { counter } if counter == "m"), "{error}");
+        assert_eq!(env.get().unwrap(), 0);
+        shared.counter("m").add(-one).unwrap();
+        add([limit, one]).unwrap();
+        scope.commit().unwrap();
+        assert_eq!(env.get().unwrap(), limit);
+    }
+}

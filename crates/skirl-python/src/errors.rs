@@ -1,7 +1,11 @@
 //! Errors of the engine as Python exceptions. The classes are defined in `skirl/errors.py`.
 
+use std::error::Error as StdError;
+
+use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use skirl::Error;
+use skirl_env::ForeignError;
 
 pyo3::import_exception!(skirl.errors, CallbackError);
 pyo3::import_exception!(skirl.errors, CheckpointError);
@@ -12,12 +16,40 @@ pyo3::import_exception!(skirl.errors, SkirlError);
 pyo3::import_exception!(skirl.errors, StoppedError);
 pyo3::import_exception!(skirl.errors, TrainingError);
 
-/// The exception for an error of the engine.
+/// The exception for an error of the engine. An exception of the user's code that led to it is its cause, with its traceback;
+/// an interrupt (`KeyboardInterrupt`, `SystemExit`) goes on as it is.
 pub(crate) fn to_py_err(py: Python<'_>, error: Error) -> PyErr {
+    let origin = origin(&error).map(|origin| origin.clone_ref(py));
+    match origin {
+        Some(origin) if !origin.is_instance_of::<PyException>(py) => origin,
+        Some(origin) => {
+            let raised = by_kind(error);
+            raised.set_cause(py, Some(origin));
+            raised
+        }
+        None => by_kind(error),
+    }
+}
+
+/// The exception that an error of the engine began with, if it began in Python.
+fn origin(error: &Error) -> Option<&PyErr> {
+    let mut next: Option<&(dyn StdError + 'static)> = Some(error);
+    while let Some(error) = next {
+        if let Some(foreign) = error.downcast_ref::<ForeignError>() {
+            return foreign.downcast_ref();
+        }
+        if let Some(raised) = error.downcast_ref::<PyErr>() {
+            return Some(raised);
+        }
+        next = error.source();
+    }
+    None
+}
+
+fn by_kind(error: Error) -> PyErr {
     let text = error.to_string();
     match error {
-        Error::Callback(failed) => of_user(py, text, failed.source),
-        Error::OwnEvaluation { source, .. } => of_user(py, text, source),
+        Error::Callback(_) | Error::OwnEvaluation { .. } => CallbackError::new_err(text),
         Error::Config(_) => ConfigError::new_err(text),
         Error::Env { .. }
         | Error::ForeachEnv { .. }
@@ -31,19 +63,5 @@ pub(crate) fn to_py_err(py: Python<'_>, error: Error) -> PyErr {
         Error::Diverged { .. } => TrainingError::new_err(text),
         Error::Internal(_) => InternalError::new_err(text),
         _ => SkirlError::new_err(text),
-    }
-}
-
-/// An error of the user's own function, whose exception is the cause. What is no error at all (Ctrl-C, `SystemExit`) goes
-/// on as it is.
-fn of_user(py: Python<'_>, text: String, source: Box<dyn std::error::Error + Send + Sync>) -> PyErr {
-    let cause = source.downcast::<PyErr>().ok().map(|error| *error);
-    match cause {
-        Some(cause) if !cause.is_instance_of::<pyo3::exceptions::PyException>(py) => cause,
-        cause => {
-            let error = CallbackError::new_err(text);
-            error.set_cause(py, cause);
-            error
-        }
     }
 }

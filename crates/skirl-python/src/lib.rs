@@ -8,12 +8,14 @@ mod arrays;
 mod call;
 mod callbacks;
 mod config;
+mod env;
 mod errors;
 mod evaluation;
 mod foreach_env;
 mod lent;
 mod module;
 mod parts;
+mod space;
 mod value;
 
 /// The native half of the package `skirl`.
@@ -26,6 +28,8 @@ mod _native {
     #[pymodule_export]
     use crate::config::{NativeConfig, algorithms, json_schema, options};
     #[pymodule_export]
+    use crate::env::native_env;
+    #[pymodule_export]
     use crate::evaluation::register_evaluation_function;
     #[pymodule_export]
     use crate::module::NativeModule;
@@ -35,4 +39,11 @@ mod _native {
     #[pymodule_export]
     #[allow(non_upper_case_globals)]
     const __version__: &str = env!("CARGO_PKG_VERSION");
+
+    #[pymodule_init]
+    #[allow(clippy::unnecessary_wraps)]
+    fn init(_module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
+        crate::env::install_resolver();
+        Ok(())
+    }
 }

@@ -21,6 +21,16 @@ pub enum Error {
         /// What it said.
         source: EnvError,
     },
+    /// The process of an environment runner failed, and was not replaced.
+    #[error("env_runner {runner}: {message}{}", same_way(*.others))]
+    EnvRunner {
+        /// Which one, counted from 1.
+        runner: usize,
+        /// What happened, first of all.
+        message: String,
+        /// How many others failed as well.
+        others: usize,
+    },
     /// An environment could not be changed.
     #[error("environment {env}: {source}")]
     ForeachEnv {
@@ -183,6 +193,14 @@ pub enum Error {
     Internal(String),
 }
 
+fn same_way(others: usize) -> String {
+    match others {
+        0 => String::new(),
+        1 => " (+1 runner failed the same way)".to_owned(),
+        _ => format!(" (+{others} runners failed the same way)"),
+    }
+}
+
 impl From<PipelineError> for Error {
     /// Takes out the error of the stage that failed, where it was one of ours.
     fn from(error: PipelineError) -> Self {
@@ -203,6 +221,17 @@ impl Error {
     pub fn cause(&self) -> &Self {
         match self {
             Self::RunFailed { source, .. } => source.cause(),
+            other => other,
+        }
+    }
+
+    /// The error of the first environment runner, where `others` more failed.
+    #[must_use]
+    pub(crate) fn with_others(self, more: usize) -> Self {
+        match self {
+            Self::EnvRunner { runner, message, others } => {
+                Self::EnvRunner { runner, message, others: others + more }
+            }
             other => other,
         }
     }

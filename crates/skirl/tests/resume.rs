@@ -244,3 +244,47 @@ fn the_last_evaluation_is_not_made_twice() {
     // Four environments of training; three of evaluation, reset when made and once for the evaluation.
     assert_eq!(RESETS.load(Ordering::Relaxed), 4 + 3 + 3);
 }
+
+#[test]
+fn state_that_was_changed_by_hand_at_the_same_step_is_saved_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let sections = json!({
+        "stop": { "training_iteration": 1 }, "checkpointing": { "checkpoint_score_attribute": "training_iteration" },
+    });
+    let mut run = Run::create(config("CartPole-v1", &sections), Some(directory.path())).unwrap();
+    let path = run.train_until_stop(&mut |_| Flow::Continue).unwrap().checkpoint.unwrap();
+    let written = || std::fs::metadata(path.join("manifest.json")).unwrap().modified().unwrap();
+    let first = written();
+    assert_eq!((run.checkpoint().unwrap(), written()), (path.clone(), first), "nothing has changed");
+    run.algorithm().shared_state().counter("by_hand").add(5).unwrap();
+    assert_eq!(run.checkpoint().unwrap(), path);
+    drop(run);
+    let again = written();
+    let mut resumed = Run::resume(directory.path(), |_| Ok(())).unwrap();
+    assert_eq!(resumed.algorithm().shared_state().counter("by_hand").get().unwrap(), 5);
+    assert_eq!((resumed.checkpoint().unwrap(), written()), (path.clone(), again), "nothing has changed");
+    // What cannot be read any more is no checkpoint of this state.
+    std::fs::remove_file(path.join("manifest.json")).unwrap();
+    assert_eq!(resumed.checkpoint().unwrap(), path);
+    drop(resumed);
+    Algorithm::from_checkpoint(&path).unwrap();
+}
+
+#[test]
+fn whole_episodes_cannot_begin_in_the_middle_of_a_run() {
+    let directory = tempfile::tempdir().unwrap();
+    let saved = |mode: &str| {
+        let sections = json!({ "env_runners": { "batch_mode": mode } });
+        trained("CartPole-v1", &sections, 1).save_to_path(&directory.path().join(mode)).unwrap()
+    };
+    let (truncated, complete) = (saved("truncate_episodes"), saved("complete_episodes"));
+    let switched = |path: &std::path::Path, mode: &str| {
+        Algorithm::from_checkpoint_with(path, |config| {
+            Ok(config.apply_json(&json!({ "env_runners": { "batch_mode": mode } }), "test")?)
+        })
+    };
+    let message = switched(&truncated, "complete_episodes").unwrap_err().to_string();
+    assert!(message.contains("env_runners.batch_mode") && message.contains("new run"), "{message}");
+    switched(&complete, "truncate_episodes").unwrap().train().unwrap();
+    switched(&complete, "complete_episodes").unwrap().train().unwrap();
+}

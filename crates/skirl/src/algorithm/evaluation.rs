@@ -1,6 +1,6 @@
 //! When the algorithm evaluates, and how: after training, beside it, or by an own function.
 
-use std::panic::resume_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -148,15 +148,24 @@ impl Algorithm {
         let task = self.evaluation_task(request);
         let duration = task.duration;
         let mut evaluator = self.take_evaluator(duration)?;
-        let played = evaluator.prepare(task).and_then(|()| evaluator.play(duration, &|| true));
-        let played = played.and_then(|evaluation| evaluator.commit().map(|()| evaluation));
+        let play = || {
+            evaluator.prepare(task)?;
+            let evaluation = evaluator.play(duration, &|| true)?;
+            evaluator.commit()?;
+            Ok(evaluation)
+        };
+        // Kept also where a panic goes on to somebody who catches it: the next evaluation starts fresh episodes.
+        let played = catch_unwind(AssertUnwindSafe(play));
         self.keep_evaluator(evaluator);
-        played
+        played.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
-    /// Keeps the evaluator for the next time, and the number of its episodes.
+    /// Keeps the evaluator for the next time, the number of its episodes, and the tasks of its environments.
     pub(super) fn keep_evaluator(&mut self, evaluator: Evaluator) {
         self.count_episodes(&evaluator);
+        for (&env, task) in evaluator.tasks() {
+            self.evaluation_tasks.insert(env, task.clone());
+        }
         self.evaluator = Some(evaluator);
     }
 
@@ -196,7 +205,10 @@ impl Algorithm {
         let beside = self.config.common().evaluation.evaluation_parallel_to_training;
         // Beside training it keeps to its own thread.
         let workers = if beside { Arc::new(Workers::new(1)?) } else { Arc::clone(&self.workers) };
-        Evaluator::new(self.evaluator_parts(&workers), self.parts.learners.policies(), duration)
+        let parts = self.evaluator_parts(&workers);
+        let mut evaluator = Evaluator::new(parts, self.parts.learners.policies(), duration)?;
+        evaluator.set_tasks(&self.evaluation_tasks)?;
+        Ok(evaluator)
     }
 
     pub(super) fn evaluator_parts<'a>(&'a self, workers: &'a Arc<Workers>) -> EvaluatorParts<'a> {

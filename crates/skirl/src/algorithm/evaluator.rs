@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use skirl_env::SharedState;
+use skirl_env::{LiveEnv, SharedState};
 use skirl_math::rng::StreamKey;
 
 use crate::callbacks::{CallbackList, HookSet};
+use crate::collect::live::Tasks;
 use crate::collect::normalizer::Normalizer;
 use crate::collect::{EnvRunner, EnvironmentSpec, Environments, RunnerOptions};
 use crate::config::AlgorithmConfig;
@@ -117,8 +118,25 @@ impl Evaluator {
         let explore = runner_options.explore;
         let mut runner = EnvRunner::new(environments, policies, runner_options, Arc::clone(workers))?;
         runner.freeze_statistics();
-        let made_for = options.evaluation_num_envs.is_none().then_some(duration);
+        let asked = options.num_envs(config.common().env_runners.num_envs_per_env_runner);
+        let made_for = asked.is_none().then_some(duration);
         Ok(Self { runner, explore, made_for, shared })
+    }
+
+    /// The last task of each environment that was given one.
+    pub(super) fn tasks(&self) -> &Tasks {
+        self.runner.tasks()
+    }
+
+    /// Gives new environments the tasks of those before them. They take effect with the fresh episodes of the next
+    /// evaluation; tasks of environments that this evaluator does not have are left out.
+    pub(super) fn set_tasks(&mut self, tasks: &Tasks) -> Result<(), Error> {
+        let set =
+            |index: usize, env: &mut LiveEnv<'_>| tasks.get(&index).map_or(Ok(()), |task| env.set_task(task));
+        if !tasks.is_empty() {
+            self.runner.foreach_env(set)?;
+        }
+        Ok(())
     }
 
     /// Whether the number of environments suits an evaluation of this length.
@@ -180,7 +198,8 @@ impl EvaluatorParts<'_> {
             Duration::Episodes(episodes) => episodes.clamp(1, MAX_ENVS),
             Duration::EnvSteps(_) => spec.num_envs.clamp(1, MAX_ENVS),
         };
-        spec.num_envs = options.evaluation_num_envs.unwrap_or(wanted);
+        let asked = options.num_envs(config.common().env_runners.num_envs_per_env_runner);
+        spec.num_envs = asked.unwrap_or(wanted);
         if callbacks.wants_any(HookSet::EPISODE) {
             spec.num_shards = 1;
         }

@@ -25,6 +25,7 @@ impl Algorithm {
         let policies = self.parts.learners.policies();
         let parts = self.evaluator_parts(&self.workers);
         let (mut evaluator, film) = Evaluator::filmed(parts, policies, duration, episodes)?;
+        evaluator.set_tasks(&self.evaluation_tasks)?;
         evaluator.prepare(task)?;
         let evaluation = evaluator.play(duration, &|| true)?;
         evaluator.commit()?;

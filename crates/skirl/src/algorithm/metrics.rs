@@ -157,6 +157,7 @@ impl RunMetrics {
         let mut result = TrainResult::new();
         Self::report_timers(&mut result, parts, elapsed);
         self.report_sampling(&mut result, plan, env_steps);
+        report_faults(&mut result, parts);
         self.report_learners(&mut result);
         result.set("num_training_step_calls_per_iteration", calls);
         result.set("num_env_steps_sampled_lifetime", env_steps);
@@ -212,6 +213,15 @@ impl RunMetrics {
             result.set("learners/__all_modules__/num_module_steps_trained", trained as u64);
         }
     }
+}
+
+/// How the processes of the environment runners are, where there are some; counts since this process was started.
+fn report_faults(result: &mut TrainResult, parts: &Parts) {
+    let Some(faults) = parts.runner.lock().faults() else { return };
+    result.set("fault_tolerance/num_healthy_workers", faults.healthy);
+    result.set("fault_tolerance/num_remote_worker_restarts", faults.restarts);
+    result.set("fault_tolerance/num_sub_environment_restarts", faults.env_restarts);
+    result.set("env_runners/num_env_steps_dropped_lifetime", faults.env_steps_dropped);
 }
 
 fn rows_trained(metrics: &[(&'static str, f64)]) -> f64 {

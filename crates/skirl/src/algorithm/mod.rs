@@ -14,6 +14,7 @@
 
 mod actor;
 mod callbacks;
+mod env_range;
 mod evaluation;
 mod evaluator;
 mod filmed;
@@ -32,12 +33,15 @@ use std::time::Instant;
 use skirl_env::SharedState;
 use skirl_math::rng::StreamKey;
 
+pub use env_range::EnvRange;
 pub use evaluator::{EvaluateRequest, Evaluator, EvaluatorParts};
 pub use own_evaluation::{CustomEvaluation, register_evaluation_function};
 
 use crate::algo::{self, BuildFrom, Parts};
 use crate::callbacks::{CallbackList, Hook, HookSet, Place};
 use crate::checkpoint;
+use crate::collect::launch::LaunchOrder;
+use crate::collect::live::Tasks;
 use crate::collect::{EnvironmentSpec, Environments};
 use crate::config::AlgorithmConfig;
 use crate::contract::slots::{AGENT_STEPS, ENV_STEPS, EPISODES, LEARNER_RESULTS};
@@ -64,10 +68,14 @@ pub struct Algorithm {
     workers: Arc<Workers>,
     evaluator: Option<Evaluator>,
     own_evaluation: Option<OwnEvaluation>,
+    /// The last task of each evaluation environment that was given one, whichever evaluator has the environment.
+    evaluation_tasks: Tasks,
     /// Acts outside training, for whoever asks.
     actor: Actor,
     /// The direct handle; the environments hold deferred ones.
     shared: SharedState,
+    /// Whether the shared state is this run's own, and not handed in.
+    owns_shared: bool,
     metrics: RunMetrics,
     /// The newest evaluation as configured, and after which iteration it was made.
     evaluated: Option<(u64, Evaluation)>,
@@ -91,10 +99,14 @@ impl Algorithm {
     /// # Errors
     /// As [`build`](Self::build); two callbacks of one name; what a hook returns.
     pub fn build_with(config: Box<dyn AlgorithmConfig>, callbacks: CallbackList) -> Result<Self, Error> {
-        Self::build_sharing(config, callbacks, SharedState::new())
+        let mut algorithm = Self::build_sharing(config, callbacks, SharedState::new())?;
+        algorithm.owns_shared = true;
+        Ok(algorithm)
     }
 
-    /// As [`build_with`](Self::build_with), with shared state that is there already, or that lives elsewhere.
+    /// As [`build_with`](Self::build_with), with shared state that is there already, or that lives elsewhere. It is saved
+    /// in checkpoints as it is then, but no restore replaces it, nor the end of an iteration that was cut short: what other
+    /// runs wrote there stays.
     ///
     /// # Errors
     /// As [`build_with`](Self::build_with).
@@ -110,11 +122,13 @@ impl Algorithm {
         let seed = fix_seed(&mut *config);
         let warnings = callbacks::settle(&mut *config, &mut callbacks)?;
         let mut spec = EnvironmentSpec { shared: shared.deferred(), ..environment_spec(config.common())? };
-        if callbacks.wants_any(HookSet::EPISODE) {
+        let episode_hooks = callbacks.wants_any(HookSet::EPISODE);
+        if episode_hooks {
             // Hooks are called in the order of step and environment, whatever the number of threads.
             spec.num_shards = 1;
         }
-        let environments = Environments::make(&spec)?;
+        let environments =
+            Environments::launch(LaunchOrder { config: &*config, spec: &spec, episode_hooks })?;
         let plan = algo::plan(&*config, spec, environments.spaces())?;
         let workers = Arc::new(Workers::new(config.common().resources.num_threads)?);
         let from = BuildFrom { plan: &plan, environments, workers: &workers, callbacks: &callbacks, seed };
@@ -127,8 +141,10 @@ impl Algorithm {
             workers,
             evaluator: None,
             own_evaluation,
+            evaluation_tasks: Tasks::new(),
             actor: Actor::default(),
             shared,
+            owns_shared: false,
             metrics,
             evaluated: None,
             seed,

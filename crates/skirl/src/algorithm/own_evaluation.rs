@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::{Algorithm, EvaluateRequest};
@@ -82,9 +83,10 @@ impl Algorithm {
         let Some(own) = self.own_evaluation.take() else {
             return Err(Error::Internal("no evaluation function".to_owned()));
         };
-        let evaluation = self.call(&own, request);
+        // Put back also where a panic goes on to somebody who catches it.
+        let evaluation = catch_unwind(AssertUnwindSafe(|| self.call(&own, request)));
         self.own_evaluation = Some(own);
-        evaluation
+        evaluation.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
     fn call(&mut self, own: &OwnEvaluation, request: &EvaluateRequest) -> Result<Evaluation, Error> {
@@ -98,10 +100,15 @@ impl Algorithm {
         }
         let task = self.evaluation_task(request);
         let mut evaluator = self.take_evaluator(task.duration)?;
-        evaluator.prepare(task)?;
-        let called = (own.function)(self, evaluator.runner_mut());
-        let called = called.and_then(|custom| evaluator.commit().map(|()| custom));
+        let call = || {
+            evaluator.prepare(task)?;
+            let custom = (own.function)(self, evaluator.runner_mut())?;
+            evaluator.commit()?;
+            Ok::<_, Error>(custom)
+        };
+        let called = catch_unwind(AssertUnwindSafe(call));
         self.keep_evaluator(evaluator);
+        let called = called.unwrap_or_else(|panic| resume_unwind(panic));
         let CustomEvaluation { mut results, env_steps, agent_steps } = called?;
         results.set("env_runners/num_env_steps_sampled", env_steps);
         results.set("env_runners/num_agent_steps_sampled", agent_steps);

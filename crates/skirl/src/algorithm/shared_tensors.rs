@@ -25,13 +25,16 @@ impl Algorithm {
         Ok(())
     }
 
-    /// Puts it back; a checkpoint without shared state leaves none.
+    /// Puts it back; a checkpoint without shared state leaves none. State that was handed in stays as it is: what others
+    /// wrote there is not this run's to undo.
     pub(super) fn restore_shared(&self, snapshot: &Snapshot) -> Result<(), Error> {
         let values = match snapshot.contains(SHARED_STATE) {
             true => saved(snapshot)?,
             false => SharedValues::default(),
         };
-        self.shared.restore(values)?;
+        if self.owns_shared {
+            self.shared.restore(values)?;
+        }
         let environments = &self.plan.environment.shared;
         environments.discard();
         Ok(environments.begin()?)

@@ -19,13 +19,13 @@ use crate::collect::agent_runner::AgentRunnerState;
 use crate::collect::live::{tasks_from_value, tasks_to_value};
 use crate::collect::runner_state::EnvRunnerState;
 use crate::collect::vector_runner::RunnerState;
-use crate::config::{self, AlgorithmConfig};
+use crate::config::{self, AlgorithmConfig, BatchMode};
 use crate::contract::{ModuleState, Policies};
 use crate::error::Error;
 use crate::publish::Weights;
 
 /// The runner's stream below the run's seed, as the pipeline is built with it.
-const RUNNER_STREAM: &str = "training";
+pub(super) const RUNNER_STREAM: &str = "training";
 
 /// The configuration that a checkpoint was made with.
 pub(super) fn config_of(snapshot: &Snapshot) -> Result<Box<dyn AlgorithmConfig>, Error> {
@@ -52,6 +52,7 @@ impl Algorithm {
             "metrics": to_json(&self.metrics)?,
             "actor_calls": self.actor.calls.to_string(),
             "callbacks": self.callbacks.save_state()?,
+            "evaluation_tasks": tasks_to_value(&self.evaluation_tasks),
         });
         snapshot.put_json(ALGORITHM_STATE, state);
         self.snapshot_shared(&mut snapshot)?;
@@ -150,6 +151,8 @@ impl Algorithm {
     fn restore_all(&mut self, snapshot: &Snapshot, version: &str) -> Result<(), Error> {
         snapshot.manifest.check_algorithm(self.config.algorithm())?;
         snapshot.manifest.check_spaces(&self.spaces())?;
+        let saved_config = config_of(snapshot)?;
+        self.check_batch_mode(&*saved_config)?;
         let isa = skirl_nn::isa().to_string();
         if snapshot.manifest.isa != isa {
             self.warnings.push(format!(
@@ -172,12 +175,29 @@ impl Algorithm {
         self.metrics = from_json(state.get("metrics"), "metrics")?;
         self.metrics.set_window(self.config.common().reporting.metrics_num_episodes_for_smoothing);
         (self.evaluator, self.evaluated) = (None, None);
+        self.evaluation_tasks = tasks_from_value(state.get("evaluation_tasks"));
         // Absent in a state that was saved before there were actors.
         self.actor = Actor::with_calls(u64_in(state, "actor_calls").unwrap_or(0));
         // After the runner: environments that were reset have changed it.
         self.restore_shared(snapshot)?;
-        self.warnings.extend(self.missing_callbacks(&*config_of(snapshot)?));
+        self.warnings.extend(self.missing_callbacks(&*saved_config));
         self.callbacks.restore_state(state.get("callbacks").and_then(Value::as_object))
+    }
+
+    /// Rows of running episodes are saved only where whole episodes are wanted.
+    fn check_batch_mode(&self, saved: &dyn AlgorithmConfig) -> Result<(), Error> {
+        let whole = |config: &dyn AlgorithmConfig| {
+            config.common().env_runners.batch_mode == BatchMode::CompleteEpisodes
+        };
+        if whole(saved) || !whole(&*self.config) {
+            return Ok(());
+        }
+        Err(Error::Mismatch {
+            what: "env_runners.batch_mode of the checkpoint".to_owned(),
+            expected: "\"complete_episodes\", as in this run".to_owned(),
+            found: "\"truncate_episodes\", which keeps no rows of the episodes under way".to_owned(),
+            remedy: "Go on with \"truncate_episodes\", or start a new run".to_owned(),
+        })
     }
 
     /// The streams of what follows are those of the run that was saved, whatever seed this algorithm was built with.

@@ -135,7 +135,8 @@ hooks! {
     /// One agent's rows of one episode in this rollout, before advantages are estimated: rewards, observations and values
     /// may be changed. In training only.
     PostprocessTrajectory => on_postprocess_trajectory(trajectory: &mut Trajectory);
-    /// A rollout is complete, after all its trajectories. Columns may be changed, their lengths may not. In training only.
+    /// A rollout is complete, after all its trajectories. Columns may be changed, their lengths may not; one end row
+    /// stays after each row without successor, of value 0 where the episode terminated. In training only.
     SampleEnd => on_sample_end(sample: &mut Rollout);
     /// The rows of a module with advantages and value targets, before the first update with them. Everything may be
     /// changed; rows may be added or left out as long as all columns agree.

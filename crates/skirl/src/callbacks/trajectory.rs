@@ -260,24 +260,18 @@ pub(crate) fn postprocess(
 
 /// The rows of each agent's episodes, in the order of environment, agent and time.
 fn trajectories(table: &ModuleRollout) -> Vec<Vec<u32>> {
-    let ended = |row: u32| table.terminated[row as usize] || table.truncated[row as usize];
-    let successor = |row: u32| match &table.links {
-        Links::Chained { next } => next[row as usize],
-        Links::Rectangular { num_envs } => {
-            let next = row + *num_envs as u32;
-            if ended(row) || next as usize >= table.rows { END } else { next }
-        }
-    };
     let mut first = vec![true; table.rows];
     for row in 0..table.rows as u32 {
-        if let Some(first) = first.get_mut(successor(row) as usize) {
+        if let Some(first) = first.get_mut(table.successor(row as usize) as usize) {
             *first = false;
         }
     }
     let mut heads: Vec<u32> = (0..table.rows as u32).filter(|&row| first[row as usize]).collect();
     heads.sort_by_key(|&row| (table.env[row as usize], table.agent[row as usize], row));
     let follow = |head: u32| {
-        std::iter::successors(Some(head), |&row| Some(successor(row)).filter(|&next| next != END))
+        std::iter::successors(Some(head), |&row| {
+            Some(table.successor(row as usize)).filter(|&next| next != END)
+        })
     };
     heads.into_iter().map(|head| follow(head).collect()).collect()
 }
@@ -291,10 +285,12 @@ fn check_sample(sample: &Rollout) -> Result<(), String> {
             ("rewards", &table.rewards),
             ("values", &table.values),
             ("logp", &table.logp),
+            ("ends.obs", &table.ends.obs),
             ("ends.values", &table.ends.values),
         ] {
             check_finite(name, column)?;
         }
+        table.check_ends().map_err(|found| format!("it left module '{module}' with wrong {found}"))?;
     }
     Ok(())
 }

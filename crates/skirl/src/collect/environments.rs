@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 use skirl_env::registry::{self, AnyEnv, EnvContext};
 use skirl_env::{EnvError, MultiAgentEnv, SharedState, Space, VectorEnv};
 
+use super::shard::RemoteShard;
 use crate::contract::DEFAULT_AGENT_ID;
 use crate::error::Error;
 
@@ -26,6 +27,8 @@ pub struct EnvironmentSpec {
 pub enum Environments {
     /// One agent decides at every step; contiguous ranges with the index of their first environment.
     Single(Vec<(usize, Box<dyn VectorEnv>)>),
+    /// As `Single`, in processes of their own.
+    Remote(Vec<Box<dyn RemoteShard>>),
     /// Any number of agents.
     Multi(Vec<Box<dyn MultiAgentEnv>>),
 }
@@ -47,13 +50,17 @@ impl Environments {
     /// # Errors
     /// An unknown name, wrong arguments, spaces that are no spaces, environments with different spaces.
     pub fn make(spec: &EnvironmentSpec) -> Result<Self, Error> {
-        let environments = Self::build(spec)?;
-        environments.check_spaces()?;
-        Ok(environments)
+        Self::build(spec)?.checked()
+    }
+
+    pub(super) fn checked(self) -> Result<Self, Error> {
+        self.check_spaces()?;
+        Ok(self)
     }
 
     fn build(spec: &EnvironmentSpec) -> Result<Self, Error> {
-        let shards = spec.num_shards.clamp(1, spec.num_envs.max(1));
+        let num_shards = if registry::spec(&spec.env)?.one_shard { 1 } else { spec.num_shards };
+        let shards = num_shards.clamp(1, spec.num_envs.max(1));
         let mut single = Vec::new();
         for shard in 0..shards {
             let bound = |index: usize| index * spec.num_envs / shards;
@@ -96,6 +103,9 @@ impl Environments {
             Self::Single(shards) => {
                 shards.iter().map(|(index, env)| (*index, single_spaces(&**env))).collect()
             }
+            Self::Remote(shards) => {
+                shards.iter().map(|shard| (shard.first_env(), vec![shard.spaces()])).collect()
+            }
             Self::Multi(envs) => envs.iter().map(|env| multi_spaces(&**env)).enumerate().collect(),
         };
         match all.into_iter().find(|(_, spaces)| *spaces != first) {
@@ -113,6 +123,7 @@ impl Environments {
     pub fn spaces(&self) -> Vec<AgentSpaces> {
         match self {
             Self::Single(shards) => shards.first().map_or_else(Vec::new, |(_, env)| single_spaces(&**env)),
+            Self::Remote(shards) => shards.first().map_or_else(Vec::new, |shard| vec![shard.spaces()]),
             Self::Multi(envs) => envs.first().map_or_else(Vec::new, |env| multi_spaces(&**env)),
         }
     }
@@ -144,6 +155,7 @@ impl std::fmt::Debug for Environments {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Single(shards) => f.debug_struct("Single").field("shards", &shards.len()).finish(),
+            Self::Remote(shards) => f.debug_struct("Remote").field("shards", &shards.len()).finish(),
             Self::Multi(envs) => f.debug_struct("Multi").field("envs", &envs.len()).finish(),
         }
     }

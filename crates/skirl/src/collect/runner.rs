@@ -15,15 +15,18 @@ use super::live::{TaskRecord, Tasks, Visits};
 use super::normalizer::Normalizer;
 use super::runner_options::RunnerOptions;
 use super::runner_state::EnvRunnerState;
-use super::vector_runner::{StepRules, VectorRunner};
+use super::shard::ShardFaults;
+use super::vector_runner::StepRules;
 use crate::callbacks::HookSet;
-use crate::contract::{DEFAULT_MODULE_ID, ModuleId, ModuleRollout, Policies, Rollout};
+use crate::contract::{DEFAULT_MODULE_ID, ModuleId, Policies, Rollout};
 use crate::error::Error;
 use crate::publish::WeightBoard;
 use crate::workers::{Gate, Workers};
 use hooks::episode_hooks;
+use places::{Place, at_once, join_shards, side_by_side, vector_shards};
 
 mod hooks;
+mod places;
 
 /// Steps environments with the newest published policy.
 pub struct EnvRunner {
@@ -46,13 +49,8 @@ pub struct EnvRunner {
 }
 
 enum Kind {
-    Vector(Vec<Shard>),
+    Vector(Vec<Place>),
     Agents(Box<AgentRunner>),
-}
-
-struct Shard {
-    runner: VectorRunner,
-    outcome: Result<(), Error>,
 }
 
 impl EnvRunner {
@@ -69,6 +67,9 @@ impl EnvRunner {
         let kind = match environments {
             Environments::Single(shards) => {
                 Kind::Vector(vector_shards(shards, &policies, &options, explore)?)
+            }
+            Environments::Remote(shards) => {
+                Kind::Vector(shards.into_iter().map(|shard| Place::new(shard)).collect())
             }
             Environments::Multi(envs) => {
                 let module_of = |_: usize, agent: &str| Ok((options.mapping)(agent));
@@ -109,7 +110,7 @@ impl EnvRunner {
     pub fn next_episode_id(&self) -> u64 {
         match &self.kind {
             Kind::Vector(shards) => {
-                shards.iter().map(|shard| shard.runner.next_episode_id()).max().unwrap_or_default()
+                shards.iter().map(|place| place.shard.next_episode_id()).max().unwrap_or_default()
             }
             Kind::Agents(runner) => runner.next_episode_id(),
         }
@@ -119,7 +120,7 @@ impl EnvRunner {
     pub fn number_episodes(&mut self, first: u64) {
         let ids = EpisodeIds { first, num_envs: self.num_envs() };
         match &mut self.kind {
-            Kind::Vector(shards) => shards.iter_mut().for_each(|shard| shard.runner.number_episodes(ids)),
+            Kind::Vector(shards) => shards.iter_mut().for_each(|place| place.shard.number_episodes(ids)),
             Kind::Agents(runner) => runner.number_episodes(ids),
         }
     }
@@ -127,9 +128,17 @@ impl EnvRunner {
     /// Environments in all.
     pub fn num_envs(&self) -> usize {
         match &self.kind {
-            Kind::Vector(shards) => shards.iter().map(|shard| shard.runner.num_envs()).sum(),
+            Kind::Vector(shards) => shards.iter().map(|place| place.shard.num_envs()).sum(),
             Kind::Agents(runner) => runner.num_envs(),
         }
+    }
+
+    /// What the processes of the environments went through, where they have some.
+    pub fn faults(&self) -> Option<ShardFaults> {
+        let Kind::Vector(shards) = &self.kind else { return None };
+        let mut all = ShardFaults::default();
+        let each = shards.iter().map(|place| place.shard.faults());
+        each.map(|faults| faults.map(|faults| all += faults)).collect::<Option<()>>().map(|()| all)
     }
 
     /// The policies that act here.
@@ -168,9 +177,9 @@ impl EnvRunner {
         let explore = root.child("explore");
         self.seeds = root.child("env");
         match &mut self.kind {
-            Kind::Vector(shards) => shards.iter_mut().for_each(|shard| {
-                shard.runner.restart_exploration(explore);
-                shard.runner.restart();
+            Kind::Vector(shards) => shards.iter_mut().for_each(|place| {
+                place.shard.restart_exploration(explore);
+                place.shard.restart();
             }),
             Kind::Agents(runner) => {
                 runner.restart_exploration(explore);
@@ -186,7 +195,7 @@ impl EnvRunner {
         let explore = root.child("explore");
         match &mut self.kind {
             Kind::Vector(shards) => {
-                shards.iter_mut().for_each(|shard| shard.runner.restart_exploration(explore));
+                shards.iter_mut().for_each(|place| place.shard.restart_exploration(explore));
             }
             Kind::Agents(runner) => runner.restart_exploration(explore),
         }
@@ -246,8 +255,12 @@ impl EnvRunner {
                     explore: self.options.explore,
                     hooks,
                 };
-                let sample = |_, shard: &mut Shard| shard.outcome = shard.runner.sample(&rules, steps);
+                let sample = |_, place: &mut Place| place.outcome = place.shard.sample(&rules, steps);
                 match hooks {
+                    None if side_by_side(shards) => {
+                        let rules = StepRules { hooks: None, ..rules };
+                        at_once(shards, |shard| shard.sample(&rules, steps))?;
+                    }
                     None => self.workers.for_each(&mut self.gate, steps, shards, sample),
                     // Hooks are called in a fixed order: by step and environment if there is one shard, as an algorithm
                     // with hooks makes it; else by shard first.
@@ -292,7 +305,7 @@ impl EnvRunner {
     fn take_seen(&mut self) -> Vec<(ModuleId, Vec<ColumnMoments>)> {
         match &mut self.kind {
             Kind::Vector(shards) => {
-                let seen = shards.iter_mut().flat_map(|shard| shard.runner.take_seen()).collect();
+                let seen = shards.iter_mut().flat_map(|place| place.shard.take_seen()).collect();
                 vec![(DEFAULT_MODULE_ID.to_owned(), seen)]
             }
             Kind::Agents(runner) => runner.take_seen(),
@@ -304,7 +317,7 @@ impl EnvRunner {
         match &mut self.kind {
             Kind::Vector(shards) => {
                 let mut finished: Vec<EpisodeRecord> =
-                    shards.iter_mut().flat_map(|shard| shard.runner.take_finished()).collect();
+                    shards.iter_mut().flat_map(|place| place.shard.take_finished()).collect();
                 finished.sort_by_key(|record| (record.ended_at, record.env));
                 finished
             }
@@ -348,9 +361,9 @@ impl EnvRunner {
         let mut visits = Visits { tasks: &mut self.tasks, results: Vec::new() };
         match &mut self.kind {
             Kind::Vector(shards) => {
-                for runner in shards.iter_mut().map(|shard| &mut shard.runner) {
-                    for index in 0..runner.num_envs() {
-                        visits.visit(LiveEnv::among(runner.env_mut(), index), &mut visit)?;
+                for shard in shards.iter_mut().map(|place| &mut place.shard) {
+                    for index in 0..shard.num_envs() {
+                        visits.visit(LiveEnv::among(shard.env_mut(), index), &mut visit)?;
                     }
                 }
             }
@@ -376,7 +389,7 @@ impl EnvRunner {
     pub fn save_state(&self) -> EnvRunnerState {
         match &self.kind {
             Kind::Vector(shards) => {
-                EnvRunnerState::from_shards(shards.iter().map(|shard| shard.runner.save_state()).collect())
+                EnvRunnerState::from_shards(shards.iter().map(|place| place.shard.save_state()).collect())
             }
             Kind::Agents(runner) => EnvRunnerState::Agents(runner.save_state()),
         }
@@ -396,15 +409,15 @@ impl EnvRunner {
         let seeds = self.options.seed.child("env").child("restored");
         match (&mut self.kind, state) {
             (Kind::Vector(shards), state @ EnvRunnerState::Vector(_)) => {
-                let sizes: Vec<usize> = shards.iter().map(|shard| shard.runner.num_envs()).collect();
-                for (shard, part) in shards.iter_mut().zip(state.split(&sizes)?) {
-                    let (steps, saved) = (part.steps, part.env.is_some());
-                    shard.runner.restore_state(part)?;
+                let sizes: Vec<usize> = shards.iter().map(|place| place.shard.num_envs()).collect();
+                for (place, part) in shards.iter_mut().zip(state.split(&sizes)?) {
+                    let (steps, saved, shard) = (part.steps, part.env.is_some(), &mut place.shard);
+                    shard.restore_state(part)?;
                     if !saved {
                         self.seeds = seeds.index(steps);
                         let normalizer = self.normalizers.get(DEFAULT_MODULE_ID);
-                        shard.runner.restart();
-                        shard.runner.begin(self.seeds, normalizer, None)?;
+                        shard.restart();
+                        shard.begin(self.seeds, normalizer, None)?;
                     }
                 }
                 Ok(())
@@ -442,36 +455,6 @@ fn single_policy(policies: &Policies) -> Result<&crate::contract::Policy, Error>
         found: policies.keys().cloned().collect::<Vec<_>>().join(", "),
         remedy: "Leave multi_agent.policies out, or choose an environment with several agents".to_owned(),
     })
-}
-
-fn vector_shards(
-    environments: Vec<(usize, Box<dyn skirl_env::VectorEnv>)>,
-    policies: &Policies,
-    options: &RunnerOptions,
-    explore: StreamKey,
-) -> Result<Vec<Shard>, Error> {
-    let policy = single_policy(policies)?;
-    let codec = ActionCodec::new(&policy.action_space, options.actions)?;
-    let normalized = options.observation_clip.is_some();
-    let shard = |(first, env)| Shard {
-        runner: VectorRunner::new(env, first, policy, codec.clone(), options.rewards, explore, normalized),
-        outcome: Ok(()),
-    };
-    Ok(environments.into_iter().map(shard).collect())
-}
-
-/// One table out of the shards' tables; the error of the first shard that failed.
-fn join_shards(shards: &mut [Shard], policies: &Policies, steps: usize) -> Result<Rollout, Error> {
-    for shard in shards.iter_mut() {
-        std::mem::replace(&mut shard.outcome, Ok(()))?;
-    }
-    let mut tables: Vec<ModuleRollout> = shards.iter_mut().map(|shard| shard.runner.take_table()).collect();
-    let table = if tables.len() == 1 { tables.pop() } else { ModuleRollout::join(&tables, steps) };
-    let table = table.ok_or_else(|| Error::Internal("a runner without environments".to_owned()))?;
-    let rows = table.rows as u64;
-    let weights_version = policies.values().map(|policy| policy.version).max().unwrap_or(0);
-    let modules = BTreeMap::from([(DEFAULT_MODULE_ID.to_owned(), table)]);
-    Ok(Rollout { modules, env_steps: rows, agent_steps: rows, weights_version })
 }
 
 impl std::fmt::Debug for EnvRunner {

@@ -103,6 +103,11 @@ impl VectorRunner {
         }
     }
 
+    /// Index of the first environment in the run.
+    pub fn first_env(&self) -> usize {
+        self.first_env
+    }
+
     /// Environments of this runner.
     pub fn num_envs(&self) -> usize {
         self.num_envs
@@ -118,6 +123,31 @@ impl VectorRunner {
         let keys = self.keys.iter_mut().enumerate();
         keys.for_each(|(index, key)| *key = explore.index((self.first_env + index) as u64));
         self.steps = 0;
+    }
+
+    /// Goes on at another place of the run: its exploration streams, their counter, and the numbers of episodes. For a runner
+    /// that another process directs.
+    pub fn go_on_at(&mut self, explore: StreamKey, steps: u64, ids: EpisodeIds) {
+        self.restart_exploration(explore);
+        self.steps = steps;
+        self.ids = ids;
+    }
+
+    /// Steps taken: the counter of the exploration streams.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// Running episode of each environment.
+    pub fn episodes(&self) -> &[RunningEpisode] {
+        &self.episodes
+    }
+
+    /// Replaces what is known of the running episodes; as many as there are environments.
+    pub fn set_episodes(&mut self, episodes: Vec<RunningEpisode>) {
+        if episodes.len() == self.num_envs {
+            self.episodes = episodes;
+        }
     }
 
     /// Gives up all running episodes and numbers those that follow; [`begin`](Self::begin) must follow.
@@ -144,13 +174,13 @@ impl VectorRunner {
         normalizer: Option<&Normalizer>,
         hooks: Option<EpisodeHooks<'_>>,
     ) -> Result<(), Error> {
-        for index in 0..self.num_envs {
-            if self.episodes[index].started {
-                continue;
-            }
+        let due = (0..self.num_envs).filter(|&index| !self.episodes[index].started);
+        let due: Vec<(usize, u64)> =
+            due.map(|index| (index, seeds.index((self.first_env + index) as u64).0 >> 1)).collect();
+        self.env.will_reset(&due).map_err(|source| self.locate(source))?;
+        for (index, seed) in due {
             self.call_hook(hooks, Hook::EpisodeCreated, index, None)?;
-            let global = self.first_env + index;
-            let (seed, env) = (seeds.index(global as u64).0 >> 1, &mut self.env);
+            let (global, env) = (self.first_env + index, &mut self.env);
             self.observations
                 .fill_row(index, &mut self.current, |columns| env.reset(index, Some(seed), columns))
                 .map_err(|source| Error::env(global, 0, source))?;

@@ -4,6 +4,7 @@ use super::declare::Section;
 use super::env_runners::EnvRunnersOptions;
 use super::environment::EnvironmentOptions;
 use super::evaluation::EvaluationOptions;
+use super::fault_tolerance::FaultToleranceOptions;
 use super::multi_agent::MultiAgentOptions;
 use super::rl_module::RlModuleOptions;
 use super::run_sections::{
@@ -18,6 +19,8 @@ pub struct CommonConfig {
     pub environment: EnvironmentOptions,
     /// How experience is collected.
     pub env_runners: EnvRunnersOptions,
+    /// What happens when an environment runner fails.
+    pub fault_tolerance: FaultToleranceOptions,
     /// Who learns.
     pub learners: LearnersOptions,
     /// Measuring the policy aside from training.
@@ -44,6 +47,7 @@ impl CommonConfig {
         vec![
             &self.environment,
             &self.env_runners,
+            &self.fault_tolerance,
             &self.learners,
             &self.evaluation,
             &self.evaluation.evaluation_config,
@@ -62,6 +66,7 @@ impl CommonConfig {
         Some(match path {
             "environment" => &mut self.environment,
             "env_runners" => &mut self.env_runners,
+            "fault_tolerance" => &mut self.fault_tolerance,
             "learners" => &mut self.learners,
             "evaluation" => &mut self.evaluation,
             "evaluation.evaluation_config" => &mut self.evaluation.evaluation_config,

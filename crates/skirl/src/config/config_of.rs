@@ -11,6 +11,7 @@ use super::env_runners::EnvRunnersOptions;
 use super::environment::EnvironmentOptions;
 use super::error::{ConfigErrors, Problem};
 use super::evaluation::EvaluationOptions;
+use super::fault_tolerance::FaultToleranceOptions;
 use super::multi_agent::MultiAgentOptions;
 use super::rl_module::RlModuleOptions;
 use super::rules;
@@ -81,6 +82,8 @@ impl<T: Training> ConfigOf<T> {
     section_methods! {
         /// How experience is collected.
         env_runners: EnvRunnersOptions;
+        /// What happens when an environment runner fails.
+        fault_tolerance: FaultToleranceOptions;
         /// Who learns.
         learners: LearnersOptions;
         /// Measuring the policy aside from training.

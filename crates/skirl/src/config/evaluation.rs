@@ -28,6 +28,9 @@ options! {
         evaluation_duration_unit: DurationUnit = DurationUnit::Episodes;
         /// Number of environments for evaluation. `none` takes one per episode asked for, at most 64.
         evaluation_num_envs: Option<usize> = None => between(1.0, 65_536.0), called(&[("Tianshou", "test_num"), ("Tianshou", "num_test_envs")]);
+        /// Runners of evaluation, each with `num_envs_per_env_runner` environments: `evaluation_num_envs` in RLlib's words. 0
+        /// leaves the number of environments to `evaluation_num_envs`.
+        evaluation_num_env_runners: usize = 0 => between(0.0, 65_536.0), synonyms(&["evaluation_num_workers"]);
         /// Evaluate on a thread of its own while the iteration trains: the weights as they were when the iteration began. The
         /// result stands in that iteration's result, and training gives the same bytes as without.
         evaluation_parallel_to_training: bool = false;
@@ -40,5 +43,13 @@ options! {
             /// What evaluation does differently from training.
             evaluation_config: EvaluationOverrides;
         }
+    }
+}
+
+impl EvaluationOptions {
+    /// The environments that are asked for, where a number is.
+    pub(crate) fn num_envs(&self, num_envs_per_env_runner: usize) -> Option<usize> {
+        let by_runners = self.evaluation_num_env_runners.checked_mul(num_envs_per_env_runner);
+        self.evaluation_num_envs.or(by_runners.filter(|&num_envs| num_envs > 0))
     }
 }

@@ -27,6 +27,7 @@ fn all_rules<T: Training>() -> Vec<Rule<T>> {
         steps_are_counted_by_environment,
         parallel_evaluation_is_due_sometimes,
         own_evaluation_waits_for_training,
+        evaluation_environments_are_counted_once,
         score_is_a_metric,
         value_network_options_have_effect,
     ]
@@ -229,6 +230,18 @@ fn own_evaluation_waits_for_training<T: Training>(config: &ConfigOf<T>) -> Vec<C
     vec![
         error(config, "evaluation.custom_evaluation_function", problem.to_owned())
             .suggest("set evaluation.evaluation_parallel_to_training = false"),
+    ]
+}
+
+fn evaluation_environments_are_counted_once<T: Training>(config: &ConfigOf<T>) -> Vec<ConfigError> {
+    let evaluation = &config.common.evaluation;
+    if evaluation.evaluation_num_env_runners == 0 || evaluation.evaluation_num_envs.is_none() {
+        return Vec::new();
+    }
+    let problem = "the number of evaluation's environments is given by evaluation.evaluation_num_envs, too";
+    vec![
+        error(config, "evaluation.evaluation_num_env_runners", problem.to_owned())
+            .suggest("leave one of them out"),
     ]
 }
 

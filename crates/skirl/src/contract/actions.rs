@@ -90,14 +90,16 @@ impl Actions {
         }
     }
 
-    /// Copies row `from` of `source` to row `to` here.
-    pub fn copy_row(&mut self, to: usize, source: &Self, from: usize) {
+    /// Copies `rows` neighbouring rows of `source`, from row `from` on, to row `to` here.
+    pub fn copy_rows(&mut self, to: usize, source: ActionsRef<'_>, from: usize, rows: usize) {
         match (self, source) {
-            (Self::Discrete { data, width }, Self::Discrete { data: other, .. }) => {
-                data[to * *width..][..*width].copy_from_slice(&other[from * *width..][..*width]);
+            (Self::Discrete { data, width }, ActionsRef::Discrete { data: other, .. }) => {
+                data[to * *width..][..rows * *width]
+                    .copy_from_slice(&other[from * *width..][..rows * *width]);
             }
-            (Self::Continuous { data, width }, Self::Continuous { data: other, .. }) => {
-                data[to * *width..][..*width].copy_from_slice(&other[from * *width..][..*width]);
+            (Self::Continuous { data, width }, ActionsRef::Continuous { data: other, .. }) => {
+                data[to * *width..][..rows * *width]
+                    .copy_from_slice(&other[from * *width..][..rows * *width]);
             }
             _ => debug_assert!(false, "action columns of two kinds"),
         }

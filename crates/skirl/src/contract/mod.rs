@@ -15,7 +15,7 @@ pub use actions::Actions;
 pub use batch::{Batch, Estimates};
 pub use learner_group::{LearnerGroup, ModuleState};
 pub use policy::{ModuleId, Policies, Policy};
-pub use rollout::{EndRows, Links, ModuleRollout, Rollout};
+pub use rollout::{EndRows, Links, ModuleRollout, Rollout, RolloutColumns};
 pub use weights::Weights;
 
 /// The module id of a single-agent run, as in RLlib.

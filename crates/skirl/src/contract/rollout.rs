@@ -7,6 +7,8 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use skirl_math::chain::{Chain, END, EndRow};
+use skirl_nn::distributions::ActionsRef;
 
 use super::actions::gather;
 use super::{Actions, ModuleId, Policy};
@@ -19,7 +21,7 @@ pub enum Links {
         /// Environments `B`.
         num_envs: usize,
     },
-    /// `next[row]`, or [`skirl_math::chain::END`] where the successor is an end row.
+    /// `next[row]`, or [`END`] where the successor is an end row.
     Chained {
         /// Successor of each row; always larger than the row itself.
         next: Vec<u32>,
@@ -165,7 +167,7 @@ impl ModuleRollout {
         self.agent.resize(rows, 0);
         self.episode.resize(rows, 0);
         if let Links::Chained { next } = &mut self.links {
-            next.resize(rows, skirl_math::chain::END);
+            next.resize(rows, END);
         }
     }
 
@@ -214,6 +216,38 @@ impl ModuleRollout {
         }
     }
 
+    /// The same agent's next row, or [`END`] where an end row follows.
+    pub fn successor(&self, row: usize) -> u32 {
+        match &self.links {
+            Links::Chained { next } => next[row],
+            Links::Rectangular { num_envs } => {
+                let (ended, next) = (self.terminated[row] || self.truncated[row], row + num_envs);
+                if ended || next >= self.rows { END } else { next as u32 }
+            }
+        }
+    }
+
+    /// Whether there is one end row for each row without successor, in their order, and of
+    /// value 0 after a terminated row. The lengths must be right ([`check_lengths`](Self::check_lengths)).
+    pub fn check_ends(&self) -> Result<(), String> {
+        if let Links::Rectangular { num_envs } = self.links
+            && !self.rows.checked_rem(num_envs).is_some_and(|rest| rest == 0)
+        {
+            return Err(format!("links: {} rows cannot be those of {num_envs} environments", self.rows));
+        }
+        let next: Vec<u32> = (0..self.rows).map(|row| self.successor(row)).collect();
+        let end = |(&row, &value)| EndRow { row, value };
+        let ends: Vec<EndRow> = self.ends.row.iter().zip(&self.ends.values).map(end).collect();
+        let chain = Chain { next: &next, ends: &ends };
+        chain.visit_backwards(|_, _| ()).map_err(|error| format!("ends: {error}"))?;
+        match ends.iter().find(|end| self.terminated[end.row as usize] && end.value != 0.0) {
+            None => Ok(()),
+            Some(EndRow { row, value }) => Err(format!(
+                "ends.values: {value} after row {row}, expected 0, as the episode terminated there"
+            )),
+        }
+    }
+
     /// Whether the table holds rows of this policy: one from a file may hold anything.
     pub fn check_for(&self, policy: &Policy) -> Result<(), String> {
         let widths = [
@@ -234,12 +268,12 @@ impl ModuleRollout {
     /// A kept row must not be followed by a dropped one: close it with an end row first.
     pub fn retain(&mut self, keep: &[bool]) {
         let Links::Chained { next } = &self.links else { return };
-        let mut new_index = vec![skirl_math::chain::END; self.rows];
+        let mut new_index = vec![END; self.rows];
         let kept: Vec<u32> = (0..self.rows as u32).filter(|&row| keep[row as usize]).collect();
         for (index, &row) in kept.iter().enumerate() {
             new_index[row as usize] = index as u32;
         }
-        let renumber = |row: u32| new_index.get(row as usize).copied().unwrap_or(skirl_math::chain::END);
+        let renumber = |row: u32| new_index.get(row as usize).copied().unwrap_or(END);
         let next = kept.iter().map(|&row| renumber(next[row as usize])).collect();
         let mut compact =
             Self::new(self.obs_width, self.dist_width, self.actions.empty(), Links::Chained { next });
@@ -268,15 +302,38 @@ impl ModuleRollout {
         gather(&mut self.episode, &source.episode, 1, rows);
     }
 
-    /// Puts the tables of neighbouring ranges of environments, all over the same `steps`, into one rectangle.
+    /// The rows, lent.
+    pub fn columns(&self) -> RolloutColumns<'_> {
+        RolloutColumns {
+            obs_width: self.obs_width,
+            dist_width: self.dist_width,
+            rows: self.rows,
+            obs: self.all_obs(),
+            actions: self.actions.view(0, self.rows),
+            logp: &self.logp,
+            values: &self.values,
+            dist_inputs: &self.dist_inputs,
+            rewards: &self.rewards,
+            terminated: &self.terminated,
+            truncated: &self.truncated,
+            env: &self.env,
+            agent: &self.agent,
+            episode: &self.episode,
+            end_rows: &self.ends.row,
+            end_obs: &self.ends.obs,
+            end_values: &self.ends.values,
+        }
+    }
+
+    /// Puts the rows of neighbouring ranges of environments, all over the same `steps`, into one rectangle.
     ///
-    /// Rows come in the order (step, environment), whatever the ranges were.
-    pub fn join(parts: &[Self], steps: usize) -> Option<Self> {
+    /// Rows come in the order (step, environment), whatever the ranges were. Each number is copied once.
+    pub fn join(parts: &[RolloutColumns<'_>], steps: usize) -> Option<Self> {
         let first = parts.first()?;
         let widths: Vec<usize> = parts.iter().map(|part| part.rows / steps.max(1)).collect();
         let num_envs = widths.iter().sum();
         let links = Links::Rectangular { num_envs };
-        let mut whole = Self::new(first.obs_width, first.dist_width, first.actions.empty(), links);
+        let mut whole = Self::new(first.obs_width, first.dist_width, first.no_actions(), links);
         whole.resize(steps * num_envs, steps * num_envs);
         let mut first_env = 0;
         for (part, &width) in parts.iter().zip(&widths) {
@@ -285,11 +342,11 @@ impl ModuleRollout {
             for from in (0..part.rows).step_by(width.max(1)) {
                 whole.copy_rows(place(from), part, from, width);
             }
-            for (index, &row) in part.ends.row.iter().enumerate() {
+            for (index, &row) in part.end_rows.iter().enumerate() {
                 whole.ends.row.push(place(row as usize) as u32);
-                whole.ends.obs.extend_from_slice(&part.ends.obs[index * part.obs_width..][..part.obs_width]);
+                whole.ends.obs.extend_from_slice(&part.end_obs[index * part.obs_width..][..part.obs_width]);
             }
-            whole.ends.values.extend_from_slice(&part.ends.values);
+            whole.ends.values.extend_from_slice(part.end_values);
             first_env += width;
         }
         whole.ends.sort(whole.obs_width);
@@ -298,22 +355,56 @@ impl ModuleRollout {
 
     /// Copies the columns of one row; links and end rows are the caller's.
     pub fn copy_row(&mut self, to: usize, source: &Self, from: usize) {
-        self.copy_rows(to, source, from, 1);
+        self.copy_rows(to, &source.columns(), from, 1);
     }
 
     /// Copies the columns of `rows` neighbouring rows.
-    fn copy_rows(&mut self, to: usize, source: &Self, from: usize, rows: usize) {
-        copy(&mut self.obs, &source.obs, self.obs_width, to, from, rows);
-        copy(&mut self.dist_inputs, &source.dist_inputs, self.dist_width, to, from, rows);
-        (0..rows).for_each(|row| self.actions.copy_row(to + row, &source.actions, from + row));
-        copy(&mut self.logp, &source.logp, 1, to, from, rows);
-        copy(&mut self.values, &source.values, 1, to, from, rows);
-        copy(&mut self.rewards, &source.rewards, 1, to, from, rows);
-        copy(&mut self.terminated, &source.terminated, 1, to, from, rows);
-        copy(&mut self.truncated, &source.truncated, 1, to, from, rows);
-        copy(&mut self.env, &source.env, 1, to, from, rows);
-        copy(&mut self.agent, &source.agent, 1, to, from, rows);
-        copy(&mut self.episode, &source.episode, 1, to, from, rows);
+    fn copy_rows(&mut self, to: usize, source: &RolloutColumns<'_>, from: usize, rows: usize) {
+        copy(&mut self.obs, source.obs, self.obs_width, to, from, rows);
+        copy(&mut self.dist_inputs, source.dist_inputs, self.dist_width, to, from, rows);
+        self.actions.copy_rows(to, source.actions, from, rows);
+        copy(&mut self.logp, source.logp, 1, to, from, rows);
+        copy(&mut self.values, source.values, 1, to, from, rows);
+        copy(&mut self.rewards, source.rewards, 1, to, from, rows);
+        copy(&mut self.terminated, source.terminated, 1, to, from, rows);
+        copy(&mut self.truncated, source.truncated, 1, to, from, rows);
+        copy(&mut self.env, source.env, 1, to, from, rows);
+        copy(&mut self.agent, source.agent, 1, to, from, rows);
+        copy(&mut self.episode, source.episode, 1, to, from, rows);
+    }
+}
+
+/// The rows of a rectangle, lent by whoever holds them: a table, or memory that is shared with another process. Columns as
+/// in [`ModuleRollout`].
+#[derive(Debug, Clone, Copy)]
+#[expect(missing_docs, reason = "the columns of `ModuleRollout`, where they are described")]
+pub struct RolloutColumns<'a> {
+    pub obs_width: usize,
+    pub dist_width: usize,
+    pub rows: usize,
+    pub obs: &'a [f32],
+    pub actions: ActionsRef<'a>,
+    pub logp: &'a [f32],
+    pub values: &'a [f32],
+    pub dist_inputs: &'a [f32],
+    pub rewards: &'a [f32],
+    pub terminated: &'a [bool],
+    pub truncated: &'a [bool],
+    pub env: &'a [u32],
+    pub agent: &'a [u32],
+    pub episode: &'a [u64],
+    pub end_rows: &'a [u32],
+    pub end_obs: &'a [f32],
+    pub end_values: &'a [f32],
+}
+
+impl RolloutColumns<'_> {
+    /// An action column of the same kind and width without rows.
+    fn no_actions(&self) -> Actions {
+        match self.actions {
+            ActionsRef::Discrete { width, .. } => Actions::zeros(true, width, 0),
+            ActionsRef::Continuous { width, .. } => Actions::zeros(false, width, 0),
+        }
     }
 }
 
@@ -328,7 +419,7 @@ mod tests {
 
     #[test]
     fn retaining_rows_renumbers_links_and_ends() {
-        let links = Links::Chained { next: vec![2, 3, skirl_math::chain::END, skirl_math::chain::END] };
+        let links = Links::Chained { next: vec![2, 3, END, END] };
         let mut table =
             ModuleRollout::new(1, 1, Actions::zeros(true, 1, 0), Links::Chained { next: Vec::new() });
         table.resize(4, 4);
@@ -338,7 +429,7 @@ mod tests {
         table.ends.push(1, &[21.0]);
         table.retain(&[true, false, true, false]);
         assert_eq!(table.obs, [10.0, 12.0]);
-        assert_eq!(table.links, Links::Chained { next: vec![1, skirl_math::chain::END] });
+        assert_eq!(table.links, Links::Chained { next: vec![1, END] });
         assert_eq!((table.ends.row, table.ends.obs), (vec![1], vec![20.0]));
     }
 }

@@ -32,6 +32,10 @@ impl VectorEnv for VectorCamera {
         self.env.max_episode_steps()
     }
 
+    fn will_reset(&mut self, seeds: &[(usize, u64)]) -> Result<(), EnvError> {
+        self.env.will_reset(seeds)
+    }
+
     fn reset(
         &mut self,
         env: usize,

@@ -94,6 +94,8 @@ pub(crate) fn film(environments: Environments, film: &Film) -> Environments {
             });
             Environments::Single(filmed.collect())
         }
+        // Environments of other processes have no camera: evaluation, which films, steps its own in this one.
+        remote @ Environments::Remote(_) => remote,
         Environments::Multi(envs) => {
             let filmed = envs.into_iter().enumerate().map(|(index, env)| {
                 let camera: Box<dyn MultiAgentEnv> = Box::new(MultiCamera { env, index, film: film.clone() });

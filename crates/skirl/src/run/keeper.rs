@@ -37,9 +37,12 @@ impl Keeper {
         self.last.as_ref().map(|(_, path)| path.as_path())
     }
 
-    /// The newest checkpoint if it is of the state at `env_steps`.
-    pub(super) fn saved_at(&self, env_steps: u64) -> Option<PathBuf> {
-        self.last.as_ref().filter(|(saved_at, _)| *saved_at == env_steps).map(|(_, path)| path.clone())
+    /// The newest checkpoint if it holds just this state, as far as it can be read. The number of steps does not tell:
+    /// tasks, shared state or weights may have been changed by hand since.
+    pub(super) fn holding(&self, env_steps: u64, state: &Snapshot) -> Option<PathBuf> {
+        let (_, path) = self.last.as_ref().filter(|(saved_at, _)| *saved_at == env_steps)?;
+        let saved = checkpoint::load(path).ok()?;
+        (saved.snapshot.files == state.files).then(|| path.clone())
     }
 
     /// Saves, with its score by `result`, and removes what is not to be kept.

@@ -369,19 +369,20 @@ impl Run {
         }
     }
 
-    /// Saves the whole state now; ranks and prunes the checkpoints as configured.
+    /// Saves the whole state now, unless the newest checkpoint holds just this state; ranks and prunes the checkpoints as configured.
     ///
     /// # Errors
     /// Whatever keeps the files from being written completely; older checkpoints stay.
     pub fn checkpoint(&mut self) -> Result<PathBuf, Error> {
         let env_steps = self.algorithm.env_steps();
-        if let Some(path) = self.keeper.saved_at(env_steps) {
+        let state = self.algorithm.snapshot()?;
+        if let Some(path) = self.keeper.holding(env_steps, &state) {
             return Ok(path);
         }
         // What a checkpoint was saved after is in the files before it. Where the disk refuses, that was told already.
         let _ = self.log.flush();
         let result = self.last.as_ref().map(|(result, _)| result);
-        let path = self.keeper.save(env_steps, self.algorithm.snapshot()?, result)?;
+        let path = self.keeper.save(env_steps, state, result)?;
         self.algorithm.announce_saved(&path)?;
         Ok(path)
     }

@@ -216,3 +216,72 @@ fn what_hooks_break_in_rollouts_and_batches_is_refused() {
         assert_eq!(weight_bits(&algorithm), before);
     }
 }
+
+/// What `break_it` does to the table in `on_sample_end` is refused, saying `said`.
+fn refused_at_sample_end(break_it: fn(&mut ModuleRollout), said: &str) {
+    let callbacks = CallbackFns::new("c").on_sample_end(move |sample| {
+        sample.modules.values_mut().for_each(break_it);
+        Ok(())
+    });
+    let mut algorithm = built("CartPole-v1", &json!({}), CallbackList::new().with(callbacks));
+    let before = weight_bits(&algorithm);
+    let error = algorithm.train().expect_err(said);
+    assert!(matches!(error, Error::Callback(_)) && error.to_string().contains(said), "{said}: {error}");
+    assert_eq!(weight_bits(&algorithm), before, "{said}");
+}
+
+/// The place of the first end row after a row that terminated.
+fn terminated_end(table: &ModuleRollout) -> usize {
+    table.ends.row.iter().position(|&row| table.terminated[row as usize]).unwrap()
+}
+
+/// One more end row, before all others.
+fn insert_end(table: &mut ModuleRollout, row: u32) {
+    table.ends.row.insert(0, row);
+    table.ends.values.insert(0, 0.0);
+    table.ends.obs.splice(0..0, [0.0; 4]);
+}
+
+/// 64 steps of 4 environments: the last four rows have end rows, and so has every row that ended an episode.
+#[test]
+fn end_rows_that_on_sample_end_breaks_are_refused() {
+    refused_at_sample_end(|table| *table.ends.row.last_mut().unwrap() = 256, "an end row of row 256");
+    refused_at_sample_end(|table| _ = table.ends.obs.pop(), "in column 'ends.obs'");
+    refused_at_sample_end(|table| _ = table.ends.values.pop(), "in column 'ends.values'");
+    refused_at_sample_end(|table| table.ends.obs[2] = f32::NAN, "ends.obs[2] to NaN");
+    refused_at_sample_end(|table| table.ends.values[1] = f32::INFINITY, "ends.values[1] to inf");
+    refused_at_sample_end(|table| table.ends.row.swap(0, 1), "no end value");
+    refused_at_sample_end(|table| table.ends.row[1] = table.ends.row[0], "no end value");
+    refused_at_sample_end(|table| insert_end(table, 0), "end value is given for row 0");
+    refused_at_sample_end(|table| insert_end(table, table.ends.row[0]), "out of order");
+    refused_at_sample_end(
+        |table| table.ends.clear(),
+        "row 255 has no successor in the table and no end value",
+    );
+    refused_at_sample_end(
+        |table| {
+            let end = terminated_end(table);
+            table.ends.values[end] = 0.5;
+        },
+        "expected 0, as the episode terminated there",
+    );
+    refused_at_sample_end(|table| table.links = Links::Rectangular { num_envs: 0 }, "of 0 environments");
+    refused_at_sample_end(|table| table.links = Links::Rectangular { num_envs: 3 }, "of 3 environments");
+    let chained = |table: &mut ModuleRollout| table.links = Links::Chained { next: vec![0; 256] };
+    refused_at_sample_end(chained, "end value is given for row 255");
+}
+
+/// What may be changed: the value of an episode that goes on, or that a time limit cut.
+#[test]
+fn end_values_may_be_changed_in_on_sample_end() {
+    let callbacks = CallbackFns::new("c").on_sample_end(|sample| {
+        for table in sample.modules.values_mut() {
+            *table.ends.values.last_mut().unwrap() = 7.0;
+        }
+        Ok(())
+    });
+    let mut algorithm = built("CartPole-v1", &json!({}), CallbackList::new().with(callbacks));
+    let without = built("CartPole-v1", &json!({}), CallbackList::new());
+    train(&mut algorithm, 1);
+    assert_ne!(weight_bits(&algorithm), weight_bits(&without));
+}

@@ -11,10 +11,11 @@ use skirl::checkpoint::{ALGORITHM_STATE, Payload};
 use skirl::evaluate::Evaluation;
 use skirl::run::{Flow, Run};
 use skirl::{Algorithm, Error};
-use skirl_env::{DType, Env, EnvError, EnvSpec, Row, RowRef, Space, Step, register};
+use skirl_env::{DType, Env, EnvError, EnvSpec, Row, RowRef, Space, Step};
 
 use super::on_threads;
 use super::runs::{assert_same_state, build, config, state_files, trained, weight_bits};
+use super::stairs::register;
 
 fn evaluated(more: &Value) -> Value {
     let mut sections = json!({
@@ -153,7 +154,7 @@ fn it_runs_at_the_same_time_also_with_one_thread() {
     let build_env = |context: &skirl_env::EnvContext| {
         Ok(Waits { evaluates: context.env_config.contains_key("evaluates"), steps: 0 })
     };
-    register("test/Waits", EnvSpec::single(build_env)).unwrap();
+    skirl_env::register("test/Waits", EnvSpec::single(build_env)).unwrap();
     let sections = evaluated(&json!({
         "evaluation_parallel_to_training": true, "evaluation_config": { "env_config": { "evaluates": true } },
     }));
@@ -199,7 +200,7 @@ fn training_that_fails_ends_the_evaluation_beside_it() {
     let build_env = |context: &skirl_env::EnvContext| {
         Ok(Endless { evaluates: context.env_config.contains_key("evaluates") })
     };
-    register("test/Endless", EnvSpec::single(build_env)).unwrap();
+    skirl_env::register("test/Endless", EnvSpec::single(build_env)).unwrap();
     let sections = evaluated(&json!({
         "evaluation_parallel_to_training": true, "evaluation_config": { "env_config": { "evaluates": true } },
     }));
@@ -346,4 +347,93 @@ fn own_functions_that_are_missing_or_fail_are_errors() {
     let error = algorithm.evaluate(&EvaluateRequest { episodes: Some(3), ..Default::default() }).unwrap_err();
     assert!(error.to_string().contains("'fails' decides"), "{error}");
     assert_eq!(weight_bits(&algorithm), weight_bits(&trained("CartPole-v1", &evaluated(&json!({})), 2)));
+}
+
+/// `evaluation_num_env_runners` is the number of environments in RLlib's words: which ones play, and so what they return,
+/// is the same.
+#[test]
+fn evaluation_runners_are_so_many_environments() {
+    let play = |options: Value| {
+        let sections = json!({
+            "evaluation": options, "env_runners": { "num_envs_per_env_runner": 2 },
+        });
+        let mut algorithm = trained("CartPole-v1", &sections, 1);
+        let evaluation = algorithm.evaluate(&EvaluateRequest::default()).unwrap();
+        evaluation.episodes.iter().map(|episode| (episode.env, episode.len)).collect::<Vec<_>>()
+    };
+    let by_runners = play(json!({ "evaluation_num_env_runners": 3, "evaluation_duration": 9 }));
+    assert_eq!(by_runners, play(json!({ "evaluation_num_envs": 6, "evaluation_duration": 9 })));
+    assert_ne!(by_runners, play(json!({ "evaluation_duration": 9 })));
+
+    let both = json!({ "evaluation": { "evaluation_num_env_runners": 3, "evaluation_num_envs": 6 } });
+    let refused = config("CartPole-v1", &both).validate().unwrap_err().to_string();
+    assert!(refused.contains("leave one of them out"), "{refused}");
+}
+
+#[test]
+fn an_own_function_that_panics_is_there_again_with_its_environments() {
+    register();
+    static PANICS: AtomicBool = AtomicBool::new(false);
+    register_evaluation_function("panics_once", |_, runner| {
+        let phases: Vec<Value> = runner.foreach_env(|_, env| env.get_task())?;
+        runner.foreach_env(|index, env| env.set_task(&json!({ "phase": index + 1 })))?;
+        assert!(!PANICS.swap(false, Ordering::SeqCst), "planted");
+        let mut own = CustomEvaluation::default();
+        own.results.set("phase_of_last", phases[2]["phase"].as_f64());
+        Ok(own)
+    });
+    let mut algorithm = build("test/Stairs", &own("panics_once"));
+    PANICS.store(true, Ordering::SeqCst);
+    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        drop(algorithm.evaluate(&EvaluateRequest::default()));
+    }));
+    assert!(caught.is_err());
+    let found = algorithm.evaluate(&EvaluateRequest::default()).unwrap();
+    assert_eq!(found.custom.unwrap().get("phase_of_last"), Some(3.0));
+}
+
+#[test]
+fn tasks_of_evaluations_environments_survive_checkpoints_and_longer_evaluations() {
+    register();
+    register_evaluation_function("sets_tasks", |algorithm, runner| {
+        let iteration = algorithm.training_iteration() as i64;
+        let before = runner.foreach_env(|_, env| env.get_task())?;
+        runner.foreach_env(|index, env| match index {
+            0 => Ok(()),
+            _ => env.set_task(&json!({ "phase": 10 * iteration + index as i64 })),
+        })?;
+        let mut own = CustomEvaluation::default();
+        for (index, task) in before.iter().enumerate() {
+            own.results.set(&format!("before/{index}"), task["phase"].as_f64());
+        }
+        Ok(own)
+    });
+    let sections = own("sets_tasks");
+    let whole = results(&mut build("test/Stairs", &sections), 3);
+    let before = |result: &Option<Value>| result.as_ref().unwrap()["before"].clone();
+    assert_eq!(before(&whole[2]), json!({ "0": 0.0, "1": 21.0, "2": 22.0 }));
+    let mut first = build("test/Stairs", &sections);
+    first.train().unwrap();
+    let early = first.snapshot().unwrap();
+    first.train().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let saved = first.save_to_path(&directory.path().join("saved")).unwrap();
+    let mut resumed = Algorithm::from_checkpoint(&saved).unwrap();
+    assert_eq!(results(&mut resumed, 1), whole[2..]);
+    first.restore(&early).unwrap();
+    assert_eq!(before(&results(&mut first, 1)[0]), before(&whole[1]));
+
+    // Another number of episodes makes other environments: what is told to the first ones stays.
+    let mut sections = own("sets_tasks");
+    sections["evaluation"]["evaluation_num_envs"] = json!(null);
+    sections["evaluation"]["evaluation_duration"] = json!(3);
+    let mut algorithm = build("test/Stairs", &sections);
+    algorithm.train().unwrap();
+    let saved = algorithm.save_to_path(&directory.path().join("three")).unwrap();
+    let mut longer = Algorithm::from_checkpoint_with(&saved, |config| {
+        Ok(config.apply_json(&json!({ "evaluation": { "evaluation_duration": 4 } }), "test")?)
+    })
+    .unwrap();
+    let found = results(&mut longer, 1);
+    assert_eq!(before(&found[0]), json!({ "0": 0.0, "1": 11.0, "2": 12.0, "3": 0.0 }));
 }

@@ -117,7 +117,7 @@ impl Callbacks for Fragile {
         HookSet::NONE
     }
 
-    fn save_state(&self) -> Option<Value> {
+    fn save_state(&self) -> Result<Option<Value>, Box<dyn std::error::Error + Send + Sync>> {
         panic!("planted")
     }
 }

@@ -174,3 +174,25 @@ fn state_that_is_there_already_can_be_shared() {
     train(&mut other, 1);
     assert_eq!(transport.read().unwrap().counters["steps"], 512);
 }
+
+#[test]
+fn a_restore_leaves_state_that_was_handed_in() {
+    register_tiring();
+    let shared = SharedState::new();
+    let config = || config("test/Tiring", &json!({}));
+    let mut algorithm = Algorithm::build_sharing(config(), CallbackList::new(), shared.clone()).unwrap();
+    train(&mut algorithm, 1);
+    let saved = algorithm.snapshot().unwrap();
+    train(&mut algorithm, 1);
+    shared.counter("by_another_run").add(3).unwrap();
+    let before = shared.values().unwrap();
+    algorithm.restore(&saved).unwrap();
+    assert_eq!(*shared.values().unwrap(), *before);
+    // Environments see it as it is: the next step counts on.
+    train(&mut algorithm, 1);
+    assert_eq!(counter(&algorithm, "steps"), 3 * 256);
+    // A run with state of its own takes over what was saved.
+    let mut own = Algorithm::build(config()).unwrap();
+    own.restore(&saved).unwrap();
+    assert_eq!(counter(&own, "steps"), 256);
+}

@@ -8,7 +8,8 @@ use super::series::Series;
 use crate::args::GroupBy;
 
 /// Sections of a configuration that do not change what is learned, or only for how long.
-const NEUTRAL: [&str; 6] = ["debugging", "resources", "checkpointing", "reporting", "stop", "evaluation"];
+const NEUTRAL: [&str; 7] =
+    ["debugging", "fault_tolerance", "resources", "checkpointing", "reporting", "stop", "evaluation"];
 /// Most options in a label.
 const MAX_OPTIONS: usize = 3;
 

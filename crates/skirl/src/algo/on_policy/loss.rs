@@ -66,26 +66,12 @@ impl Loss for PolicyGradientLoss {
         terms: &mut ActionTerms,
         stats: &mut [f64],
     ) -> Result<(), Error> {
-        if outputs.contains(&DIST_INPUTS) {
-            self.policy_loss(context, rows.clone(), tape, terms, stats)?;
-        }
         if outputs.contains(&VALUE) {
-            self.value_loss(context, rows, tape, stats);
+            self.value_loss(context, rows.clone(), tape, stats);
         }
-        Ok(())
-    }
-}
-
-impl PolicyGradientLoss {
-    /// The surrogate and the entropy: all that depends on the distribution's inputs.
-    fn policy_loss(
-        &self,
-        context: LossContext<'_>,
-        rows: Range<usize>,
-        tape: &mut Tape,
-        terms: &mut ActionTerms,
-        stats: &mut [f64],
-    ) -> Result<(), Error> {
+        if !outputs.contains(&DIST_INPUTS) {
+            return Ok(());
+        }
         let advantages = &context.batch.advantages[rows.clone()];
         terms.through(context, rows.clone(), false, tape, |terms| {
             for ((d, logp), &advantage) in terms.d_logp.iter_mut().zip(&terms.logp).zip(advantages) {

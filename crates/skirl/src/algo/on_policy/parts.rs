@@ -116,7 +116,7 @@ impl<'a, R: UpdateRule> OnPolicy<'a, R> {
 
 /// Rows of whole episodes are told apart by their environment alone.
 fn check_batch_mode(plan: &Plan, environments: &Environments) -> Result<(), Error> {
-    if !plan.batch.whole_episodes || matches!(environments, Environments::Single(_)) {
+    if !plan.batch.whole_episodes || !environments.is_multi_agent() {
         return Ok(());
     }
     Err(Error::Mismatch {

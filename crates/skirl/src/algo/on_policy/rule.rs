@@ -26,8 +26,10 @@ pub trait UpdateRule: std::fmt::Debug + Clone + Send + 'static {
     /// The loss with every schedule at its value after `env_steps` environment steps.
     fn loss(&self, env_steps: u64) -> Self::Loss;
 
-    /// The coefficients of an iteration, under RLlib's names.
-    fn coefficients(&self, loss: &Self::Loss, env_steps: u64) -> Vec<(&'static str, f64)>;
+    /// The coefficients of an iteration, under RLlib's names; none where the loss has none.
+    fn coefficients(&self, _loss: &Self::Loss, _env_steps: u64) -> Vec<(&'static str, f64)> {
+        Vec::new()
+    }
 
     /// Whether the iteration's updates end before the step that these sums belong to.
     fn is_enough(&self, _minibatch: &GradientStats) -> bool {

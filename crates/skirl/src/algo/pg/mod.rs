@@ -39,8 +39,4 @@ impl UpdateRule for PgRule {
     fn loss(&self, _env_steps: u64) -> PolicyGradientLoss {
         PolicyGradientLoss { vf_loss_coeff: None, entropy_coeff: 0.0 }
     }
-
-    fn coefficients(&self, _loss: &PolicyGradientLoss, _env_steps: u64) -> Vec<(&'static str, f64)> {
-        Vec::new()
-    }
 }

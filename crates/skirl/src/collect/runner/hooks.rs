@@ -1,8 +1,10 @@
 //! What callbacks see of either kind of runner.
 
+use super::places::{at_once, side_by_side};
 use super::{EnvRunner, Kind, RunnerOptions};
 use crate::callbacks::{Environment, EpisodeHooks, Hook, HookSet, Place, postprocess};
 use crate::collect::agent_runner::AgentRules;
+use crate::collect::shard::Shard;
 use crate::contract::{DEFAULT_MODULE_ID, Rollout};
 use crate::error::Error;
 
@@ -17,9 +19,16 @@ impl EnvRunner {
             callbacks.call(Hook::EnvironmentCreated, place, |each| each.on_environment_created(environment))
         };
         match &mut self.kind {
-            Kind::Vector(shards) => shards
-                .iter_mut()
-                .try_for_each(|shard| shard.runner.announce_environments(announce, in_evaluation)),
+            Kind::Vector(shards) => {
+                for shard in shards.iter_mut().map(|place| &mut place.shard) {
+                    let (first_env, num_envs) = (shard.first_env(), shard.num_envs());
+                    for row in 0..num_envs {
+                        let env = shard.env_mut();
+                        announce(&mut Environment::of_vector(env, row, first_env, in_evaluation))?;
+                    }
+                }
+                Ok(())
+            }
             Kind::Agents(runner) => runner.announce_environments(announce, in_evaluation),
         }
     }
@@ -34,7 +43,11 @@ impl EnvRunner {
         match &mut self.kind {
             Kind::Vector(shards) => {
                 let normalizer = self.normalizers.get(DEFAULT_MODULE_ID);
-                shards.iter_mut().try_for_each(|shard| shard.runner.begin(seeds, normalizer, hooks))
+                let begin = |shard: &mut dyn Shard| shard.begin(seeds, normalizer, hooks);
+                match side_by_side(shards) {
+                    true => at_once(shards, |shard| shard.begin(seeds, normalizer, None)),
+                    false => shards.iter_mut().try_for_each(|place| begin(&mut *place.shard)),
+                }
             }
             Kind::Agents(runner) => {
                 let rules = AgentRules {

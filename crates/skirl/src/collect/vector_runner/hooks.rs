@@ -44,17 +44,6 @@ impl VectorRunner {
         let environment = Environment::of_vector(&mut **env, index, *first_env, hooks.in_evaluation);
         hooks.call(hook, &mut Episode::new(id, running, hooks.agents, moment, environment))
     }
-
-    /// `on_environment_created` for each environment.
-    pub(crate) fn announce_environments(
-        &mut self,
-        announce: &mut dyn FnMut(&mut Environment<'_>) -> Result<(), Error>,
-        in_evaluation: bool,
-    ) -> Result<(), Error> {
-        (0..self.num_envs).try_for_each(|index| {
-            announce(&mut Environment::of_vector(&mut *self.env, index, self.first_env, in_evaluation))
-        })
-    }
 }
 
 /// Row `index` of the actions of all environments.

@@ -1,0 +1,132 @@
+//! From the engine's action columns to the objects that Gymnasium's environments expect.
+
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString, PyTuple};
+use skirl_env::{ColumnRef, Space};
+
+use super::array;
+
+/// Scalars that are made beforehand at most.
+const MAX_SCALARS: i64 = 4096;
+
+/// How actions of one space are made. Every array is a new one: the environment may keep it, or write to it.
+pub(super) enum ActionMaker {
+    /// NumPy scalars of the space's type, for `start, start + 1, …`.
+    Scalars { start: i64, made: Vec<Py<PyAny>> },
+    /// A discrete space with more values than are made beforehand: the scalar type.
+    Scalar { kind: Py<PyAny> },
+    /// An array of this shape; converted where the space has another element type than the column.
+    Array { shape: Vec<usize>, size: usize, kind: Option<Py<PyAny>> },
+    /// Names and parts; each part reads as many columns as it has leaves.
+    Dict(Vec<(Py<PyString>, usize, ActionMaker)>),
+    /// Parts.
+    Tuple(Vec<(usize, ActionMaker)>),
+}
+
+impl ActionMaker {
+    /// `python` is the space as Python knows it, `space` the same in the engine's form.
+    pub(super) fn new(python: &Bound<'_, PyAny>, space: &Space) -> PyResult<Self> {
+        match space {
+            Space::Discrete(space) => {
+                let kind = scalar_type(python)?;
+                if space.n > MAX_SCALARS {
+                    return Ok(Self::Scalar { kind: kind.unbind() });
+                }
+                let values = space.start..space.start + space.n;
+                let made: PyResult<Vec<_>> = values.map(|value| Ok(kind.call1((value,))?.unbind())).collect();
+                Ok(Self::Scalars { start: space.start, made: made? })
+            }
+            Space::Dict(parts) => {
+                let inner = python.getattr("spaces")?;
+                let part = |(name, part): &(String, Space)| {
+                    let key = PyString::new(python.py(), name);
+                    let maker = Self::new(&inner.get_item(&key)?, part)?;
+                    Ok((key.unbind(), part.leaves().len(), maker))
+                };
+                Ok(Self::Dict(parts.iter().map(part).collect::<PyResult<_>>()?))
+            }
+            Space::Tuple(parts) => {
+                let inner = python.getattr("spaces")?;
+                let part = |(index, part): (usize, &Space)| {
+                    Ok((part.leaves().len(), Self::new(&inner.get_item(index)?, part)?))
+                };
+                Ok(Self::Tuple(parts.iter().enumerate().map(part).collect::<PyResult<_>>()?))
+            }
+            Space::Box(_) | Space::MultiDiscrete(_) | Space::MultiBinary { .. } => {
+                let leaf = &space.leaves()[0];
+                let dtype = python.getattr("dtype")?;
+                let own = dtype.str()?.to_string() == leaf.dtype.to_string();
+                let kind = (!own).then(|| dtype.unbind());
+                Ok(Self::Array { shape: leaf.shape.clone(), size: leaf.size(), kind })
+            }
+        }
+    }
+
+    /// The action in row `row` of the columns of this space.
+    pub(super) fn make<'py>(
+        &self,
+        py: Python<'py>,
+        columns: &[ColumnRef<'_>],
+        row: usize,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        match self {
+            Self::Scalars { start, made } => {
+                let value = discrete(columns, row)?;
+                let index = usize::try_from(value - start).unwrap_or(usize::MAX);
+                let scalar = made.get(index).ok_or_else(|| outside(value))?;
+                Ok(scalar.bind(py).clone())
+            }
+            Self::Scalar { kind } => kind.bind(py).call1((discrete(columns, row)?,)),
+            Self::Array { shape, size, kind } => {
+                let cut = columns.first().and_then(|column| column.slice(row * size..(row + 1) * size));
+                let array = array::fresh(py, &cut.ok_or_else(too_short)?, shape)?;
+                match kind {
+                    Some(kind) => array.call_method1("astype", (kind,)),
+                    None => Ok(array),
+                }
+            }
+            Self::Dict(parts) => {
+                let (dict, mut rest) = (PyDict::new(py), columns);
+                for (name, leaves, part) in parts {
+                    let (own, after) = rest.split_at_checked(*leaves).ok_or_else(too_short)?;
+                    dict.set_item(name, part.make(py, own, row)?)?;
+                    rest = after;
+                }
+                Ok(dict.into_any())
+            }
+            Self::Tuple(parts) => {
+                let mut rest = columns;
+                let mut made = Vec::with_capacity(parts.len());
+                for (leaves, part) in parts {
+                    let (own, after) = rest.split_at_checked(*leaves).ok_or_else(too_short)?;
+                    made.push(part.make(py, own, row)?);
+                    rest = after;
+                }
+                Ok(PyTuple::new(py, made)?.into_any())
+            }
+        }
+    }
+}
+
+/// The type of a discrete space's values, `numpy.int64` unless it says otherwise.
+fn scalar_type<'py>(space: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    match space.getattr("dtype") {
+        Ok(dtype) if !dtype.is_none() => {
+            space.py().import("numpy")?.call_method1("dtype", (dtype,))?.getattr("type")
+        }
+        _ => space.py().import("numpy")?.getattr("int64"),
+    }
+}
+
+fn discrete(columns: &[ColumnRef<'_>], row: usize) -> PyResult<i64> {
+    let values = columns.first().and_then(|column| column.i64());
+    values.and_then(|values| values.get(row)).copied().ok_or_else(too_short)
+}
+
+fn outside(value: i64) -> PyErr {
+    crate::errors::EnvError::new_err(format!("the action {value} is outside the action space"))
+}
+
+fn too_short() -> PyErr {
+    crate::errors::InternalError::new_err("the columns of actions do not fit the action space")
+}

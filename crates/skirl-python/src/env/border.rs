@@ -1,0 +1,38 @@
+//! Stepping over the border into Python.
+
+use pyo3::prelude::*;
+use skirl_env::EnvError;
+use skirl_nn::FlushDenormals;
+
+use super::fault::{describe, whose};
+use super::observation::Outside;
+
+/// Runs `work` with the interpreter's lock and with subnormal numbers as Python expects them.
+pub(crate) fn with_python<T>(work: impl FnOnce(Python<'_>) -> T) -> T {
+    Python::attach(|py| {
+        let _as_they_are = FlushDenormals::suspend();
+        work(py)
+    })
+}
+
+/// An interrupt that is waiting (Ctrl-C) becomes an error here; on threads other than the main one there is none.
+pub(super) fn check_signals(py: Python<'_>) -> Result<(), EnvError> {
+    py.check_signals().map_err(|error| EnvError::foreign("interrupted", error))
+}
+
+/// Tells of an observation outside its space, as a Python warning. It is used as it is.
+pub(super) fn warn_outside(env: &Bound<'_, PyAny>, index: usize, outside: &Outside) -> Result<(), EnvError> {
+    let py = env.py();
+    let leaf = if outside.leaf.is_empty() { String::new() } else { format!(" \"{}\"", outside.leaf) };
+    let message = format!(
+        "observation{leaf} of {} left its space: element {} is {}, expected [{}, {}] (environment {index}; reported once for \
+         each environment, the value is used as it is). Widen the space, or clip the observation",
+        whose(env, "step"),
+        outside.index,
+        outside.value,
+        outside.low,
+        outside.high
+    );
+    let warned = py.import("warnings").and_then(|warnings| warnings.call_method1("warn", (message,)));
+    warned.map(drop).map_err(|error| EnvError::foreign(describe(py, &error), error))
+}

@@ -1,0 +1,48 @@
+//! Who starts processes for environments that need some: the Python package, for environments written in Python.
+//!
+//! The engine knows no process. A program that can start some says so once, with [`set_launcher`].
+
+use std::sync::OnceLock;
+
+use super::environments::{EnvironmentSpec, Environments};
+use super::shard::RemoteShard;
+use crate::config::AlgorithmConfig;
+use crate::error::Error;
+
+/// What a launcher is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct LaunchOrder<'a> {
+    /// The whole configuration, with its seed.
+    pub config: &'a dyn AlgorithmConfig,
+    /// The environments.
+    pub spec: &'a EnvironmentSpec,
+    /// Hooks of episodes are wanted: callbacks have to be where the environments are.
+    pub episode_hooks: bool,
+}
+
+/// Processes for the environments of an order, one for each environment runner; `None` for environments that are stepped in
+/// this process.
+pub type Launcher = dyn Fn(LaunchOrder<'_>) -> Option<Result<Vec<Box<dyn RemoteShard>>, Error>> + Send + Sync;
+
+static LAUNCHER: OnceLock<Box<Launcher>> = OnceLock::new();
+
+/// Asks `launcher` from now on, for all algorithms of this process. Only the first call counts.
+pub fn set_launcher(launcher: Box<Launcher>) {
+    LAUNCHER.get_or_init(|| launcher);
+}
+
+impl Environments {
+    /// The environments of training: in processes of their own, where the configuration asks for environment runners and
+    /// somebody can start them, else in this one.
+    ///
+    /// # Errors
+    /// As [`make`](Self::make); a process that cannot be started.
+    pub fn launch(order: LaunchOrder<'_>) -> Result<Self, Error> {
+        let runners = order.config.common().env_runners.num_env_runners;
+        let launcher = LAUNCHER.get().filter(|_| runners > 0);
+        match launcher.and_then(|launch| launch(order)) {
+            Some(shards) => Self::Remote(shards?).checked(),
+            None => Self::make(order.spec),
+        }
+    }
+}

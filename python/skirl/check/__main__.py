@@ -1,0 +1,5 @@
+"""`python -m skirl.check module:Class`."""
+
+from skirl.check.main import main
+
+raise SystemExit(main())

@@ -1,0 +1,120 @@
+"""Rules about the two spaces that an environment declares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+
+from skirl.check.case import CannotGoOn, Case
+from skirl.check.same import copy_of, shown
+
+# Observations that have no fixed number of elements.
+_SHAPELESS = (spaces.Graph, spaces.Sequence)
+_FOR_ACTIONS = (spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
+
+
+def check_spaces(case: Case) -> None:
+    """All rules of this file. Raises `CannotGoOn` if no action can be drawn."""
+    _check_space(case, "observation_space")
+    usable = _check_space(case, "action_space")
+    if not usable:
+        raise CannotGoOn
+    _check_learnable_actions(case, case.env.action_space)
+    _check_drawing(case)
+
+
+def _check_space(case: Case, name: str) -> bool:
+    space = getattr(case.env, name, None)
+    if not isinstance(space, spaces.Space):
+        _no_space(case, name, space)
+        return False
+    sound = True
+    for path, leaf in leaves(space):
+        if isinstance(leaf, spaces.Box):
+            sound &= _check_box(case, name + path, leaf)
+        elif isinstance(leaf, _SHAPELESS) and name == "observation_space":
+            case.add(
+                "space_unsupported", "__init__", "an observation of a fixed number of elements", shown(leaf),
+                "A network needs one size: use Box, Discrete, MultiDiscrete, MultiBinary, Dict or Tuple, padded to the largest.",
+                field=name + path,
+            )  # fmt: skip
+    return sound
+
+
+def _no_space(case: Case, name: str, space: Any) -> None:
+    if not hasattr(case.env, name):
+        found = f"none: the environment has no {name}"
+    elif space is None:
+        found = "None"
+    else:
+        found = f"{shown(space)}, a {type(space).__module__}.{type(space).__name__}".replace("a builtins.", "a ")
+    example = "Box(-1, 1, (4,), numpy.float32)" if name == "observation_space" else "Discrete(2)"
+    case.add(
+        "space_missing", "__init__", f"{name} to be a space of gymnasium.spaces", found,
+        f"Set it in __init__, for example: self.{name} = gymnasium.spaces.{example}.", field=name,
+    )  # fmt: skip
+
+
+def leaves(space: spaces.Space[Any], path: str = "") -> Iterator[tuple[str, spaces.Space[Any]]]:
+    """The parts of a space that are no Dict or Tuple, with their paths."""
+    if isinstance(space, spaces.Dict):
+        for key, inner in space.spaces.items():
+            yield from leaves(inner, f"{path}[{key!r}]")
+    elif isinstance(space, spaces.Tuple):
+        for index, inner in enumerate(space.spaces):
+            yield from leaves(inner, f"{path}[{index}]")
+    else:
+        yield path, space
+
+
+def _check_box(case: Case, field: str, box: spaces.Box) -> bool:
+    low, high = np.asarray(box.low), np.asarray(box.high)
+    if low.shape != box.shape or high.shape != box.shape:
+        found = f"low of shape {low.shape} and high of shape {high.shape} in a Box of shape {box.shape}"
+    elif np.isnan(low).any() or np.isnan(high).any():
+        found = "NaN among its bounds"
+    elif (low > high).any():
+        index = tuple(int(part) for part in np.argwhere(low > high)[0])
+        found = f"low {low[index]} above high {high[index]} at {list(index)}"
+    else:
+        return True
+    case.add(
+        "space_bounds", "__init__", "a Box whose low is nowhere above high", found, "Correct low and high of the space.", field=field
+    )
+    return False
+
+
+def _check_learnable_actions(case: Case, space: spaces.Space[Any]) -> None:
+    is_box = isinstance(space, spaces.Box) and np.dtype(space.dtype).kind == "f"
+    if not (is_box or isinstance(space, _FOR_ACTIONS)):
+        case.add(
+            "space_unsupported", "__init__", "actions of Discrete, MultiDiscrete, MultiBinary, or a Box of float32",
+            shown(space), "Describe the choice in one of these; several parts become one MultiDiscrete or one longer Box.",
+            field="action_space",
+        )  # fmt: skip
+    elif isinstance(space, spaces.Box) and not space.is_bounded():
+        case.add(
+            "action_unbounded", "__init__", "bounds for each element of the action",
+            f"{shown(space)}, unbounded in some of them",
+            "Declare low and high, for example -1 and 1: actions are scaled to their bounds, and without them the network must learn the scale.",
+            field="action_space", severity="warning",
+        )  # fmt: skip
+
+
+def _check_drawing(case: Case) -> None:
+    """The spaces' own `sample`: what it draws must belong to the space."""
+    space = copy_of(case.env.action_space)
+    try:
+        drawn = space.sample()
+        fine = space.contains(drawn)
+    except Exception as error:  # noqa: BLE001: spaces of the user's own may raise anything.
+        drawn, fine = error, False
+    if not fine:
+        case.add(
+            "space_sample", "__init__", "that action_space.sample() gives an action of the space", shown(drawn),
+            "Correct the space.", field="action_space",
+        )  # fmt: skip
+        raise CannotGoOn

@@ -1,0 +1,142 @@
+"""Making environments: what the engine calls when it needs some."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from skirl.env import _config, registry
+from skirl.env.env_context import EnvContext
+from skirl.errors import EnvError
+
+#: Names of a constructor's first parameter that ask for the whole `EnvContext`.
+_CONTEXT_NAMES = ("config", "env_config", "env_context")
+
+
+@dataclass
+class Worker:
+    """Where environments are made in this process."""
+
+    worker_index: int = 0
+    num_workers: int = 0
+    remote: bool = False
+    recreated_worker: bool = False
+
+
+#: The main process, unless a worker says otherwise at its start.
+worker = Worker()
+
+
+def build(name: str, env_config: dict[str, Any], num_envs: int) -> tuple[bool, list[Any]]:
+    """`num_envs` environments; or (True, [one]) where the creator made a batched environment of as many."""
+    config = _config.from_json(env_config)
+    first = _make(name, config, 0, num_envs)
+    if _is_batched(first):
+        return True, [first]
+    _check(first, name)
+    envs = [first]
+    for index in range(1, num_envs):
+        env = _make(name, config, index, num_envs)
+        _check(env, name)
+        envs.append(env)
+    return False, envs
+
+
+def _make(name: str, config: dict[str, Any], index: int, num_envs: int) -> Any:
+    context = EnvContext(
+        dict(config),
+        worker_index=worker.worker_index,
+        vector_index=index,
+        remote=worker.remote,
+        num_workers=worker.num_workers,
+        recreated_worker=worker.recreated_worker,
+        num_envs=num_envs,
+    )
+    if name.startswith(registry.GYMNASIUM):
+        return _make_gymnasium(name.removeprefix(registry.GYMNASIUM), context)
+    if name.startswith(registry.GYMNASIUM_VEC):
+        return _make_vec(name.removeprefix(registry.GYMNASIUM_VEC), context)
+    creator = registry.creator_of(name)
+    return _construct(creator, context) if isinstance(creator, type) else creator(context)
+
+
+def _make_gymnasium(env_id: str, context: EnvContext) -> Any:
+    import gymnasium
+
+    # What its checker looks at once, the engine looks at in every step.
+    return gymnasium.make(env_id, **{"disable_env_checker": True, **_with_limit(context)})
+
+
+def _make_vec(env_id: str, context: EnvContext) -> Any:
+    import gymnasium
+
+    return gymnasium.make_vec(env_id, num_envs=context.num_envs, **_with_limit(context))
+
+
+def _with_limit(context: EnvContext) -> dict[str, Any]:
+    """Gymnasium writes "no time limit" as -1."""
+    arguments = dict(context)
+    if "max_episode_steps" in arguments and arguments["max_episode_steps"] is None:
+        arguments["max_episode_steps"] = -1
+    return arguments
+
+
+def _construct(cls: Callable[..., Any], context: EnvContext) -> Any:
+    parameters = _parameters(cls)
+    first = next(iter(parameters.values()), None)
+    if first is not None and first.name in _CONTEXT_NAMES and first.kind is not inspect.Parameter.KEYWORD_ONLY:
+        return cls(context)
+    arguments = dict(context)
+    takes_all = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values())
+    # The engine applies the time limit; a constructor that wants to know it is told.
+    if "max_episode_steps" not in parameters and not takes_all:
+        arguments.pop("max_episode_steps", None)
+    if "num_envs" in parameters and _is_batched_class(cls):
+        arguments.setdefault("num_envs", context.num_envs)
+    return cls(**arguments)
+
+
+def _parameters(cls: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    try:
+        return dict(inspect.signature(cls).parameters)
+    except (TypeError, ValueError):
+        return {}
+
+
+def _vector_env() -> Any:
+    vector = sys.modules.get("gymnasium.vector")
+    return None if vector is None else vector.VectorEnv
+
+
+def _is_batched(env: Any) -> bool:
+    base = _vector_env()
+    return base is not None and isinstance(env, base)
+
+
+def _is_batched_class(cls: Any) -> bool:
+    base = _vector_env()
+    return base is not None and isinstance(cls, type) and issubclass(cls, base)
+
+
+def _check(env: Any, name: str) -> None:
+    missing = [part for part in ("reset", "step", "observation_space", "action_space") if not hasattr(env, part)]
+    if not missing:
+        return
+    if env is None:
+        raise EnvError(f"the creator of {name!r} returned None, expected an environment; is its `return` missing?")
+    raise EnvError(
+        f"the creator of {name!r} returned {type(env).__module__}.{type(env).__qualname__}, expected a gymnasium.Env: it has no "
+        f"{', '.join(missing)}"
+    )
+
+
+def where(env: Any, method: str) -> str:
+    """Class, method, file and line of an environment's own code, for errors."""
+    inner = getattr(env, "unwrapped", env)
+    cls = type(inner)
+    code = getattr(getattr(cls, method, None), "__code__", None)
+    place = "" if code is None else f" ({code.co_filename}:{code.co_firstlineno})"
+    return f"{cls.__qualname__}.{method}{place}"

@@ -1,0 +1,55 @@
+"""A small local Ray Tune: search spaces, trials in parallel processes, results. No schedulers, one machine."""
+
+from .analysis import ExperimentAnalysis, run
+from .checkpoint import Checkpoint
+from .options import CheckpointConfig, FailureConfig, RunConfig, TuneConfig
+from .registry import register_env
+from .result import Result, ResultGrid
+from .sample import (
+    choice,
+    grid_search,
+    lograndint,
+    loguniform,
+    qlograndint,
+    qloguniform,
+    qrandint,
+    qrandn,
+    quniform,
+    randint,
+    randn,
+    sample_from,
+    uniform,
+)
+from .session import TuneContext, get_checkpoint, get_context, report
+from .tuner import Tuner
+
+__all__ = [
+    "Checkpoint",
+    "CheckpointConfig",
+    "ExperimentAnalysis",
+    "FailureConfig",
+    "Result",
+    "ResultGrid",
+    "RunConfig",
+    "TuneConfig",
+    "TuneContext",
+    "Tuner",
+    "choice",
+    "get_checkpoint",
+    "get_context",
+    "grid_search",
+    "lograndint",
+    "loguniform",
+    "qlograndint",
+    "qloguniform",
+    "qrandint",
+    "qrandn",
+    "quniform",
+    "randint",
+    "randn",
+    "register_env",
+    "report",
+    "run",
+    "sample_from",
+    "uniform",
+]
