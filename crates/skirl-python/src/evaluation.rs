@@ -6,9 +6,9 @@ use pyo3::prelude::*;
 use skirl::algorithm::{CustomEvaluation, register_evaluation_function as register};
 use skirl::collect::EnvRunner;
 use skirl::{Algorithm, Error};
-use skirl_nn::FlushDenormals;
 
 use crate::callbacks::results;
+use crate::env::with_python;
 use crate::lent::{self, Loan};
 use crate::parts::NativeEnvRunner;
 
@@ -30,8 +30,7 @@ fn call(
 ) -> PyResult<CustomEvaluation> {
     lent::lend(algorithm, |owner| {
         Loan::lend(runner, |loan| {
-            Python::attach(|py| {
-                let _as_they_are = FlushDenormals::suspend();
+            with_python(|py| {
                 let algorithm = lent::resolve(py, owner.as_deref())?;
                 let runner = NativeEnvRunner::lent(Arc::clone(loan));
                 let found = function.bind(py).call1((algorithm, runner))?;

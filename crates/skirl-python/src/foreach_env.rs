@@ -5,9 +5,9 @@ use std::sync::{Mutex, PoisonError};
 use pyo3::prelude::*;
 use skirl::Error;
 use skirl_env::{EnvError, LiveEnv};
-use skirl_nn::FlushDenormals;
 
 use crate::callbacks::{EnvHandle, env_object};
+use crate::env::with_python;
 use crate::errors::to_py_err;
 
 /// What visits one environment.
@@ -38,10 +38,7 @@ pub(crate) fn foreach_env(
     let raised: Mutex<Option<PyErr>> = Mutex::new(None);
     let visited = walk(&mut |index, env| {
         let called = EnvHandle::lend(index, env, |handle| {
-            Python::attach(|py| {
-                let _as_they_are = FlushDenormals::suspend();
-                function.call1(py, (env_object(py, &handle)?,))
-            })
+            with_python(|py| function.call1(py, (env_object(py, &handle)?,)))
         });
         called.map_err(|error| {
             *raised.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);

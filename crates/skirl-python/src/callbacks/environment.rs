@@ -8,6 +8,7 @@ use serde_json::Value;
 use skirl::callbacks::Environment;
 use skirl_env::{EnvError, LiveEnv};
 
+use crate::env::python_object;
 use crate::errors::EnvError as EnvException;
 use crate::lent::Loan;
 use crate::value::{from_python, to_python};
@@ -48,8 +49,9 @@ impl LentEnv for Environment<'_> {
     }
 }
 
-fn python_env(_live: &mut LiveEnv<'_>, _py: Python<'_>) -> Option<Py<PyAny>> {
-    None
+fn python_env(live: &mut LiveEnv<'_>, py: Python<'_>) -> Option<Py<PyAny>> {
+    let (envs, index) = live.vector()?;
+    python_object(py, envs, index)
 }
 
 /// An environment that is lent to Python code.

@@ -23,8 +23,8 @@ use skirl::contract::Rollout;
 use skirl::evaluate::Evaluation;
 use skirl::learn::Batch;
 use skirl::report::TrainResult;
-use skirl_nn::FlushDenormals;
 
+use crate::env::with_python;
 use crate::lent;
 use crate::value::{from_python, to_python};
 use batches::{MovedTable, with_batch, with_trajectory};
@@ -71,10 +71,7 @@ pub(crate) fn hooks() -> Vec<&'static str> {
 
 /// Calls Python code with subnormal numbers as it expects them. An exception becomes the error of the hook.
 fn in_python<T>(work: impl FnOnce(Python<'_>) -> PyResult<T>) -> Result<T, Box<dyn Error + Send + Sync>> {
-    Python::attach(|py| {
-        let _as_they_are = FlushDenormals::suspend();
-        work(py).map_err(Into::into)
-    })
+    with_python(|py| work(py).map_err(Into::into))
 }
 
 impl PyCallbacks {
