@@ -1,6 +1,6 @@
 //! Environments by name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use serde_json::{Map, Value};
@@ -277,7 +277,7 @@ pub fn spec(name: &str) -> Result<EnvSpec, EnvError> {
         Some(Resolved::Unknown(names)) => names,
         None => Vec::new(),
     };
-    let known = names(true).into_iter().chain(others).collect::<Vec<_>>();
+    let known: BTreeSet<String> = names(true).into_iter().chain(others).collect();
     let suggestions = crate::suggest::similar_env_names(name, known.iter().map(String::as_str));
     Err(EnvError::UnknownEnv { name: name.to_owned(), suggestions })
 }

@@ -5,6 +5,20 @@ use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 use skirl_env::{BoxSpace, DType, Discrete, MultiDiscrete, Space};
 
 use crate::errors::EnvError;
+use crate::value;
+
+/// The engine's JSON form of a space of `gymnasium.spaces`.
+#[pyfunction]
+pub(crate) fn space_to_json<'py>(space: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    value::to_python(space.py(), &from_python(space, "space")?.to_json())
+}
+
+/// The space of `gymnasium.spaces` with this JSON form.
+#[pyfunction]
+pub(crate) fn space_from_json<'py>(json: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let space = Space::from_json(&value::from_python(json, "space")?);
+    to_python(json.py(), &space.map_err(|error| EnvError::new_err(error.to_string()))?)
+}
 
 /// Kinds of Gymnasium that have no fixed size, and what to do instead.
 const UNSERVED: [(&str, &str); 4] = [

@@ -60,6 +60,8 @@ def _make(name: str, config: dict[str, Any], index: int, num_envs: int) -> Any:
     if name.startswith(registry.GYMNASIUM_VEC):
         return _make_vec(name.removeprefix(registry.GYMNASIUM_VEC), context)
     creator = registry.creator_of(name)
+    if creator is None:
+        return _make_gymnasium(name, context)
     return _construct(creator, context) if isinstance(creator, type) else creator(context)
 
 
@@ -73,7 +75,10 @@ def _make_gymnasium(env_id: str, context: EnvContext) -> Any:
 def _make_vec(env_id: str, context: EnvContext) -> Any:
     import gymnasium
 
-    return gymnasium.make_vec(env_id, num_envs=context.num_envs, **_with_limit(context))
+    # Gymnasium's own choice for some ids is a batch that cannot reset one environment alone.
+    return gymnasium.make_vec(
+        env_id, num_envs=context.num_envs, **{"vectorization_mode": "sync", **_with_limit(context)}
+    )
 
 
 def _with_limit(context: EnvContext) -> dict[str, Any]:

@@ -149,14 +149,17 @@ def lookup(name: str) -> tuple[bool, list[str]]:
         return False, [f"{prefix}:{known}" for known in _gymnasium_names()]
     if ":" in name and _is_class(name.partition("#")[0]):
         return True, []
-    return False, [*_creators, *_gymnasium_names()]
+    return _gymnasium_has(name), [*_creators, *_gymnasium_names()]
 
 
-def creator_of(name: str) -> Callable[..., Any]:
-    """The class or creator behind a name that `lookup` knows; not for Gymnasium's ids."""
+def creator_of(name: str) -> Callable[..., Any] | None:
+    """The class or creator behind a name that `lookup` knows; None for one that only Gymnasium knows."""
     registered = _creators.get(name.removeprefix(REGISTERED))
     found = registered if registered is not None else _objects.get(name)
-    return found if found is not None else _import(name.partition("#")[0])
+    if found is not None or ":" not in name or not _is_class(name.partition("#")[0]):
+        return found
+    imported: Callable[..., Any] = _import(name.partition("#")[0])
+    return imported
 
 
 def _is_class(name: str) -> bool:

@@ -2,7 +2,7 @@
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
-use skirl_env::{ColumnRef, Space};
+use skirl_env::{ColumnRef, DType, Space};
 
 use super::array;
 
@@ -54,10 +54,21 @@ impl ActionMaker {
             }
             Space::Box(_) | Space::MultiDiscrete(_) | Space::MultiBinary { .. } => {
                 let leaf = &space.leaves()[0];
-                let dtype = python.getattr("dtype")?;
-                let own = dtype.str()?.to_string() == leaf.dtype.to_string();
-                let kind = (!own).then(|| dtype.unbind());
-                Ok(Self::Array { shape: leaf.shape.clone(), size: leaf.size(), kind })
+                array_maker(python, leaf.dtype, leaf.shape.clone())
+            }
+        }
+    }
+
+    /// For `num_envs` actions in one object: arrays with one more axis in front, made of all rows (as row 0).
+    pub(super) fn batch(python: &Bound<'_, PyAny>, space: &Space, num_envs: usize) -> PyResult<Self> {
+        match space {
+            Space::Dict(_) | Space::Tuple(_) => Err(crate::errors::EnvError::new_err(format!(
+                "the action space of a batched environment is {space}, expected Discrete, MultiDiscrete, MultiBinary or Box"
+            ))),
+            _ => {
+                let leaf = &space.leaves()[0];
+                let shape = [&[num_envs], leaf.shape.as_slice()].concat();
+                array_maker(python, leaf.dtype, shape)
             }
         }
     }
@@ -106,6 +117,13 @@ impl ActionMaker {
             }
         }
     }
+}
+
+fn array_maker(python: &Bound<'_, PyAny>, column: DType, shape: Vec<usize>) -> PyResult<ActionMaker> {
+    let dtype = python.getattr("dtype")?;
+    let own = dtype.str()?.to_string() == column.to_string();
+    let kind = (!own).then(|| dtype.unbind());
+    Ok(ActionMaker::Array { size: shape.iter().product(), shape, kind })
 }
 
 /// The type of a discrete space's values, `numpy.int64` unless it says otherwise.

@@ -4,6 +4,7 @@ use pyo3::prelude::*;
 use skirl_env::registry::{Resolved, set_resolver, spec};
 use skirl_env::{EnvContext, EnvError, EnvSpec, VectorEnv};
 
+use super::batched::BatchedEnv;
 use super::border::with_python;
 use super::fault::describe;
 use super::vector_env::PythonVectorEnv;
@@ -57,9 +58,7 @@ fn build(
     let made = py.import("skirl.env._build")?.call_method1("build", (name, config, num_envs))?;
     let (batched, envs): (bool, Vec<Bound<'_, PyAny>>) = made.extract()?;
     match (batched, envs.as_slice()) {
-        (true, _) => Err(crate::errors::EnvError::new_err(
-            "batched environments (gymnasium.vector.VectorEnv) are made one by one: return a single environment",
-        )),
+        (true, [env]) => Ok(Box::new(BatchedEnv::new(env, num_envs, limit)?)),
         _ => Ok(Box::new(PythonVectorEnv::new(&envs, limit)?)),
     }
 }

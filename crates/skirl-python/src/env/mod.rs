@@ -6,7 +6,7 @@
 
 mod action;
 mod array;
-
+mod batched;
 mod border;
 mod build;
 mod convert;
@@ -17,5 +17,25 @@ mod python_env;
 mod state;
 mod vector_env;
 
+#[allow(unused_imports)]
 pub(crate) use border::with_python;
 pub(crate) use build::{install_resolver, native_env};
+
+use std::any::Any;
+
+use pyo3::prelude::*;
+use skirl_env::VectorEnv;
+
+/// The Python object that is environment `index` of `envs`, as its creator returned it; of a batched environment the
+/// environment in it, where it has such (`envs`), or the batch. `None` where the environments are not Python's.
+#[allow(dead_code)]
+pub(crate) fn python_object(py: Python<'_>, envs: &dyn VectorEnv, index: usize) -> Option<Py<PyAny>> {
+    let any: &dyn Any = envs;
+    if let Some(envs) = any.downcast_ref::<vector_env::PythonVectorEnv>() {
+        return envs.object(index).map(|env| env.clone_ref(py));
+    }
+    let batch = any.downcast_ref::<batched::BatchedEnv>()?.object().bind(py);
+    let inner = batch.getattr("unwrapped").and_then(|inner| inner.getattr("envs"));
+    let env = inner.and_then(|envs| envs.get_item(index)).unwrap_or_else(|_| batch.clone());
+    Some(env.unbind())
+}

@@ -45,6 +45,17 @@ impl ObservationReader {
         Self { tree: Tree::of(py, space, &mut 0), leaves }
     }
 
+    /// For `num_envs` observations in one object: arrays with one more axis in front, read as one row.
+    pub(super) fn batch(py: Python<'_>, space: &Space, num_envs: usize) -> Self {
+        let mut reader = Self::new(py, space);
+        for leaf in &mut reader.leaves {
+            leaf.size *= num_envs;
+            leaf.leaf.shape.insert(0, num_envs);
+            leaf.bounds = None;
+        }
+        reader
+    }
+
     /// Copies `observation` into row `row`.
     pub(super) fn read(
         &self,

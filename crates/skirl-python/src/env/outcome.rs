@@ -1,5 +1,6 @@
 //! Reading what `reset` and `step` returned: the tuples, the reward, the flags.
 
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyString, PyTuple};
 
@@ -75,10 +76,10 @@ pub(super) fn flag(value: &Bound<'_, PyAny>) -> Result<bool, Refusal> {
 
 /// The plain number inside of scalars, arrays and tensors with one element.
 fn single<'py>(value: &Bound<'py, PyAny>) -> Result<Bound<'py, PyAny>, Refusal> {
-    if value.is_instance_of::<PyInt>() || !value.hasattr("item").unwrap_or(false) {
+    if value.is_instance_of::<PyInt>() || !value.hasattr(intern!(value.py(), "item")).unwrap_or(false) {
         return Ok(value.clone());
     }
-    value.call_method0("item").map_err(|_| format!("is {}, expected one number", kind(value)))
+    value.call_method0(intern!(value.py(), "item")).map_err(|_| format!("is {}, expected one number", kind(value)))
 }
 
 /// What an object is, in a few words: `None`, `a tuple of 3`, `an array of shape (2,) and dtype float32`, `str 'x'`.

@@ -48,7 +48,6 @@ impl PythonVectorEnv {
     }
 
     /// Environment `index`, as its creator returned it.
-    #[allow(dead_code)]
     pub(crate) fn object(&self, index: usize) -> Option<&Py<PyAny>> {
         self.envs.get(index).map(|env| &env.object)
     }
