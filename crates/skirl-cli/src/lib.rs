@@ -42,20 +42,25 @@ pub fn main_from_args() -> ExitCode {
 
 /// Runs the command given by `args`, the program's name first.
 pub fn main_from(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    status_from(args).into()
+}
+
+/// As [`main_from`], for a program whose exit code is somebody else's business, such as Python's.
+pub fn status_from(args: impl IntoIterator<Item = OsString>) -> ExitStatus {
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are asked for, so they go to stdout and are no failure.
             let status = if error.use_stderr() { ExitStatus::Usage } else { ExitStatus::Success };
             let _ = error.print();
-            return status.into();
+            return status;
         }
     };
     match run(cli.command) {
-        Ok(status) => status.into(),
+        Ok(status) => status,
         Err(failure) => {
             output::error(&failure.message);
-            failure.status.into()
+            failure.status
         }
     }
 }

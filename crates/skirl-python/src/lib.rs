@@ -7,11 +7,14 @@ mod algorithm;
 mod arrays;
 mod call;
 mod callbacks;
+mod command;
 mod config;
+mod engine_thread;
 mod env;
 mod errors;
 mod evaluation;
 mod foreach_env;
+mod held;
 mod lent;
 mod module;
 mod parts;
@@ -21,10 +24,14 @@ mod value;
 /// The native half of the package `skirl`.
 #[pymodule]
 mod _native {
+    use super::{Bound, PyModule, PyAnyMethods, PyResult};
+
     #[pymodule_export]
     use crate::algorithm::NativeAlgorithm;
     #[pymodule_export]
     use crate::callbacks::{EpisodeClass, NativeEnv, hooks};
+    #[pymodule_export]
+    use crate::command::{close_all, run_command};
     #[pymodule_export]
     use crate::config::{NativeConfig, algorithms, json_schema, options};
     #[pymodule_export]
@@ -40,10 +47,12 @@ mod _native {
     #[allow(non_upper_case_globals)]
     const __version__: &str = env!("CARGO_PKG_VERSION");
 
+    /// Algorithms must be closed while Python can still run: their environments may be Python's.
     #[pymodule_init]
-    #[allow(clippy::unnecessary_wraps)]
-    fn init(_module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         crate::env::install_resolver();
+        let close_all = module.getattr("close_all")?;
+        module.py().import("atexit")?.call_method1("register", (close_all,))?;
         Ok(())
     }
 }

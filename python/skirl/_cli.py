@@ -1,0 +1,14 @@
+"""The `skirl` command."""
+
+import sys
+
+from skirl import _native
+
+
+def main() -> int:
+    """Runs the command with the process's arguments; its exit code."""
+    return _native.run_command(["skirl", *sys.argv[1:]])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

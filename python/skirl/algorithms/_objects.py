@@ -1,0 +1,98 @@
+"""What a config holds besides plain values: Python environments, callbacks, functions."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from skirl.algorithms._search import is_search
+
+if TYPE_CHECKING:
+    from skirl.algorithms._draft import Draft
+
+#: Flat names under which callbacks may stand in a map.
+CALLBACKS = ("callbacks", "callbacks_class")
+
+
+class PythonObjects:
+    """Python objects of a config, by the dotted path of the option that they are given to."""
+
+    def __init__(self, objects: Mapping[str, Any] | None = None) -> None:
+        self._objects = dict(objects or {})
+
+    def copy(self) -> "PythonObjects":
+        """A copy that holds the same objects."""
+        return PythonObjects(self._objects)
+
+    def __contains__(self, path: object) -> bool:
+        return path in self._objects
+
+    def __getitem__(self, path: str) -> Any:
+        return self._objects[path]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._objects)
+
+    def flat(self) -> dict[str, Any]:
+        """The objects by flat name: `{"env": MyEnv, "callbacks_class": ...}`."""
+        return {path.rpartition(".")[2]: value for path, value in self._objects.items()}
+
+    def callbacks(self) -> dict[str, Any]:
+        """What was given to `callbacks(...)`: `callbacks_class`, and functions by hook."""
+        given = ((path.removeprefix("callbacks."), value) for path, value in self._objects.items() if path.startswith("callbacks."))
+        return dict(given)
+
+    def take(self, section: str, options: Mapping[str, Any], draft: "Draft") -> dict[str, Any]:
+        """Keeps the objects among the options of a section; what the engine is given in their place comes back."""
+        rest = dict(options)
+        if section == "callbacks":
+            for name in [name for name in rest if name != "names"]:
+                self._objects[f"callbacks.{name}"] = rest.pop(name)
+        if section == "environment" and "env" in rest:
+            rest["env"] = self._take_env("environment.env", rest["env"], draft)
+        return rest
+
+    def take_flat(self, options: Mapping[str, Any], draft: "Draft") -> dict[str, Any]:
+        """As `take`, for flat names and sections as maps."""
+        rest: dict[str, Any] = {}
+        for name, value in options.items():
+            if name in CALLBACKS:
+                inside = value if isinstance(value, Mapping) else {"callbacks_class": value}
+                if kept := self.take("callbacks", {key: each for key, each in inside.items() if each is not None}, draft):
+                    rest["callbacks"] = kept
+            elif name.startswith("on_") and callable(value):
+                self._objects[f"callbacks.{name}"] = value
+            elif name in ("env", "environment.env"):
+                rest["env"] = self._take_env("environment.env", value, draft)
+            elif isinstance(value, Mapping) and not is_search(value):
+                rest[name] = self.take(name, value, draft)
+            else:
+                rest[name] = value
+        return rest
+
+    def _take_env(self, path: str, env: Any, draft: "Draft") -> Any:
+        """The engine knows an environment by a name; a class is kept as well, for the user and for other processes."""
+        self._objects.pop(path, None)
+        if env is None or is_search(env):
+            return env
+        try:
+            name = resolve_env(env)
+        except Exception as error:
+            draft.problems.append((path, f"{path}: {error}"))
+            return None
+        if name != env:
+            self._objects[path] = env
+        return name
+
+    def arrived(self) -> None:
+        """After unpickling, perhaps in another process: the engine has to know the environments there, too."""
+        for path in ("environment.env",):
+            if path in self._objects:
+                resolve_env(self._objects[path])
+
+
+def resolve_env(env: Any) -> Any:
+    """The name by which the engine knows an environment: a name, a class, or `module:Class`."""
+    try:
+        from skirl.env.registry import resolve
+    except ModuleNotFoundError:
+        return env
+    return resolve(env)
