@@ -50,10 +50,7 @@ pub(crate) fn column_to_array(py: Python<'_>, column: Column) -> Bound<'_, PyAny
 }
 
 /// Tensors by name, as arrays of their shape.
-pub(crate) fn tensors_to_dict<'py>(
-    py: Python<'py>,
-    tensors: &[NamedTensor],
-) -> PyResult<Bound<'py, PyDict>> {
+pub(crate) fn tensors_to_dict<'py>(py: Python<'py>, tensors: &[NamedTensor]) -> PyResult<Bound<'py, PyDict>> {
     let dict = PyDict::new(py);
     for tensor in tensors {
         let array = PyArray1::from_slice(py, &tensor.data).reshape(tensor.shape.as_slice())?;
@@ -79,9 +76,9 @@ fn tensor_from(name: &str, array: &Bound<'_, PyAny>) -> PyResult<NamedTensor> {
         )));
     };
     match data.iter().find(|value: &&f32| !value.is_finite()) {
-        Some(value) => Err(PyValueError::new_err(format!(
-            "weights '{name}': expected finite numbers, found {value}"
-        ))),
+        Some(value) => {
+            Err(PyValueError::new_err(format!("weights '{name}': expected finite numbers, found {value}")))
+        }
         None => Ok(NamedTensor { name: name.to_owned(), shape, data }),
     }
 }

@@ -35,11 +35,7 @@ impl NativeConfig {
 
     /// A copy with these options set, and the problems that arose: `(path, message)` each. `section` is where they belong;
     /// without one they are sections with options, or flat names. Options without a problem are taken.
-    fn with_options(
-        &self,
-        section: Option<&str>,
-        options: &Bound<'_, PyDict>,
-    ) -> PyResult<(Self, Problems)> {
+    fn with_options(&self, section: Option<&str>, options: &Bound<'_, PyDict>) -> PyResult<(Self, Problems)> {
         let (mut document, mut problems) = (Map::new(), Vec::new());
         for (name, value) in options {
             let name: String = name.str()?.extract()?;

@@ -58,19 +58,23 @@ impl EngineThread {
         py.import("threading")?;
         let (jobs, inbox) = channel();
         let (say_ident, ident) = channel();
-        let started = Builder::new().name("skirl-engine".to_owned()).stack_size(STACK_BYTES).spawn(move || {
-            // Attached once for all: a thread that Python knows by name keeps its `threading.local` from job to job.
-            Python::attach(|py| {
-                let _ = say_ident.send(thread_ident(py));
-                py.detach(move || work_off(inbox));
+        let started =
+            Builder::new().name("skirl-engine".to_owned()).stack_size(STACK_BYTES).spawn(move || {
+                // Attached once for all: a thread that Python knows by name keeps its `threading.local` from job to job.
+                Python::attach(|py| {
+                    let _ = say_ident.send(thread_ident(py));
+                    py.detach(move || work_off(inbox));
+                });
             });
-        });
         let handle = started.map_err(|error| {
-            SkirlError::new_err(format!("could not start a thread for the algorithm: {error}; the system is out of threads"))
+            SkirlError::new_err(format!(
+                "could not start a thread for the algorithm: {error}; the system is out of threads"
+            ))
         })?;
         running().push((std::process::id(), handle));
         let ident = py.detach(move || ident.recv());
-        let ident = ident.map_err(|_| InternalError::new_err("the engine's thread ended before its first work"))??;
+        let ident = ident
+            .map_err(|_| InternalError::new_err("the engine's thread ended before its first work"))??;
         Ok(Self { jobs: Mutex::new(Some(jobs)), ident, process: std::process::id() })
     }
 
@@ -88,7 +92,9 @@ impl EngineThread {
             match py.detach(|| receive(&answers)) {
                 Ok(outcome) => return Ok(Answer { outcome, interrupted }),
                 Err(RecvTimeoutError::Disconnected) => {
-                    return Err(InternalError::new_err("the engine's thread ended in the middle of its work"));
+                    return Err(InternalError::new_err(
+                        "the engine's thread ended in the middle of its work",
+                    ));
                 }
                 Err(RecvTimeoutError::Timeout) => {}
             }

@@ -83,12 +83,17 @@ impl<T: ?Sized> Drop for Back<'_, T> {
     }
 }
 
+/// How deep calls from hooks may call hooks that call: a hook that calls what calls it would never end.
+const MAX_DEPTH: usize = 8;
+
 /// An algorithm at work on this thread.
 struct AtWork {
     key: usize,
     /// The Python object that the user holds (a weak reference to it).
     owner: Option<Arc<Py<PyAny>>>,
     loan: Option<Arc<Loan<Algorithm>>>,
+    /// Hooks inside hooks.
+    depth: usize,
 }
 
 thread_local! {
@@ -99,7 +104,7 @@ thread_local! {
 /// Does engine work for the algorithm `key`, whose hooks then know whose they are. `owner` is a weak reference to its Python
 /// object.
 pub(crate) fn at_work<R>(key: usize, owner: Option<Arc<Py<PyAny>>>, work: impl FnOnce() -> R) -> R {
-    AT_WORK.with_borrow_mut(|stack| stack.push(AtWork { key, owner, loan: None }));
+    AT_WORK.with_borrow_mut(|stack| stack.push(AtWork { key, owner, loan: None, depth: 0 }));
     let _pops = OnDrop(|| drop(AT_WORK.with_borrow_mut(Vec::pop)));
     work()
 }
@@ -108,16 +113,34 @@ pub(crate) fn at_work<R>(key: usize, owner: Option<Arc<Py<PyAny>>>, work: impl F
 /// there is one.
 pub(crate) fn lend<R>(algorithm: &mut Algorithm, hook: impl FnOnce(Option<Arc<Py<PyAny>>>) -> R) -> R {
     Loan::lend(algorithm, |loan| {
-        let (before, owner) = swap(Some(Arc::clone(loan)));
-        let _back = OnDrop(|| drop(swap(before.clone())));
+        let (before, owner) = swap(Some(Arc::clone(loan)), |depth| depth + 1);
+        let _back = OnDrop(|| drop(swap(before.clone(), |depth| depth - 1)));
         hook(owner)
     })
 }
 
+/// An error where hooks call each other without end.
+pub(crate) fn check_depth() -> PyResult<()> {
+    let depth = AT_WORK.with_borrow(|stack| stack.last().map_or(0, |entry| entry.depth));
+    if depth < MAX_DEPTH {
+        return Ok(());
+    }
+    Err(SkirlError::new_err(format!(
+        "{depth} hooks are inside each other: a hook calls what calls the same hook again. Have it return early when it is \
+         called from within itself"
+    )))
+}
+
 /// Puts another loan into the innermost entry; what was there, and whose entry it is.
-fn swap(loan: Option<Arc<Loan<Algorithm>>>) -> (Option<Arc<Loan<Algorithm>>>, Option<Arc<Py<PyAny>>>) {
+fn swap(
+    loan: Option<Arc<Loan<Algorithm>>>,
+    depth: impl FnOnce(usize) -> usize,
+) -> (Option<Arc<Loan<Algorithm>>>, Option<Arc<Py<PyAny>>>) {
     AT_WORK.with_borrow_mut(|stack| match stack.last_mut() {
-        Some(entry) => (std::mem::replace(&mut entry.loan, loan), entry.owner.clone()),
+        Some(entry) => {
+            entry.depth = depth(entry.depth);
+            (std::mem::replace(&mut entry.loan, loan), entry.owner.clone())
+        }
         None => (None, None),
     })
 }

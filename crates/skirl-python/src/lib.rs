@@ -24,7 +24,7 @@ mod value;
 /// The native half of the package `skirl`.
 #[pymodule]
 mod _native {
-    use super::{Bound, PyModule, PyAnyMethods, PyResult};
+    use super::{Bound, PyAnyMethods, PyModule, PyResult};
 
     #[pymodule_export]
     use crate::algorithm::NativeAlgorithm;

@@ -80,14 +80,14 @@ impl NativeModule {
         let flat = attached(py, || {
             let mut flat = vec![0.0; rows * width];
             let columns: Vec<_> = columns.iter().map(skirl_env::Column::as_ref).collect();
-            policy.observation_space.flatten_into(&columns, rows, &mut flat).map(|()| flat).map_err(|source| {
-                skirl::Error::Mismatch {
+            policy.observation_space.flatten_into(&columns, rows, &mut flat).map(|()| flat).map_err(
+                |source| skirl::Error::Mismatch {
                     what: "the observations of a module".to_owned(),
                     expected: format!("{rows} values of {}", policy.observation_space),
                     found: source.to_string(),
                     remedy: "Give what the environment returns, with a batch dimension in front".to_owned(),
-                }
-            })
+                },
+            )
         })?;
         Ok(PyArray1::from_vec(py, flat).reshape([rows, width])?.into_any())
     }

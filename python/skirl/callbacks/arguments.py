@@ -15,12 +15,18 @@ class Run:
     """What all callbacks of one algorithm share."""
 
     def __init__(self, algorithm: Any = None, config: Any = None) -> None:
-        self._algorithm = weakref.ref(algorithm) if algorithm is not None else lambda: None
+        self._algorithm: Any = lambda: None
+        self.bind(algorithm)
         self.config = config
         #: Reported under `env_runners`, `evaluation/env_runners`, and at the top of a result.
         self.env_runners, self.evaluation, self.algorithm_metrics = MetricsLogger(), MetricsLogger(), MetricsLogger()
         #: Reported under `learners`.
         self.learners = MetricsLogger()
+
+    def bind(self, algorithm: Any) -> None:
+        """Says whose callbacks they are."""
+        if algorithm is not None:
+            self._algorithm = weakref.ref(algorithm)
 
     @property
     def algorithm(self) -> Any:

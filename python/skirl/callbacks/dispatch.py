@@ -206,6 +206,7 @@ class Dispatcher:
     # Hooks that are given the algorithm.
 
     def _of_algorithm(self, algorithm: Any, **more: Any) -> Arguments:
+        self._run.bind(algorithm)
         arguments: Arguments = {name: (lambda value=value: value) for name, value in more.items()}
         arguments["algorithm"] = arguments["trainer"] = lambda: algorithm
         arguments["env_runner_group"] = lambda: algorithm.env_runner_group

@@ -26,31 +26,26 @@ NOT_CALLED: Final = (
     "on_workers_recreated",
 )
 
-_registered: dict[str, Any] = {}
 
+def check(name: str, value: Any) -> None:
+    """What can be said of `config.callbacks(name=value)` before anything is built.
 
-def register_callbacks(callbacks_class: Any, name: str | None = None) -> None:
-    """Makes callbacks known by name, so that a checkpoint of a run that had them finds them. Checkpoints hold names, no code.
-
-    Args:
-        callbacks_class: A subclass of `SkirlCallback`.
-        name: Its name in the checkpoint; None takes the class's own.
+    Raises:
+        ConfigError: There is no such hook, or what was given is no callbacks.
     """
-    _registered[name or _name_of(callbacks_class)] = callbacks_class
+    dispatchers({name: value}, make=False)
 
 
-def registered(names: list[str]) -> list[Any]:
-    """Those of these names that are registered."""
-    return [_registered[name] for name in names if name in _registered]
-
-
-def dispatchers(given: Mapping[str, Any], *, algorithm: Any = None, config: Any = None) -> list[Dispatcher]:
+def dispatchers(
+    given: Mapping[str, Any], *, algorithm: Any = None, config: Any = None, make: bool = True
+) -> list[Dispatcher]:
     """What the engine calls.
 
     Args:
         given: `callbacks_class` (a class, an instance, a list of them, or a map of functions by hook), and functions by hook.
         algorithm: The algorithm that hooks are given.
         config: Its config.
+        make: Make instances of classes; else their methods are looked at, and not called.
     """
     run = Run(algorithm, config)
     made: list[Dispatcher] = []
@@ -61,7 +56,7 @@ def dispatchers(given: Mapping[str, Any], *, algorithm: Any = None, config: Any 
                 if isinstance(part, Mapping):
                     _add_functions(functions, part)
                 else:
-                    made.append(_of_object(part, run))
+                    made.append(_of_object(part, run, make))
         else:
             _add_functions(functions, {name: value})
     if functions:
@@ -106,29 +101,31 @@ def _hook(name: str) -> str:
     raise ConfigError(f"callbacks: there is no hook {name!r}{meant}")
 
 
-def _of_object(given: Any, run: Run) -> Dispatcher:
-    target = given() if isinstance(given, type) else given
+def _of_object(given: Any, run: Run, make: bool) -> Dispatcher:
+    target = given() if isinstance(given, type) and make else given
     functions: dict[str, list[Callable[..., Any]]] = {}
     for name in (*native_hooks(), *OLDER_HOOKS):
         method = getattr(target, name, None)
         if method is not None and _is_overridden(target, name):
             functions.setdefault(OLDER_HOOKS.get(name, name), []).append(method)
-    if not functions and not isinstance(target, SkirlCallback):
+    is_ours = issubclass(target, SkirlCallback) if isinstance(target, type) else isinstance(target, SkirlCallback)
+    if not functions and not is_ours:
         raise ConfigError(
             f"callbacks: expected a subclass of SkirlCallback, a list of them, or functions by hook, found {given!r}, which has "
             "no hook"
         )
     for name in NOT_CALLED:
-        if getattr(type(target), name, None) is not None:
-            warnings.warn(f"{type(target).__qualname__}.{name}: nothing in skirl calls this hook of RLlib", stacklevel=2)
+        cls = target if isinstance(target, type) else type(target)
+        if make and getattr(cls, name, None) is not None:
+            warnings.warn(f"{cls.__qualname__}.{name}: nothing in skirl calls this hook of RLlib", stacklevel=2)
     return Dispatcher(_name_of(target), functions, run, target)
 
 
 def _is_overridden(target: Any, name: str) -> bool:
-    if name in vars(target) if hasattr(target, "__dict__") else False:
+    if not isinstance(target, type) and name in getattr(target, "__dict__", {}):
         return True
-    own = getattr(type(target), name, None)
-    return own is not getattr(SkirlCallback, name, None)
+    cls = target if isinstance(target, type) else type(target)
+    return getattr(cls, name, None) is not getattr(SkirlCallback, name, None)
 
 
 def _name_of(target: Any) -> str:
@@ -145,4 +142,4 @@ def _tell_apart(made: list[Dispatcher]) -> None:
             each.name = f"{each.name}#{count}"
 
 
-__all__ = ["dispatchers", "register_callbacks", "registered"]
+

@@ -14,7 +14,58 @@ if TYPE_CHECKING:
 Weights = dict[str, "dict[str, np.ndarray[Any, Any]]"]
 
 
-class EnvRunner:
+class LiveEnvs:
+    """Environments that can be visited."""
+
+    _native: Any
+
+    @property
+    def num_envs(self) -> int:
+        """Environments."""
+        count: int = self._native.num_envs
+        return count
+
+    def foreach_env(self, func: Callable[[Any], Any]) -> list[Any]:
+        """Calls `func(env)` for every environment, in order, and gathers what it returns.
+
+        `env` is the Python object of an environment that is written in Python; of a native one an object with `set_task` and
+        `get_task`, for the time of the call. An exception of `func` is raised as it is.
+        """
+        found: list[Any] = self._native.foreach_env(func)
+        return found
+
+    def foreach_env_with_context(self, func: Callable[[Any, Any], Any]) -> list[Any]:
+        """As `foreach_env`, with an `EnvContext` that has the environment's `vector_index`."""
+        from skirl.env.env_context import EnvContext
+
+        counted = iter(range(self.num_envs))
+        return self.foreach_env(lambda env: func(env, EnvContext({}, worker_index=0, vector_index=next(counted))))
+
+
+class TrainingEnvRunner(LiveEnvs):
+    """The environments with which an algorithm trains. What steps them is the algorithm."""
+
+    def __init__(self, algorithm: Any) -> None:
+        self._algorithm, self._native = algorithm, algorithm._native
+        #: RLlib's index of the runner in the main process.
+        self.worker_index = 0
+
+    @property
+    def config(self) -> Any:
+        """The config of the algorithm."""
+        return self._algorithm.config
+
+    def get_weights(self) -> Weights:
+        """Copies of the weights by module and name."""
+        weights: Weights = self._algorithm.get_weights()
+        return weights
+
+    def set_weights(self, weights: Mapping[str, Mapping[str, Any]]) -> None:
+        """Replaces the weights of the algorithm, for learning and acting alike."""
+        self._algorithm.set_weights(weights)
+
+
+class EnvRunner(LiveEnvs):
     """Steps the environments of a config with the network of that config.
 
     The same seed gives the same networks and the same experience as an algorithm of the config has in its first iteration. It
@@ -51,11 +102,6 @@ class EnvRunner:
         runner.config, runner._native = config, native
         runner.env_steps = runner.agent_steps = 0
         return runner
-
-    @property
-    def num_envs(self) -> int:
-        """Environments."""
-        return self._native.num_envs
 
     def sample(
         self,
@@ -105,21 +151,6 @@ class EnvRunner:
     def reset(self, *, seed: int | None = None) -> None:
         """Resets all environments; with a seed, with the random streams of that seed."""
         self._native.reset(seed)
-
-    def foreach_env(self, func: Callable[[Any], Any]) -> list[Any]:
-        """Calls `func(env)` for every environment, in order, and gathers what it returns.
-
-        `env` is the Python object of an environment that is written in Python; of a native one an object with `set_task` and
-        `get_task`, for the time of the call. An exception of `func` is raised as it is.
-        """
-        return self._native.foreach_env(func)
-
-    def foreach_env_with_context(self, func: Callable[[Any, Any], Any]) -> list[Any]:
-        """As `foreach_env`, with an `EnvContext` that has the environment's `vector_index`."""
-        from skirl.env.env_context import EnvContext
-
-        counted = iter(range(self.num_envs))
-        return self._native.foreach_env(lambda env: func(env, EnvContext({}, worker_index=0, vector_index=next(counted))))
 
     def get_weights(self) -> Weights:
         """Copies of the weights by module and name."""

@@ -3,17 +3,17 @@
 from collections.abc import Callable
 from typing import Any
 
-from skirl.env.env_runner import EnvRunner
+from skirl.env.env_runner import LiveEnvs
 
 
 class EnvRunnerGroup:
     """The environment runners of an algorithm, or of its evaluation. Environments in this process have one runner."""
 
-    def __init__(self, runner: EnvRunner) -> None:
+    def __init__(self, runner: LiveEnvs) -> None:
         self._runner = runner
 
     @property
-    def local_env_runner(self) -> EnvRunner:
+    def local_env_runner(self) -> Any:
         """The runner of this process."""
         return self._runner
 
@@ -48,7 +48,7 @@ class EnvRunnerGroup:
         """Calls `func(env, env_context)` for every environment: a list for each runner."""
         return [self._runner.foreach_env_with_context(func)]
 
-    def local_worker(self) -> EnvRunner:
+    def local_worker(self) -> Any:
         """RLlib's older name of `local_env_runner`."""
         return self._runner
 

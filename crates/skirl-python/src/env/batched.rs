@@ -10,7 +10,9 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use skirl_env::column::{column_muts, column_refs};
-use skirl_env::{Column, ColumnMut, ColumnRef, EnvError, EnvState, EpisodeClock, Leaf, Outcomes, Space, VectorEnv};
+use skirl_env::{
+    Column, ColumnMut, ColumnRef, EnvError, EnvState, EpisodeClock, Leaf, Outcomes, Space, VectorEnv,
+};
 
 use super::action::ActionMaker;
 use super::array;
@@ -51,9 +53,8 @@ impl BatchedEnv {
         let described = py.import("skirl.env._batched")?.call_method1("describe", (env, num_envs))?;
         let (mode, can_reset_single): (String, bool) = described.extract()?;
         let name = env.getattr("unwrapped")?.get_type().qualname()?;
-        let read = |attribute: &str| {
-            space::from_python(&env.getattr(attribute)?, &format!("{attribute} of {name}"))
-        };
+        let read =
+            |attribute: &str| space::from_python(&env.getattr(attribute)?, &format!("{attribute} of {name}"));
         let (observation_space, action_space) =
             (read("single_observation_space")?, read("single_action_space")?);
         Ok(Self {
@@ -138,8 +139,7 @@ impl BatchedEnv {
         let raised = |batch: &Self, error: PyErr| batch.call(&env, "step").raised(error);
         let action = self.actions.make(py, actions, 0).map_err(|error| raised(self, error))?;
         let returned = self.step.bind(py).call1((action,)).map_err(|error| raised(self, error))?;
-        let tuple =
-            step_tuple(&returned).map_err(|refusal| self.call(&env, "step").refused("", &refusal))?;
+        let tuple = step_tuple(&returned).map_err(|refusal| self.call(&env, "step").refused("", &refusal))?;
         let item = |index: usize| tuple.get_borrowed_item(index).map_err(|error| raised(self, error));
         let blame = |error: EnvError| self.call(&env, "step").blame(error);
         self.observations.read(&*item(0)?, observations, 0).map_err(blame)?;

@@ -79,7 +79,9 @@ fn single<'py>(value: &Bound<'py, PyAny>) -> Result<Bound<'py, PyAny>, Refusal> 
     if value.is_instance_of::<PyInt>() || !value.hasattr(intern!(value.py(), "item")).unwrap_or(false) {
         return Ok(value.clone());
     }
-    value.call_method0(intern!(value.py(), "item")).map_err(|_| format!("is {}, expected one number", kind(value)))
+    value
+        .call_method0(intern!(value.py(), "item"))
+        .map_err(|_| format!("is {}, expected one number", kind(value)))
 }
 
 /// What an object is, in a few words: `None`, `a tuple of 3`, `an array of shape (2,) and dtype float32`, `str 'x'`.
