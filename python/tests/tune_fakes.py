@@ -45,7 +45,7 @@ class FakeConfig:
         return changed
 
     def to_dict(self) -> dict[str, Any]:
-        return {section: dict(options) for section, options in self.options.items()}
+        return {name: value for options in self.options.values() for name, value in options.items()}
 
     def build_algo(self) -> PPO:
         return PPO(self)
@@ -62,7 +62,8 @@ class PPO:
         self.iteration = 0
 
     def train(self) -> dict[str, Any]:
-        time.sleep(self.training["sleep"])
+        is_long = self.training.get("sleeps_at") == self.iteration + 1
+        time.sleep(self.training["long"] if is_long else self.training["sleep"])
         self.iteration += 1
         if self.training.get("fails_at") == self.iteration:
             raise ValueError(f"planted at {self.iteration}")

@@ -1,6 +1,6 @@
 //! Metrics that no result ever has: without a word, a run would never end, or never have a best checkpoint.
 
-use skirl::config::AlgorithmConfig;
+use skirl::Algorithm;
 use skirl::report::TrainResult;
 
 /// Similarity (Jaro and Winkler's, 1 is equal) from which a metric is suggested.
@@ -13,21 +13,39 @@ const SCORE: &str = "checkpointing.checkpoint_score_attribute";
 #[derive(Debug)]
 pub(crate) struct StopCheck {
     unseen: Vec<(String, String)>,
+    /// Callbacks or an evaluation function may still add them.
+    may_come: bool,
+}
+
+/// What a result says about a metric that it lacks.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Missed {
+    /// Nobody will ever add it.
+    Never(String),
+    /// It is waited for.
+    NotYet(String),
 }
 
 impl StopCheck {
-    pub(crate) fn new(config: &dyn AlgorithmConfig) -> Self {
+    pub(crate) fn new(algorithm: &Algorithm) -> Self {
+        let config = algorithm.config();
         let stop = config.stop().0.keys().map(|metric| (format!("stop.{metric}"), metric.clone()));
         let score = &config.common().checkpointing.checkpoint_score_attribute;
         let score = score.iter().map(|metric| (SCORE.to_owned(), metric.clone()));
-        Self { unseen: stop.chain(score).collect() }
+        Self { unseen: stop.chain(score).collect(), may_come: algorithm.has_own_metrics() }
     }
 
-    /// What is wrong with a metric, once a result shows it: one that has everything else of its group.
-    pub(crate) fn see(&mut self, result: &TrainResult) -> Option<String> {
+    /// What is wrong with a metric, once a result shows it: one that has everything else of its group. A metric that may
+    /// still come is told once.
+    pub(crate) fn see(&mut self, result: &TrainResult) -> Option<Missed> {
         self.unseen.retain(|(_, metric)| result.get(metric).is_none());
-        let unknown = self.unseen.iter().find(|(_, metric)| is_complete_for(metric, result));
-        unknown.map(|(option, metric)| explain(option, metric, result))
+        let unknown = self.unseen.iter().position(|(_, metric)| is_complete_for(metric, result))?;
+        if self.may_come {
+            let (option, metric) = self.unseen.remove(unknown);
+            return Some(Missed::NotYet(wait_for(&option, &metric, result)));
+        }
+        let (option, metric) = &self.unseen[unknown];
+        Some(Missed::Never(explain(option, metric, result)))
     }
 }
 
@@ -38,6 +56,11 @@ fn is_complete_for(metric: &str, result: &TrainResult) -> bool {
         Some(("evaluation", _)) => result.get("evaluation/env_runners/episode_return_mean").is_some(),
         _ => true,
     }
+}
+
+fn wait_for(option: &str, metric: &str, result: &TrainResult) -> String {
+    let near = nearest(metric, result).map(|near| format!("; or did you mean `{near}`?")).unwrap_or_default();
+    format!("{option}: no result has `{metric}` so far; the run waits until a callback adds it{near}")
 }
 
 fn explain(option: &str, metric: &str, result: &TrainResult) -> String {
@@ -65,17 +88,37 @@ mod tests {
     use super::*;
 
     fn check(metric: &str) -> StopCheck {
-        StopCheck { unseen: vec![(format!("stop.{metric}"), metric.to_owned())] }
+        StopCheck { unseen: vec![(format!("stop.{metric}"), metric.to_owned())], may_come: false }
+    }
+
+    fn never(missed: Option<Missed>) -> String {
+        match missed {
+            Some(Missed::Never(said)) => said,
+            other => format!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_metric_that_callbacks_may_add_is_waited_for_after_one_warning() {
+        let mut result = TrainResult::new();
+        result.set("training_iteration", 1_u64);
+        let mut check = StopCheck { may_come: true, ..check("training_iter") };
+        let said = match check.see(&result) {
+            Some(Missed::NotYet(said)) => said,
+            other => format!("{other:?}"),
+        };
+        assert!(said.contains("waits") && said.contains("did you mean `training_iteration`?"), "{said}");
+        assert_eq!(check.see(&result), None);
     }
 
     #[test]
     fn a_metric_without_a_group_is_missed_at_once() {
         let mut result = TrainResult::new();
         result.set("training_iteration", 1_u64);
-        let said = check("training_iter").see(&result).unwrap_or_default();
+        let said = never(check("training_iter").see(&result));
         assert!(said.ends_with("did you mean `training_iteration`?"), "{said}");
         assert_eq!(check("training_iteration").see(&result), None);
-        let said = check("zzz").see(&result).unwrap_or_default();
+        let said = never(check("zzz").see(&result));
         assert!(said.contains("result.jsonl"), "{said}");
     }
 

@@ -1,5 +1,7 @@
 //! Configurations: read, checked and written by the engine; Python's classes are a face of this.
 
+use std::path::PathBuf;
+
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use serde_json::{Map, Value, json};
@@ -33,6 +35,12 @@ impl NativeConfig {
         Ok(Self { inner: config::from_value(&document).map_err(raise)? })
     }
 
+    /// The configuration in a file of TOML, YAML or JSON; errors name line and column.
+    #[staticmethod]
+    fn from_file(path: PathBuf) -> PyResult<Self> {
+        Ok(Self { inner: config::load_file(&path).map_err(raise)? })
+    }
+
     /// A copy with these options set, and the problems that arose: `(path, message)` each. `section` is where they belong;
     /// without one they are sections with options, or flat names. Options without a problem are taken.
     fn with_options(&self, section: Option<&str>, options: &Bound<'_, PyDict>) -> PyResult<(Self, Problems)> {
@@ -57,17 +65,15 @@ impl NativeConfig {
     }
 
     /// A copy with the option at a dotted path set, and the problems that arose.
-    fn with_value(&self, path: &str, value: &Bound<'_, PyAny>) -> PyResult<(Self, Problems)> {
-        let value = match from_python(value, path) {
-            Ok(value) => value,
+    fn with_value(&self, path: &str, value: &Bound<'_, PyAny>) -> (Self, Problems) {
+        let mut inner = self.inner.clone_box();
+        let problems = match from_python(value, path) {
+            Ok(value) => inner.apply(path, &value).err().map_or_else(Vec::new, |errors| errors.0),
             Err(error) => {
-                let problem = (path.to_owned(), error.value(value.py()).to_string());
-                return Ok((Self { inner: self.inner.clone_box() }, vec![problem]));
+                return (Self { inner }, vec![(path.to_owned(), error.value(value.py()).to_string())]);
             }
         };
-        let mut inner = self.inner.clone_box();
-        let problems = inner.apply(path, &value).err().map_or_else(Vec::new, |errors| errors.0);
-        Ok((Self { inner }, problems.iter().map(problem).collect()))
+        (Self { inner }, problems.iter().map(problem).collect())
     }
 
     /// The plan in words: builds one environment to learn its spaces.

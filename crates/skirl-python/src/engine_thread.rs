@@ -20,13 +20,15 @@ const LOOK_AFTER: Duration = Duration::from_millis(50);
 const STACK_BYTES: usize = 8 << 20;
 
 type Job = Box<dyn FnOnce() + Send>;
+/// What work came to, or the panic that ended it.
+type Outcome<T> = Result<T, Box<dyn Any + Send>>;
 
 /// Every thread that was started, with its process, so that all can end before the interpreter does.
 static RUNNING: Mutex<Vec<(u32, JoinHandle<()>)>> = Mutex::new(Vec::new());
 
 /// What a piece of work came to, or the panic that ended it.
 pub(crate) struct Answer<T> {
-    pub(crate) outcome: Result<T, Box<dyn Any + Send>>,
+    pub(crate) outcome: Outcome<T>,
     /// What a signal handler raised meanwhile: `KeyboardInterrupt` as a rule.
     pub(crate) interrupted: Option<PyErr>,
 }
@@ -110,7 +112,7 @@ impl EngineThread {
     fn send<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
-    ) -> PyResult<Guarded<Receiver<Result<T, Box<dyn Any + Send>>>>> {
+    ) -> PyResult<Guarded<Receiver<Outcome<T>>>> {
         if self.process != std::process::id() {
             return Err(SkirlError::new_err(format!(
                 "this algorithm was built in process {}, and process {} was forked from it: threads do not go along. Build \

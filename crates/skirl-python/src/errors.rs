@@ -32,7 +32,7 @@ pub(crate) fn to_py_err(py: Python<'_>, error: Error) -> PyErr {
 }
 
 /// The exception that an error of the engine began with, if it began in Python.
-fn origin(error: &Error) -> Option<&PyErr> {
+pub(crate) fn origin(error: &Error) -> Option<&PyErr> {
     let mut next: Option<&(dyn StdError + 'static)> = Some(error);
     while let Some(error) = next {
         if let Some(foreign) = error.downcast_ref::<ForeignError>() {
@@ -52,6 +52,7 @@ fn by_kind(error: Error) -> PyErr {
         Error::Callback(_) | Error::OwnEvaluation { .. } => CallbackError::new_err(text),
         Error::Config(_) => ConfigError::new_err(text),
         Error::Env { .. }
+        | Error::EnvRunner { .. }
         | Error::ForeachEnv { .. }
         | Error::MakeEnv(_)
         | Error::NonFinite { .. }

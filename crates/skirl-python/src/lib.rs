@@ -20,6 +20,8 @@ mod module;
 mod parts;
 mod space;
 mod value;
+#[cfg(unix)]
+mod worker;
 
 /// The native half of the package `skirl`.
 #[pymodule]
@@ -42,17 +44,25 @@ mod _native {
     use crate::module::NativeModule;
     #[pymodule_export]
     use crate::parts::{NativeEnvRunner, discounted_returns, gae, vtrace};
+    #[pymodule_export]
+    use crate::space::{space_from_json, space_to_json};
+
+    #[cfg(unix)]
+    #[pymodule_export]
+    use crate::worker::worker_main;
 
     #[pymodule_export]
     #[allow(non_upper_case_globals)]
     const __version__: &str = env!("CARGO_PKG_VERSION");
 
-    /// Algorithms must be closed while Python can still run: their environments may be Python's.
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         crate::env::install_resolver();
+        // Algorithms must be closed while Python can still run: their environments may be Python's.
         let close_all = module.getattr("close_all")?;
         module.py().import("atexit")?.call_method1("register", (close_all,))?;
+        #[cfg(unix)]
+        crate::worker::install_launcher();
         Ok(())
     }
 }

@@ -109,7 +109,7 @@ fn read_dict(space: &Bound<'_, PyAny>, place: &str, depth: usize) -> PyResult<Sp
 }
 
 fn unserved(space: &Bound<'_, PyAny>, place: &str) -> PyErr {
-    let kind = space.get_type().qualname().map_or_else(|_| "an object".to_owned(), |name| name.to_string());
+    let kind = space.get_type().name().map_or_else(|_| "an object".to_owned(), |name| name.to_string());
     let module = space.get_type().module().map(|name| name.to_string()).unwrap_or_default();
     let hint = match UNSERVED.iter().find(|(name, _)| *name == kind) {
         Some((_, hint)) => (*hint).to_owned(),

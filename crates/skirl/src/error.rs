@@ -227,7 +227,7 @@ impl Error {
 
     /// The error of the first environment runner, where `others` more failed.
     #[must_use]
-    pub(crate) fn with_others(self, more: usize) -> Self {
+    pub fn with_others(self, more: usize) -> Self {
         match self {
             Self::EnvRunner { runner, message, others } => {
                 Self::EnvRunner { runner, message, others: others + more }

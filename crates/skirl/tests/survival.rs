@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use runs::{assert_same_state, config, train, trained, weight_bits};
 use serde_json::{Value, json};
+use skirl::callbacks::{CallbackFns, CallbackList};
 use skirl::checkpoint::{self, ALGORITHM_STATE, ENV_RUNNER_STATE, ENV_RUNNER_TENSORS, LEARNER_STATE, Tensor};
 use skirl::run::{Flow, Run, RunStop, RunSummary};
 use skirl::{Algorithm, Error};
@@ -141,6 +142,49 @@ fn a_misspelt_score_is_refused_before_anything_runs() {
     let sections = json!({ "checkpointing": { "num_to_keep": 1 } });
     let refused = std::panic::catch_unwind(|| config("CartPole-v1", &sections));
     assert!(refused.is_err(), "one checkpoint leaves none to fall back on");
+}
+
+/// What results hold is known where nobody adds to them; callbacks may add it at any time.
+#[test]
+fn a_metric_that_no_result_can_have_is_refused_before_training_unless_callbacks_may_add_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("run");
+    let create = |sections: &Value, callbacks: CallbackList| {
+        Run::create_with(config("CartPole-v1", sections), Some(&path), callbacks)
+    };
+    let refused = |metric: &str| {
+        let stop = json!({ "stop": { metric: 1 } });
+        let score = json!({ "checkpointing": { "checkpoint_score_attribute": metric } });
+        [stop, score].map(|sections| create(&sections, CallbackList::new()).unwrap_err().to_string())
+    };
+    for message in refused("env_runners/return_mean") {
+        assert!(message.contains("did you mean `env_runners/episode_return_mean`?"), "{message}");
+        assert!(!path.exists());
+    }
+    for message in refused("evaluation/env_runners/episodes_number") {
+        assert!(message.contains("evaluation/env_runners/ has episode_return_mean, "), "{message}");
+    }
+    for metric in ["custom_metrics/height_mean", "env_runners/custom_metrics/height_mean"] {
+        let [stop, score] = refused(metric);
+        assert!(
+            stop.contains("come from callbacks") && score.contains("come from callbacks"),
+            "{stop}\n{score}"
+        );
+    }
+    // Those of agents, losses and whatever else only a result shows are not refused.
+    for metric in ["env_runners/agent_episode_return_mean/cart", "learners/default_policy/vf_loss", "other"] {
+        create(&json!({ "stop": { metric: 1 } }), CallbackList::new()).unwrap();
+        std::fs::remove_dir_all(&path).unwrap();
+    }
+    let callbacks = CallbackFns::new("test/later").on_train_result(|algorithm, result| {
+        let late = (algorithm.training_iteration() == 3).then_some(1.0);
+        result.set("env_runners/my_own", late);
+        Ok(())
+    });
+    let sections = json!({ "stop": { "env_runners/my_own": 1 } });
+    let mut run = create(&sections, CallbackList::new().with(callbacks)).unwrap();
+    let summary = run.train_until_stop(&mut |_| Flow::Continue).unwrap();
+    assert_eq!((summary.criterion_met, run.algorithm().training_iteration()), (true, 3));
 }
 
 #[test]

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from skirl import _native
+from skirl.algorithms._environments import encode
 from skirl.algorithms._options import OptionTable
 from skirl.algorithms._rllib_options import is_same_anyway
 from skirl.algorithms._search import candidates, is_search, split
@@ -62,7 +63,7 @@ class Draft:
         if found:
             self._keep(found)
         if path not in found:
-            self.native, problems = self.native.with_value(path, plain)
+            self.native, problems = self.native.with_value(path, encode(path, plain))
             self.problems += problems
 
     def is_path(self, path: str) -> bool:
@@ -89,13 +90,13 @@ class Draft:
             return
         self._keep(found)
         if path not in found:
-            plain[name] = rest
+            plain[name] = encode(path, rest)
 
     def _keep(self, found: Mapping[str, object]) -> None:
         """Keeps search spaces; the values of grids are tried, so that a wrong one is found before the search begins."""
         for path, space in found.items():
             for value in candidates(space):
-                self.problems += self.native.with_value(path, value)[1]
+                self.problems += self.native.with_value(path, encode(path, value))[1]
         self.search.update(found)
 
     def _forget(self, path: str) -> None:

@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from skirl.algorithms._environments import ENVS
 from skirl.algorithms._search import is_search
+from skirl.env.registry import resolve
 from skirl.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -56,6 +58,10 @@ class PythonObjects:
                     rest[name] = self._take_evaluation(rest[name])
         if section == "environment" and "env" in rest:
             rest["env"] = self._take_env("environment.env", rest["env"], draft)
+        overrides = rest.get("evaluation_config") if section == "evaluation" else None
+        if isinstance(overrides, Mapping) and "env" in overrides:
+            env = self._take_env("evaluation.evaluation_config.env", overrides["env"], draft)
+            rest["evaluation_config"] = {**overrides, "env": env}
         return rest
 
     def take_flat(self, options: Mapping[str, Any], draft: "Draft") -> dict[str, Any]:
@@ -72,6 +78,8 @@ class PythonObjects:
                 rest[name] = self._take_evaluation(value)
             elif name in ("env", "environment.env"):
                 rest["env"] = self._take_env("environment.env", value, draft)
+            elif name == "evaluation_config":
+                rest |= self.take("evaluation", {name: value}, draft)
             elif isinstance(value, Mapping) and not is_search(value):
                 rest[name] = self.take(name, value, draft)
             else:
@@ -84,7 +92,7 @@ class PythonObjects:
         if env is None or is_search(env):
             return env
         try:
-            name = resolve_env(env)
+            name = resolve(env)
         except Exception as error:
             draft.problems.append((path, f"{path}: {error}"))
             return None
@@ -120,16 +128,7 @@ class PythonObjects:
             register_evaluation_function(self._objects[EVALUATION_PATH])
 
     def arrived(self) -> None:
-        """After unpickling, perhaps in another process: the engine has to know the environments there, too."""
-        for path in ("environment.env",):
+        """After unpickling, perhaps in another process: environments are known there from now on, too."""
+        for path in ENVS:
             if path in self._objects:
-                resolve_env(self._objects[path])
-
-
-def resolve_env(env: Any) -> Any:
-    """The name by which the engine knows an environment: a name, a class, or `module:Class`."""
-    try:
-        from skirl.env.registry import resolve
-    except ModuleNotFoundError:
-        return env
-    return resolve(env)
+                resolve(self._objects[path])

@@ -1,7 +1,17 @@
 """Values that stand for a search space: `tune.grid_search([...])` and samplers. A config keeps them aside until they are resolved."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol, TypeAlias
+
+
+class Sampler(Protocol):
+    """An object that draws values: `tune.uniform(0, 1)`."""
+
+    _skirl_search: bool
+
+
+#: What may stand in place of a value.
+SearchSpace: TypeAlias = dict[str, list[Any]] | Sampler
 
 
 def is_search(value: object) -> bool:

@@ -21,6 +21,13 @@ SECTION_DOCS: Final = {
     "resources": "What the run may use of the machine.",
     "fault_tolerance": "What happens when environments or their processes fail.",
 }
+OTHER_DOC: Final = """RLlib's section `{section}`.
+
+What skirl does anyway is accepted and changes nothing; every other option is an error that says what it is.
+
+Raises:
+    ConfigError: Everything that is wrong with the options, at once.
+"""
 #: The option that may be given without its name.
 FIRST: Final = {"environment": "env", "framework": "framework"}
 #: Options that the engine does not have: read by `AlgorithmConfig` itself.
@@ -48,7 +55,7 @@ def section_method(table: OptionTable, section: str) -> Callable[..., Any]:
 
     method.__name__ = section
     method.__doc__ = _doc(table, section, options)
-    method.__signature__ = _signature(table, section, options, first)  # type: ignore[attr-defined]
+    method.__signature__ = _signature(table, section, first)  # type: ignore[attr-defined]
     return method
 
 
@@ -58,15 +65,21 @@ def parameters(table: OptionTable, section: str) -> list[str]:
     return [*table.sections.get(section, {}), *groups, *EXTRA.get(section, {})]
 
 
-def _signature(table: OptionTable, section: str, options: dict[str, Option], first: str | None) -> Signature:
+def _signature(table: OptionTable, section: str, first: str | None) -> Signature:
     own = [Parameter("self", Parameter.POSITIONAL_OR_KEYWORD)]
-    for name in parameters(table, section):
+    names = parameters(table, section)
+    for name in names or [name for name in (first,) if name]:
         kind = Parameter.POSITIONAL_OR_KEYWORD if name == first else Parameter.KEYWORD_ONLY
         own.append(Parameter(name, kind, default=NOT_GIVEN))
+    if not names:
+        # A section of RLlib's of which nothing is served: every name gets its answer.
+        own.append(Parameter("options", Parameter.VAR_KEYWORD))
     return Signature(own)
 
 
 def _doc(table: OptionTable, section: str, options: dict[str, Option]) -> str:
+    if not options:
+        return OTHER_DOC.format(section=section)
     lines = [SECTION_DOCS.get(section, f"Options of section `{section}`."), "", "Args:"]
     for option in options.values():
         lines += _entry(option)

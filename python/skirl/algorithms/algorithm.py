@@ -62,12 +62,10 @@ class Algorithm:
         if logger_creator is not None:
             raise ConfigError("logger_creator is RLlib's and not served by skirl yet: remove it")
         settled = self._settle(config, env)
-        settled._check_resolved()
-        settled.validate()
         #: The config with which this algorithm runs, frozen.
         self.config = settled
         settled._objects.register_evaluation()
-        NativeAlgorithm.build(settled._values, self._dispatchers(settled), self)
+        NativeAlgorithm.build(settled._settled(), self._dispatchers(settled), self)
         self._take_up()
 
     def _settle(self, config: "AlgorithmConfig | Mapping[str, Any] | None", env: Any) -> "AlgorithmConfig":

@@ -2,12 +2,14 @@
 
 import copy
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from skirl.algorithms._common_sections import CommonSections
 from skirl.algorithms._draft import SECTION_SYNONYMS, Draft
+from skirl.algorithms._environments import ENVS, decode, encode, settled
 from skirl.algorithms._objects import PythonObjects
 from skirl.algorithms._options import OptionTable, options_of
-from skirl.algorithms._rllib_options import OTHER_SECTIONS
 from skirl.algorithms._sections import section_method
 from skirl.algorithms._text import fluent
 from skirl._native import NativeConfig
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from skirl.algorithms.algorithm import Algorithm
 
 
-class AlgorithmConfig:
+class AlgorithmConfig(CommonSections):
     """The configuration of one algorithm. `PPOConfig`, `A2CConfig` and `PGConfig` are made; this is what they share.
 
     Options are set by section (`config.training(lr=1e-3)`), by name (`config.lr = 1e-3`, `config["lr"] = 1e-3`), or from a
@@ -46,10 +48,8 @@ class AlgorithmConfig:
         cls._algorithm = algorithm
         cls._table = options_of(algorithm)
         for section in cls._table.sections:
+            # With this algorithm's defaults in the documentation.
             if section not in vars(AlgorithmConfig):
-                setattr(cls, section, section_method(cls._table, section))
-        for section in OTHER_SECTIONS:
-            if not hasattr(cls, section):
                 setattr(cls, section, section_method(cls._table, section))
 
     def __init__(self, algo_class: "type[Algorithm] | None" = None) -> None:
@@ -151,7 +151,7 @@ class AlgorithmConfig:
             return self._search[path]
         if path in self._table.groups:
             return {option: self[f"{path}.{option}"] for option in self._table.groups[path]}
-        return self._laid_over(path, self._values.get(path))
+        return self._laid_over(path, decode(path, self._values.get(path)))
 
     def _path_of(self, name: str) -> str | None:
         """The canonical dotted path of a name; None where there is no such option."""
@@ -219,6 +219,20 @@ class AlgorithmConfig:
         return cls().update_from_dict(config_dict)
 
     @classmethod
+    def from_file(cls, path: str | Path) -> "Self":
+        """The config in a file of TOML, YAML or JSON, as `skirl train` reads it.
+
+        Raises:
+            ConfigError: Everything that is wrong with the file, with line and column; a file of another algorithm.
+        """
+        values = NativeConfig.from_file(Path(path).expanduser())
+        if values.algorithm != cls._algorithm:
+            raise ConfigError(f"{path}: expected a configuration of {cls._algorithm}, found one of {values.algorithm}")
+        config = cls()
+        config.__dict__["_values"] = values
+        return config
+
+    @classmethod
     def overrides(cls, **options: Any) -> dict[str, Any]:
         """The options as a map, for example for `evaluation_config=PPOConfig.overrides(explore=False)`."""
         return options
@@ -260,9 +274,17 @@ class AlgorithmConfig:
         copied.__dict__.update(self.__dict__, _search=dict(self._search), _objects=self._objects.copy())
         return copied
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Placeholders for objects mean nothing in another process.
+        arguments = {path: decode(path, self._values.get(path)) for path in ENVS.values()}
+        return self.__dict__ | {"_arguments": arguments}
+
     def __setstate__(self, state: dict[str, Any]) -> None:
+        arguments = state.pop("_arguments")
         self.__dict__.update(state)
         self._objects.arrived()
+        for path, value in arguments.items():
+            self.__dict__["_values"], _ = self._values.with_value(path, encode(path, value))
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
@@ -287,9 +309,15 @@ class AlgorithmConfig:
 
     def explain(self) -> str:
         """What would run: environments, batches, networks, in words. Builds one environment to learn its spaces."""
+        return self._settled().explain()
+
+    def _settled(self) -> NativeConfig:
+        """What the engine builds from, checked."""
         self._check_resolved()
-        self.validate()
-        return self._values.explain()
+        values, problems = settled(self)
+        if problems := problems or values.problems():
+            raise ConfigError.of(problems)
+        return values
 
     def build_algo(self, env: Any = None, logger_creator: Callable[..., Any] | None = None) -> "Algorithm":
         """Builds the algorithm: environments, networks, learners.
@@ -328,6 +356,9 @@ class AlgorithmConfig:
     def _with(self, path: str, value: object) -> "Self":
         """A copy in which the option at a dotted path is `value`."""
         copied = self.copy(copy_frozen=False)
+        section, _, name = path.rpartition(".")
+        if path in ENVS and section in self._table.sections:
+            return copied._set_section(section, {name: value})
         draft, objects = copied._draft()
         draft.set_path(path, value)
         return copied._commit(draft, objects)

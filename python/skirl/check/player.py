@@ -80,7 +80,9 @@ class Player:
         self.add(
             "action_changed", "step", "that step leaves the action that it is given as it is",
             f"{shown(before)} before the call and {shown(after)} after it",
-            "Work on a copy: action = numpy.array(action). What is learned would be learned from the changed action.",
+            "Work on a copy: action = numpy.array(action). skirl hands out a copy; other libraries would learn from the changed "
+            "action.",
+            severity="warning",
         )  # fmt: skip
 
     # What reset and step return, taken apart.
@@ -133,16 +135,18 @@ class Player:
         )  # fmt: skip
 
     def _reward(self, reward: Any) -> float:
-        scalar = isinstance(reward, (int, float, np.number, np.bool_)) or (
-            isinstance(reward, np.ndarray) and reward.shape == () and reward.dtype.kind in "biuf"
-        )
-        if not scalar:
+        number = _number_in(reward)
+        if number is None or number is not reward:
             kind = f"an array of shape {reward.shape}" if isinstance(reward, np.ndarray) else f"{type(reward).__name__}"
+            converted = "" if number is None else "; skirl takes the one number in it, other libraries may not"
             self.add(
-                "reward_type", "step", "one number", f"{kind}: {shown(reward)}", "Return float(reward).", field="reward"
-            )
-            return 0.0
-        value = float(reward)
+                "reward_type", "step", "one number", f"{kind}: {shown(reward)}{converted}", "Return float(reward).",
+                field="reward", severity="error" if number is None else "warning",
+            )  # fmt: skip
+        try:
+            value = float(0 if number is None else number)
+        except OverflowError:
+            value = float("inf")
         if not np.isfinite(value):
             self.add(
                 "reward_not_finite", "step", "a finite number", f"{value}",
@@ -152,16 +156,16 @@ class Player:
         return value
 
     def _flag(self, name: str, flag: Any) -> bool:
-        is_array = isinstance(flag, np.ndarray) and flag.shape == () and flag.dtype.kind == "b"
-        if not (isinstance(flag, (bool, np.bool_)) or is_array):
+        number = _number_in(flag)
+        number = number.item() if isinstance(number, np.ndarray) else number
+        is_flag = isinstance(number, (bool, np.bool_)) or (isinstance(number, (int, np.integer)) and number in (0, 1))
+        if not isinstance(flag, (bool, np.bool_)):
             self.add(
-                "flag_type", "step", "True or False", f"{type(flag).__name__}: {shown(flag)}", f"Return bool({name}).",
-                field=name,
+                "flag_type", "step", "True or False",
+                f"{type(flag).__name__}: {shown(flag)}" + ("; skirl converts it, other libraries may not" if is_flag else ""),
+                f"Return bool({name}).", field=name, severity="warning" if is_flag else "error",
             )  # fmt: skip
-        try:
-            return bool(flag)
-        except Exception:  # noqa: BLE001: an array of several elements, for example, has no truth.
-            return False
+        return bool(number) if is_flag else False
 
     # What is looked at in every call.
 
@@ -216,6 +220,22 @@ class Player:
                     "A network has a fixed size: declare the largest space, and fill what an episode does not need.",
                     field=name,
                 )  # fmt: skip
+
+
+def _number_in(value: Any) -> Any:
+    """The value itself if it is a number or a truth value; the one number in an array or a tensor; else `None`."""
+    if isinstance(value, (int, float, np.floating, np.integer, np.bool_)):
+        return value
+    if isinstance(value, np.ma.MaskedArray) or not hasattr(value, "item") or isinstance(value, type):
+        return None
+    try:
+        number = value.item()
+    except Exception:  # noqa: BLE001: several elements, or anything else that has such a method.
+        return None
+    if not isinstance(number, (int, float)):
+        return None
+    # An array without axes is a number to NumPy, and to everybody who computes with it.
+    return value if isinstance(value, np.ndarray) and value.shape == () else number
 
 
 def _equal_spaces(first: Any, second: Any) -> bool:

@@ -120,14 +120,14 @@ def seed_globals(seed: int) -> None:
     """Seeds the generators that belong to the whole process."""
     random.seed(seed)
     np.random.seed(seed)
-    torch = sys.modules.get("torch")
+    torch = _torch()
     if torch is not None:
         torch.manual_seed(seed)
 
 
 def globals_state() -> tuple[Any, ...]:
     """The state of these generators; equal states compare equal."""
-    torch = sys.modules.get("torch")
+    torch = _torch()
     kind, words, *rest = np.random.get_state()
     drawn = torch.get_rng_state().numpy().tobytes() if torch is not None else b""
     return random.getstate(), (kind, np.asarray(words).tobytes(), *rest), drawn
@@ -136,7 +136,7 @@ def globals_state() -> tuple[Any, ...]:
 @contextlib.contextmanager
 def globals_kept() -> Iterator[None]:
     """Puts the process's generators back as they were."""
-    torch = sys.modules.get("torch")
+    torch = _torch()
     kept = random.getstate(), np.random.get_state(), torch.get_rng_state() if torch is not None else None
     try:
         yield
@@ -145,3 +145,9 @@ def globals_kept() -> Iterator[None]:
         np.random.set_state(kept[1])
         if torch is not None and kept[2] is not None:
             torch.set_rng_state(kept[2])
+
+
+def _torch() -> Any:
+    """The module, if it has been imported, to the end."""
+    torch = sys.modules.get("torch")
+    return torch if hasattr(torch, "get_rng_state") else None

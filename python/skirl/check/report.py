@@ -48,6 +48,11 @@ class Finding:
     #: The exception of the user's own code that it tells of.
     cause: BaseException | None = None
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """Findings with the same key are one; what both reset and step do wrong with a field is one as well."""
+        return self.code, self.where.field or self.where.method
+
     def __str__(self) -> str:
         times = f" (seen {self.count} times; this was the first)" if self.count > 1 else ""
         return (
@@ -93,12 +98,7 @@ class Report:
     def add(self, finding: Finding) -> None:
         """Keeps a finding; one of the same kind in the same place is only counted."""
         for known in self.findings:
-            same = (known.code, known.where.method, known.where.field) == (
-                finding.code,
-                finding.where.method,
-                finding.where.field,
-            )
-            if same:
+            if known.key == finding.key:
                 known.count += 1
                 return
         self.findings.append(finding)
@@ -112,7 +112,7 @@ class Report:
         tried = f"{self.num_steps} steps and {self.num_episodes} whole episodes in {self.seconds:.1f} s"
         lines = [f"{self.subject}: {self._verdict()} Tried: {tried}."]
         for finding in sorted(self.findings, key=lambda finding: _ORDER[finding.severity]):
-            lines += ["", textwrap.fill(str(finding), width, subsequent_indent="  ", break_long_words=False)]
+            lines += ["", textwrap.fill(str(finding), width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)]
         if not self.complete and self.errors:
             lines += ["", "More rules wait behind these errors: correct them, then check again."]
         return "\n".join(lines)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import sysconfig
 import traceback
 from types import CodeType, FrameType
 from typing import Any
@@ -13,6 +14,7 @@ _NOT_THE_USERS = (
     *(os.sep + package + os.sep for package in ("gymnasium", "numpy", os.path.join("skirl", "check"))),
     os.sep + "threading.py",
 )
+_STANDARD_LIBRARY = sysconfig.get_paths()["stdlib"] + os.sep
 
 
 def unwrapped(env: Any) -> Any:
@@ -54,10 +56,11 @@ def line_of_frame(frame: FrameType | None) -> str:
 
 
 def _innermost(calls: list[tuple[CodeType, int]]) -> str:
-    own = [(code, line) for code, line in calls if not _is_library(code.co_filename)]
-    if not own:
+    calls = [(code, line) for code, line in calls if not _is_library(code.co_filename)]
+    if not calls:
         return ""
-    code, line = own[-1]
+    # What is installed is the user's only if nothing else is.
+    code, line = next((call for call in reversed(calls) if not _is_installed(call[0].co_filename)), calls[-1])
     return f"{_short(code.co_filename)}:{line} in {code.co_name}"
 
 
@@ -65,8 +68,15 @@ def _is_library(file: str) -> bool:
     return file.startswith("<frozen") or any(part in file for part in _NOT_THE_USERS)
 
 
+def _is_installed(file: str) -> bool:
+    return file.startswith(_STANDARD_LIBRARY) or f"{os.sep}site-packages{os.sep}" in file
+
+
 def _short(file: str) -> str:
-    """Relative to the working directory if it lies inside."""
+    """Relative to the working directory if it lies inside, to `site-packages` if it is installed."""
+    installed = f"{os.sep}site-packages{os.sep}"
+    if installed in file:
+        return file.rpartition(installed)[2]
     try:
         relative = os.path.relpath(file)
     except ValueError:

@@ -12,6 +12,9 @@ from typing import Any
 
 from skirl.check.source import line_of_frame
 
+#: Seconds between two looks at the thread.
+_POLL = 0.02
+
 
 class OutOfTime(Exception):
     """The time of the whole check is used up."""
@@ -19,6 +22,13 @@ class OutOfTime(Exception):
 
 class Abandoned(BaseException):
     """Thrown into a thread whose call hangs, so that a loop in Python ends."""
+
+
+class _Call:
+    """One call under way; an object of its own, so that two calls of one method can be told apart."""
+
+    def __init__(self, method: str) -> None:
+        self.method = method
 
 
 class Watch:
@@ -31,14 +41,14 @@ class Watch:
     def __init__(self, total_seconds: float, call_seconds: float | None) -> None:
         self._deadline = time.monotonic() + total_seconds
         self._call_seconds = call_seconds
-        self._current: tuple[str, float] | None = None
+        self._current: _Call | None = None
         self._abandoned = False
 
     def call(self, method: str, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         """Calls the user's code; raises `OutOfTime` instead if no time is left."""
         if self._abandoned or time.monotonic() > self._deadline:
             raise OutOfTime
-        self._current = (method, time.monotonic())
+        self._current = _Call(method)
         try:
             return function(*arguments, **named)
         finally:
@@ -63,17 +73,17 @@ class Watch:
         return hung
 
     def _wait(self, thread: threading.Thread, call_seconds: float) -> tuple[str, str] | None:
+        """Waits for the thread, or for a call of it that takes too long."""
+        waited, call, before = 0.0, self._current, time.monotonic()
         while thread.is_alive():
-            thread.join(0.02)
-            method = self._hung(call_seconds)
-            if method is not None and thread.is_alive():
-                return method, self._abandon(thread)
+            thread.join(_POLL)
+            now = time.monotonic()
+            # Time in which nobody ran (a stopped process, a sleeping laptop) is no time that the call took.
+            waited = waited + min(now - before, 5 * _POLL) if self._current is call else 0.0
+            call, before = self._current, now
+            if call is not None and waited > call_seconds and thread.is_alive():
+                return call.method, self._abandon(thread)
         return None
-
-    def _hung(self, call_seconds: float) -> str | None:
-        current = self._current
-        late = current is not None and time.monotonic() - current[1] > call_seconds
-        return current[0] if current is not None and late else None
 
     def _abandon(self, thread: threading.Thread) -> str:
         self._abandoned = True

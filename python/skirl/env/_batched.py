@@ -13,9 +13,12 @@ from skirl.errors import EnvError
 NEXT_STEP, SAME_STEP, DISABLED = "NextStep", "SameStep", "Disabled"
 
 
-def describe(env: Any, num_envs: int) -> tuple[str, bool]:
-    """Autoreset mode, and whether single environments can be reset. Refuses those that cannot be stepped in step."""
-    name = type(env.unwrapped).__qualname__
+def describe(env: Any, num_envs: int) -> tuple[str, bool, bool]:
+    """Autoreset mode, whether single environments can be reset, and whether each can have a seed of its own.
+
+    Refuses those whose environments cannot be stepped together from end to end.
+    """
+    name = type(env.unwrapped).__name__
     if env.num_envs != num_envs:
         raise EnvError(
             f"{name} is a batch of {env.num_envs} environments, expected {num_envs}, as the configuration says "
@@ -30,7 +33,7 @@ def describe(env: Any, num_envs: int) -> tuple[str, bool]:
             f"AutoresetMode.SAME_STEP or DISABLED, use gymnasium's SyncVectorEnv (env_config vectorization_mode='sync'), or return "
             f"a single environment and let skirl make many"
         )
-    return mode, single
+    return mode, single, _takes_seeds(env)
 
 
 def _mode(env: Any, name: str) -> str:
@@ -47,8 +50,28 @@ def _mode(env: Any, name: str) -> str:
     return value
 
 
+def _is_gymnasium_own(env: Any) -> bool:
+    """Whether Gymnasium's own `reset` is at work, from 1.1 on: it takes masks and lists of seeds."""
+    from gymnasium import vector
+
+    own = (vector.SyncVectorEnv.reset, vector.AsyncVectorEnv.reset)
+    return hasattr(vector, "AutoresetMode") and type(env.unwrapped).reset in own
+
+
+def _takes_seeds(env: Any) -> bool:
+    if _is_gymnasium_own(env):
+        return True
+    try:
+        env.reset(seed=list(range(env.num_envs)))
+    except Exception:
+        return False
+    return True
+
+
 def _can_reset_single(env: Any) -> bool:
     """Takes a few steps, resets the first environment alone, and looks whether the others stood still."""
+    if _is_gymnasium_own(env):
+        return True
     try:
         env.reset(seed=0)
         for _ in range(3):

@@ -144,4 +144,4 @@ def where(env: Any, method: str) -> str:
     cls = type(inner)
     code = getattr(getattr(cls, method, None), "__code__", None)
     place = "" if code is None else f" ({code.co_filename}:{code.co_firstlineno})"
-    return f"{cls.__qualname__}.{method}{place}"
+    return f"{cls.__name__}.{method}{place}"

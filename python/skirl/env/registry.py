@@ -55,6 +55,11 @@ def unregister_env(name: str) -> None:
     _creators.pop(name, None)
 
 
+def adopt(name: str, creator: Any) -> None:
+    """Makes `name`, as `resolve` gave it in the process that trains, mean the same in this one."""
+    _objects[name] = creator
+
+
 def resolve(env: Any, env_config: Mapping[str, Any] | None = None) -> str:
     """The name by which the engine knows `env`: a string (see above), a class, or a creator.
 
@@ -187,11 +192,11 @@ def _gymnasium_has(env_id: str) -> bool:
     import gymnasium
 
     module, _, bare = env_id.rpartition(":")
-    if module:
-        importlib.import_module(module)
     try:
+        if module:
+            importlib.import_module(module)
         gymnasium.spec(bare)
-    except gymnasium.error.Error:
+    except (gymnasium.error.Error, ModuleNotFoundError):
         return False
     return True
 

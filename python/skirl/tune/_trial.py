@@ -12,14 +12,14 @@ from collections.abc import Mapping
 from typing import Any, BinaryIO, TextIO
 
 from skirl.tune import session
-from skirl.tune.session import Link, Session, TrialStopped, TuneContext
+from skirl.tune.session import Link, Session, TrialInterrupted, TrialStopped, TuneContext
 from skirl.tune.trainable import Trainable, wants_reporter
 
 
 def main() -> None:
     """Runs the trial and exits."""
     commands, results = _take_streams()
-    # Ctrl-C reaches the whole process group; the parent decides what becomes of the trials.
+    # Until the link knows better.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     header = json.loads(commands.readline() or "null")
     if header is None:
@@ -74,7 +74,7 @@ def _run(blob: bytes, link: Link) -> None:
         register_env(name, creator)
     trainable: Trainable = spec["trainable"]
     if trainable.is_function:
-        _run_function(trainable.target, spec["params"])
+        _run_function(trainable.target, spec["params"], link)
     else:
         _run_algorithm(trainable, spec["params"], current)
 
@@ -88,9 +88,10 @@ def _seed(seed: int | None) -> None:
         np.random.seed(seed)
 
 
-def _run_function(function: Any, params: Any) -> None:
+def _run_function(function: Any, params: Any, link: Link) -> None:
     arguments = [params, session.report] if wants_reporter(function) else [params]
-    returned = function(*arguments)
+    with link.interruptible():
+        returned = function(*arguments)
     if isinstance(returned, Mapping):
         session.report(returned)
 
@@ -99,7 +100,13 @@ def _run_algorithm(trainable: Trainable, params: Any, current: Session) -> None:
     algorithm = trainable.build(params)
     try:
         while True:
-            current.exchange(algorithm.train(), algorithm.save_to_path)
+            try:
+                with current.link.interruptible():
+                    result = algorithm.train()
+            except TrialInterrupted:
+                current.interrupted(algorithm.save_to_path)
+            else:
+                current.exchange(result, algorithm.save_to_path)
     finally:
         algorithm.stop()
 

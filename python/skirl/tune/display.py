@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TextIO
 
 from .metrics import is_number, lookup
-from .table import duration, metric_paths, number, short, status_line, table
+from .table import duration, metric_paths, number, short_name, status_line, table
 from .trial import ERROR, Trial
 
 # Seconds between two drawings of the table, and between two lines about one trial in a pipe.
@@ -26,6 +26,9 @@ class Display:
     def __init__(self, metric: str | None = None, cores: float = 1.0) -> None:
         self.metric = metric
         self.cores = cores
+        self.cpus_in_use = 0.0
+        self.is_broken = False
+        """Whether nobody reads any more (`script.py | head`)."""
         self.started_at = time.monotonic()
 
     def started(self, trial: Trial) -> None:
@@ -60,10 +63,19 @@ class PlainLines(Display):
         self._told: dict[str, float] = {}
 
     def write(self, text: str) -> None:
-        """Prints lines; what the stream cannot say becomes a question mark."""
+        """Prints lines."""
+        self.emit(text + "\n")
+
+    def emit(self, text: str) -> None:
+        """Prints; what the stream cannot say becomes a question mark."""
+        if self.is_broken:
+            return
         encoding = getattr(self.stream, "encoding", None) or "utf-8"
-        self.stream.write(text.encode(encoding, "replace").decode(encoding) + "\n")
-        self.stream.flush()
+        try:
+            self.stream.write(text.encode(encoding, "replace").decode(encoding))
+            self.stream.flush()
+        except BrokenPipeError:
+            self.is_broken = True
 
     def started(self, trial: Trial) -> None:
         self._told[trial.trial_id] = time.monotonic()
@@ -94,7 +106,7 @@ class PlainLines(Display):
         for path in metric_paths([trial], self.metric):
             value = lookup(trial.last_result, path)
             if is_number(value):
-                metrics.append(f"{_short_name(path)}={number(value)}")
+                metrics.append(f"{_brief(path)}={number(value)}")
         return _within(trial.name, [trial.status, *varied, *metrics])
 
     def finish(self, trials: Sequence[Trial], directory: str) -> None:
@@ -104,11 +116,10 @@ class PlainLines(Display):
     def summary(self, trials: Sequence[Trial], width: int) -> list[str]:
         """State of all trials: a few lines and the table."""
         elapsed = duration(time.monotonic() - self.started_at)
-        busy = sum(trial.status == "RUNNING" for trial in trials)
         return [
             status_line(trials),
             f"Current time: {datetime.now():%Y-%m-%d %H:%M:%S}. Total running time: {elapsed}",
-            *([f"Trials at once: {busy}, cores: {self.cores:g}"] if busy else []),
+            *([f"Logical resource usage: {self.cpus_in_use:g}/{self.cores:g} CPUs"] if self.cpus_in_use else []),
             *table(trials, self.metric, width, is_ascii=not _can_draw(self.stream)),
         ]
 
@@ -150,13 +161,13 @@ class LiveTable(PlainLines):
         # What has scrolled out of sight cannot be drawn over.
         lines = lines[: max(size.lines - 1, 1)]
         self._erase()
-        self.stream.write("\n".join(lines) + "\n")
-        self.stream.flush()
+        self.emit("\n".join(lines) + "\n")
         self._lines = len(lines)
 
     def _erase(self) -> None:
         if self._lines:
-            self.stream.write(f"\x1b[{self._lines}A\x1b[J")
+            # From the first column, as a terminal may have shown ^C.
+            self.emit(f"\r\x1b[{self._lines}A\x1b[J")
             self._lines = 0
 
     def finish(self, trials: Sequence[Trial], directory: str) -> None:
@@ -185,7 +196,7 @@ def _failure(trial: Trial) -> str:
 _MAX_ERROR_LINES = 30
 
 
-def _short_name(path: str) -> str:
+def _brief(path: str) -> str:
     return {"env_runners/episode_return_mean": "return", "num_env_steps_sampled_lifetime": "steps"}.get(
         path, path.rpartition("/")[2]
     )
@@ -193,12 +204,11 @@ def _short_name(path: str) -> str:
 
 def _within(name: str, parts: list[str]) -> str:
     """Name and parts in one line of 80 characters: the name is cut before parts are left out."""
-    spare = _PLAIN_WIDTH - sum(len(part) + 1 for part in parts)
-    line = " ".join([short(name, max(spare, 13)), *parts])
-    while len(line) > _PLAIN_WIDTH and len(parts) > 1:
+    if len(" ".join([name, *parts])) > _PLAIN_WIDTH:
+        name = short_name(name)
+    while len(" ".join([name, *parts])) > _PLAIN_WIDTH and len(parts) > 1:
         parts = parts[:-1]
-        line = " ".join([short(name, 13), *parts])
-    return line
+    return " ".join([name, *parts])
 
 
 def _can_draw(stream: TextIO) -> bool:

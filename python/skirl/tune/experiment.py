@@ -53,6 +53,7 @@ class Experiment:
         self.running: dict[str, TrialProcess] = {}
         self.files = {trial.trial_id: TrialFiles(trial.path) for trial in trials}
         self.is_interrupted = False
+        self.is_to_end = False
         self._next_look = 0.0
 
     def run(self) -> None:
@@ -64,7 +65,11 @@ class Experiment:
                     self._handle_next()
                     self._end_overdue()
                     self._start_ready()
+                    self.display.cpus_in_use = self._cpus_in_use()
                     self.display.tick(self.trials)
+                    if self.display.is_broken and not self.is_interrupted:
+                        # As the command does when nobody reads it any more.
+                        self._interrupt()
             finally:
                 self._end_all()
 
@@ -82,8 +87,10 @@ class Experiment:
         """One trial always has room, however many cores it asks for."""
         if not self.running:
             return True
-        used = sum(self.cpus_of(process.trial) for process in self.running.values())
-        return len(self.running) < self.max_concurrent and used + self.cpus_of(trial) <= self.slots
+        return len(self.running) < self.max_concurrent and self._cpus_in_use() + self.cpus_of(trial) <= self.slots
+
+    def _cpus_in_use(self) -> float:
+        return sum(self.cpus_of(process.trial) for process in self.running.values())
 
     def _start(self, trial: Trial) -> None:
         self.files[trial.trial_id].write_params(trial.config)
@@ -115,6 +122,8 @@ class Experiment:
         elif kind == "save_failed":
             self.display.note(f"{process.trial.name}: a checkpoint could not be written: {event['error']}")
             process.command(process.after_saving or "continue")
+        elif kind == "interrupted":
+            self._answer(process, "stop", self.keeper.is_unsaved(process.trial))
         elif kind == "done":
             self._ended(process, TERMINATED)
         elif kind == "failed":
@@ -139,12 +148,14 @@ class Experiment:
         trial.last_result["done"] = is_last
         self.files[trial.trial_id].write_result(trial.last_result)
         self.display.result(trial)
-        answer = "stop" if is_last else "continue"
-        if self.keeper.is_due(trial, is_last, offers):
-            process.after_saving = answer
-            process.command("save", path=self.keeper.next_path(trial))
+        self._answer(process, "stop" if is_last else "continue", self.keeper.is_due(trial, is_last, offers))
+
+    def _answer(self, process: TrialProcess, command: str, saves_before: bool) -> None:
+        process.after_saving = command
+        if saves_before:
+            process.command("save", path=self.keeper.next_path(process.trial))
         else:
-            process.command(answer)
+            process.command(command)
 
     # Ends.
 
@@ -218,11 +229,10 @@ class Experiment:
             self._end_all()
             raise KeyboardInterrupt
         self.is_interrupted = True
-        self.display.note("stopping: trials finish their iteration, then save; Ctrl-C again ends at once")
+        self.display.note("stopping: trials finish what is under way, then save; Ctrl-C again ends at once")
         for process in self.running.values():
             process.trial.interrupted = True
-            if process.after_saving == "continue":
-                process.after_saving = "stop"
+            process.command("interrupt")
             if process.trial.num_results == 0:
                 # There is nothing to save yet.
                 process.kill()
@@ -233,13 +243,24 @@ class Experiment:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        if signal.getsignal(signal.SIGINT) in (signal.SIG_IGN, None):
-            # Started in the background, or somebody else's handler: it stays as it is.
-            yield
-            return
-        before = signal.signal(signal.SIGINT, lambda _number, _frame: self.events.put(_INTERRUPT))
+
+        def note(number: int, _frame: object) -> None:
+            self.is_to_end |= number == signal.SIGTERM
+            self.events.put(_INTERRUPT)
+
+        # Who ignores a signal (a job in the background) or is told of its end in another way stays with that.
+        replaced = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+        before = {number: usual for number, usual in replaced.items() if signal.getsignal(number) is usual}
+        for number in before:
+            signal.signal(number, note)
         try:
             yield
         finally:
-            signal.signal(signal.SIGINT, before)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def pass_on_signal(self) -> None:
+        """SIGTERM ends this process, as it always does, once all is saved and told."""
+        if self.is_to_end:
+            signal.raise_signal(signal.SIGTERM)
 

@@ -29,6 +29,10 @@ class CheckpointKeeper:
         every = self.config.checkpoint_frequency
         return every > 0 and trial.last_result["training_iteration"] % every == 0
 
+    def is_unsaved(self, trial: Trial) -> bool:
+        """Whether an interrupted algorithm has a result that no checkpoint belongs to."""
+        return not trial.checkpoints or trial.checkpoints[-1][1] is not trial.last_result
+
     def next_path(self, trial: Trial) -> str:
         """Where the next checkpoint goes; a number is used once."""
         path = trial.path / f"checkpoint_{trial.num_checkpoints_written:06}"

@@ -122,7 +122,7 @@ class RunConfig:
     name: str | None = None
     """The experiment's directory below `storage_path`. None: the trainable's name and the time."""
     storage_path: str | os.PathLike[str] | None = None
-    """None: `~/skirl_results`."""
+    """None: `$SKIRL_RESULTS`, else `~/skirl_results`."""
     storage_filesystem: Any = None
     failure_config: FailureConfig | None = None
     checkpoint_config: CheckpointConfig | None = None
@@ -145,7 +145,11 @@ class RunConfig:
 
     def directory(self) -> Path:
         """Where experiments are stored."""
-        return Path("~/skirl_results" if self.storage_path is None else self.storage_path).expanduser().absolute()
+        if self.storage_path is None:
+            from skirl.algorithms._checkpoints import results_directory
+
+            return results_directory().absolute()
+        return Path(self.storage_path).expanduser().absolute()
 
 
 @dataclass

@@ -10,9 +10,10 @@ import sys
 import threading
 import time
 from collections import deque
-from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
+
+import skirl
 
 from .trial import Trial
 
@@ -136,7 +137,7 @@ def _changed_variables() -> dict[str, str | None]:
 
 def _environment(cpus: float) -> dict[str, str]:
     """Such that the process finds skirl where this one did, and linear algebra does not take all cores for each trial."""
-    root = str(Path(__file__).resolve().parents[2])
+    root = os.path.dirname(os.path.dirname(os.path.abspath(skirl.__file__)))
     path = os.environ.get("PYTHONPATH")
     environment = {**os.environ, "PYTHONPATH": root + (os.pathsep + path if path else "")}
     environment.setdefault("OMP_NUM_THREADS", str(max(1, int(cpus))))

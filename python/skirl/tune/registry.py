@@ -18,4 +18,4 @@ def registered_envs() -> dict[str, Callable[..., Any]]:
     """All creators that the user registered, by name."""
     registry = sys.modules.get("skirl.env.registry")
     # Where the registry was never imported, nothing was registered.
-    return {} if registry is None else dict(registry.registered_envs())
+    return {} if registry is None else dict(registry._creators)

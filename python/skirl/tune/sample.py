@@ -16,6 +16,9 @@ from skirl.errors import ConfigError
 class Domain(ABC):
     """A value that is drawn anew for each trial."""
 
+    # By this mark configurations know that a value is still to be drawn.
+    _skirl_search = True
+
     def sample(self, config: Mapping[str, Any] | None = None, rng: np.random.Generator | None = None) -> Any:
         """Draws one value; `config` is what is known of the trial's other values."""
         return self.draw({} if config is None else config, np.random.default_rng() if rng is None else rng)
@@ -116,7 +119,7 @@ class Function(Domain):
 
 
 def grid_search(values: Sequence[Any]) -> dict[str, list[Any]]:
-    """Each of these values once for every sample. Several grids are combined with each other, the first varying fastest."""
+    """Each of these values once for every sample. Several grids are combined; the first by name varies fastest."""
     values = list(values)
     if not values:
         raise ConfigError("tune.grid_search: expected at least one value, found an empty list")

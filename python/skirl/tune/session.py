@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import _thread
 import json
 import os
 import queue
 import shutil
+import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO, TextIO
 
@@ -25,6 +28,10 @@ class TrialStopped(BaseException):
     """Ends a trial's function where it reports. No `Exception`, so that `except Exception` does not swallow it."""
 
 
+class TrialInterrupted(TrialStopped):
+    """Ends what the trial is doing: somebody pressed Ctrl-C. The algorithm is as after its last whole iteration."""
+
+
 class Link:
     """JSON lines to the parent, and the parent's commands."""
 
@@ -33,14 +40,48 @@ class Link:
         self._commands: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._sending = threading.Lock()
         self.is_ending = False
+        self.is_interrupted = False
+        # Whether an interruption may fall into what the main thread is doing: the user's code, but no saving.
+        self.is_interruptible = False
+        signal.signal(signal.SIGINT, self._on_signal)
         threading.Thread(target=self._listen, args=(commands,), name="tune-commands", daemon=True).start()
 
     def _listen(self, commands: BinaryIO) -> None:
         for line in commands:
-            self._commands.put(json.loads(line))
+            command = json.loads(line)
+            if command["command"] == "interrupt":
+                self.is_interrupted = True
+                _signal_main_thread()
+            else:
+                self._commands.put(command)
         # The parent has ended, in whatever way: nobody waits for this trial any more.
         if not self.is_ending:
             os._exit(PARENT_GONE)
+
+    def _on_signal(self, _number: int, _frame: Any) -> None:
+        """Ctrl-C reaches the whole process group, but the parent decides what becomes of the trials."""
+        if self.is_interrupted and self.is_interruptible:
+            self.is_interruptible = False
+            raise TrialInterrupted
+
+    @contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """While the main thread is inside, an interruption raises `TrialInterrupted`."""
+        self.is_interruptible = True
+        try:
+            # It may have come before.
+            self._on_signal(signal.SIGINT, None)
+            yield
+        finally:
+            self.is_interruptible = False
+
+    @contextmanager
+    def undisturbed(self) -> Iterator[None]:
+        """While the main thread is inside, an interruption waits."""
+        before, self.is_interruptible = self.is_interruptible, False
+        yield
+        self.is_interruptible = before
+        self._on_signal(signal.SIGINT, None)
 
     def send(self, event: str, **content: Any) -> None:
         """Writes one line; values that JSON does not have are an error that names their type."""
@@ -52,6 +93,14 @@ class Link:
     def command(self) -> dict[str, Any]:
         """Waits for the parent."""
         return self._commands.get()
+
+
+def _signal_main_thread() -> None:
+    """A signal ends waiting and sleeping, and long iterations after the stage under way."""
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+    else:
+        _thread.interrupt_main(signal.SIGINT)
 
 
 def _plain(value: Any) -> Any:
@@ -100,15 +149,23 @@ class Session:
 
     def exchange(self, result: dict[str, Any], save: Callable[[str], Any] | None, offers_checkpoint: bool = False) -> None:
         """Sends a result, saves if told to, and raises `TrialStopped` if the trial is to end."""
-        with self._reporting:
+        with self.link.undisturbed(), self._reporting:
             self.link.send("result", result=self._complete(result), offers_checkpoint=offers_checkpoint)
-            while True:
-                command = self.link.command()
-                if command["command"] == "stop":
-                    raise TrialStopped
-                if command["command"] == "continue":
-                    return
-                self._save(command["path"], save)
+            self._obey(save)
+
+    def interrupted(self, save: Callable[[str], Any]) -> None:
+        """Tells the parent that an iteration was interrupted, saves if told to, and raises `TrialStopped`."""
+        self.link.send("interrupted")
+        self._obey(save)
+
+    def _obey(self, save: Callable[[str], Any] | None) -> None:
+        while True:
+            command = self.link.command()
+            if command["command"] == "stop":
+                raise TrialStopped
+            if command["command"] == "continue":
+                return
+            self._save(command["path"], save)
 
     def _save(self, path: str, save: Callable[[str], Any] | None) -> None:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from skirl.errors import CallbackError, ConfigError
@@ -14,20 +15,20 @@ from .trial import Trial
 class Stopping:
     """The stop criteria of an experiment."""
 
-    def __init__(self, rule: StopRule, is_function: bool) -> None:
+    def __init__(self, rule: StopRule, is_function: bool, ranked_by: Mapping[str, str] | None = None) -> None:
         self.rule = rule
         self.is_function = is_function
-        self._seen: set[str] = set()
+        self._needed = {**(ranked_by or {}), **dict.fromkeys(rule.thresholds, "stop")}
+        """Metrics that results must have, and who asks for them."""
 
     def is_over(self, trial: Trial, result: dict[str, Any]) -> bool:
         """Whether this result meets a criterion. Raises if one is on a metric that results do not have."""
+        self._check_needed(result)
         reached = False
         for path, minimum in self.rule.thresholds.items():
             value = lookup(result, path)
             if value is None:
-                self._check_may_come(path, result)
                 continue
-            self._seen.add(path)
             if isinstance(value, bool):
                 reached |= value is True
             elif is_number(value):
@@ -44,14 +45,16 @@ class Stopping:
             raise CallbackError(f"stop: the function failed at a result of {trial.name}: {error!r}") from error
         return any(answers)
 
-    def _check_may_come(self, path: str, result: dict[str, Any]) -> None:
-        """A metric of episodes is absent until one has ended, one of evaluation until one was made; any other is a mistake."""
-        if path in self._seen or (not self.is_function and _is_awaited(current_name(path), result)):
-            return
-        raise ConfigError(f"stop: no result has a metric `{path}`, so it would stop no trial; {near_names(result, path)}")
+    def _check_needed(self, result: dict[str, Any]) -> None:
+        for path, whose in list(self._needed.items()):
+            if lookup(result, path) is not None:
+                del self._needed[path]
+            elif self.is_function or not _is_awaited(current_name(path), result):
+                raise ConfigError(f"{whose}: no result has a metric `{path}`; {near_names(result, path)}")
 
 
 def _is_awaited(path: str, result: dict[str, Any]) -> bool:
+    """A metric of episodes is absent until one has ended, one of evaluation until one was made; any other is a mistake."""
     if path.startswith("env_runners/"):
         return not lookup(result, "env_runners/num_episodes_lifetime")
     if path.startswith("evaluation/"):

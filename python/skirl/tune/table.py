@@ -80,6 +80,11 @@ def short(text: str, width: int) -> str:
     return text if len(text) <= width else ".." + text[len(text) - max(width - 2, 1) :]
 
 
+def short_name(name: str) -> str:
+    """Only the trial's id: `..b5c41_00000`."""
+    return short(name, 13)
+
+
 def varied_names(trials: Sequence[Trial]) -> list[str]:
     """Paths of what differs between the trials."""
     return list({path: None for trial in trials for path in trial.variant.varied})
@@ -87,7 +92,7 @@ def varied_names(trials: Sequence[Trial]) -> list[str]:
 
 def table(trials: Sequence[Trial], metric: str | None, width: int, is_ascii: bool = False) -> list[str]:
     """The lines of the table, at most `width` characters each where that is possible."""
-    shown = sorted(trials, key=lambda t: (t.status == PENDING, t.index))[:MAX_ROWS]
+    shown = sorted(trials, key=_prominence)[:MAX_ROWS]
     if not shown:
         return []
     shown.sort(key=lambda t: t.index)
@@ -96,6 +101,13 @@ def table(trials: Sequence[Trial], metric: str | None, width: int, is_ascii: boo
     lines = _framed(columns, _ASCII if is_ascii else _ROUNDED)
     hidden = len(trials) - len(shown)
     return lines + ([f"... {hidden} more"] if hidden else [])
+
+
+def _prominence(trial: Trial) -> tuple[int, int]:
+    """Who is at work first, then who ended last, then who is next."""
+    if trial.status == RUNNING:
+        return 0, trial.index
+    return (2, trial.index) if trial.status == PENDING else (1, -trial.index)
 
 
 def _columns(trials: Sequence[Trial], metric: str | None) -> list[_Column]:
@@ -107,7 +119,7 @@ def _columns(trials: Sequence[Trial], metric: str | None) -> list[_Column]:
         name = path.rpartition("/")[2]
         columns.append(_Column([name, short(name, 10)], [number(t.variant.varied.get(path)) for t in trials]))
     columns.append(_metric_column("training_iteration", ("iter",), trials))
-    columns.append(_metric_column("time_total_s", ("total time (s)", "time (s)"), trials))
+    columns.append(_Column(("total time (s)", "time (s)"), [_seconds(t.last_result.get("time_total_s")) for t in trials]))
     for path in metric_paths(trials, metric):
         name = path.rpartition("/")[2]
         columns.append(_metric_column(path, _USUAL.get(path, (short(name, _MAX_HEADER), short(name, 10))), trials))
@@ -118,22 +130,25 @@ def _metric_column(path: str, headers: Sequence[str], trials: Sequence[Trial]) -
     return _Column(headers, [number(lookup(t.last_result, path)) for t in trials])
 
 
+def _seconds(value: Any) -> str:
+    return f"{value:.2f}" if is_number(value) else ""
+
+
 def _total(columns: list[_Column]) -> int:
     # Two spaces between columns, a bar and a space at either side.
     return sum(column.width for column in columns) + 2 * (len(columns) - 1) + 4
 
 
 def _fit(columns: list[_Column], width: int) -> None:
-    """Shorter headers first, then the trials' names, then digits, then columns from the right."""
+    """Shorter headers first, then the trials' ids for their names, then columns from the right."""
     while _total(columns) > width:
         shrinkable = [column for column in columns if column.can_shrink()]
         if not shrinkable:
             break
         widest = max(shrinkable, key=lambda column: column.width)
         widest.level += 1
-    names = columns[0]
-    spare = names.width - (_total(columns) - width)
-    names.cells = [short(name, max(spare, 13)) for name in names.cells]
+    if _total(columns) > width:
+        columns[0].cells = [short_name(name) for name in columns[0].cells]
     while _total(columns) > width and len(columns) > 3:
         columns.pop(-1 if len(columns) > 4 else 2)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -70,6 +71,11 @@ def _name_of(function: Any) -> str:
 
 
 def _algorithm_named(name: str) -> Any:
-    from skirl.algorithms.registry import get_algorithm_class
+    from skirl import _native, algorithms
 
-    return get_algorithm_class(name)
+    names = [known for known, _ in _native.algorithms()]
+    if name in names:
+        return getattr(algorithms, name)
+    near = difflib.get_close_matches(name.upper(), names, 1)
+    hint = f"did you mean {near[0]!r}?" if near else "give a class or a function for another trainable"
+    raise ConfigError(f"trainable: expected one of the algorithms {', '.join(names)}, found {name!r}; {hint}")

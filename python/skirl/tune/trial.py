@@ -20,16 +20,6 @@ ERROR = "ERROR"
 _MAX_DIRECTORY_NAME = 130
 
 
-class ConfigDict(dict[str, Any]):
-    """A configuration by sections, in which `config["lr"]` finds `config["training"]["lr"]`, as RLlib's flat one would."""
-
-    def __missing__(self, key: str) -> Any:
-        for section in self.values():
-            if isinstance(section, Mapping) and key in section:
-                return section[key]
-        raise KeyError(key)
-
-
 @dataclass
 class Trial:
     """What the parent knows of a trial."""
@@ -40,8 +30,8 @@ class Trial:
     name: str
     """For example `PPO_Pendulum-v1_b5c41_00000`."""
     variant: Variant
-    config: ConfigDict
-    """The whole configuration as a nested dict."""
+    config: dict[str, Any]
+    """The whole configuration, options by flat name as RLlib has them."""
     path: Path
     status: str = PENDING
     last_result: dict[str, Any] = field(default_factory=dict)
@@ -80,15 +70,15 @@ def make_trial(index: int, experiment_id: str, trainable: str, variant: Variant,
     env = env_name(config)
     name = "_".join([trainable, *([env] if env else []), trial_id])
     path = where / directory_name(name, index, variant.varied, started)
-    return Trial(index, trial_id, name, variant, ConfigDict(config), path)
+    return Trial(index, trial_id, name, variant, config, path)
 
 
 def env_name(config: Mapping[str, Any]) -> str:
-    """The environment's name in a configuration by sections or a flat one, or an empty text."""
+    """The environment's name without module or library, or an empty text."""
     section = config.get("environment")
     env = section.get("env") if isinstance(section, Mapping) else config.get("env")
     if isinstance(env, str):
-        return env
+        return env.rpartition(":")[2]
     return getattr(env, "__name__", "") if env is not None else ""
 
 

@@ -77,7 +77,7 @@ class Tuner:
             # Without a limit of the user's the cores are the limit.
             float("inf") if self._tune.max_concurrent_trials else float(cores),
             self._tune.max_concurrent_trials or len(self._trials),
-            Stopping(self._stop, is_function),
+            Stopping(self._stop, is_function, self._ranked_by()),
             CheckpointKeeper(self._checkpoints, is_function),
             bool(self._failures.fail_fast),
             display,
@@ -86,7 +86,15 @@ class Tuner:
             experiment.run()
         finally:
             display.finish(self._trials, str(self._path))
+        experiment.pass_on_signal()
         return self.get_results()
+
+    def _ranked_by(self) -> dict[str, str]:
+        named = {
+            "TuneConfig: metric": self._tune.metric,
+            "CheckpointConfig: checkpoint_score_attribute": self._checkpoints.checkpoint_score_attribute,
+        }
+        return {path: whose for whose, path in named.items() if path is not None}
 
     def get_results(self) -> ResultGrid:
         """The results of the last `fit`, also after an error ended it."""
@@ -112,6 +120,7 @@ class Tuner:
         ]
         for trial in trials:
             cpus_per_trial(self._resources, trial.config)
+        _refuse_if_none_can_run(variants)
         return trials
 
     def _make_directory(self) -> None:
@@ -129,7 +138,7 @@ class Tuner:
             given = params.get("seed", (params.get("debugging") or {}).get("seed"))
             seeded: Any = params if given is not None else {**params, "seed": variant.seed}
         else:
-            given = params.to_dict().get("debugging", {}).get("seed")
+            given = params.to_dict().get("seed")
             seeded = params if given is not None else params._with("debugging.seed", variant.seed)
         return Variant(seeded, variant.varied, variant.seed)
 
@@ -153,3 +162,19 @@ class Tuner:
                 f"{trial.name}: trainable, configuration and registered environments go to a process of their own, and one of "
                 f"them cannot: {error}; create open files, locks, environments and the like inside of functions"
             ) from error
+
+
+def _refuse_if_none_can_run(variants: list[Variant]) -> None:
+    """A mistake that every trial has is said once, before any starts; one that some have is theirs."""
+    problems = []
+    for variant in variants:
+        if not hasattr(variant.params, "validate"):
+            return
+        try:
+            variant.params.validate()
+        except ConfigError as error:
+            problems.append(error)
+        else:
+            return
+    if problems:
+        raise problems[0]

@@ -120,6 +120,7 @@ class _Expansion:
             yield space, varied
             return
         grids = [(path, list(value["grid_search"])) for path, value in found if is_grid(value)]
+        grids.sort(key=lambda grid: self.order(grid[0]))
         domains = [(path, value) for path, value in found if isinstance(value, Domain)]
         for values in _combinations(grids):
             chosen = {path: value for (path, _), value in zip(grids, values, strict=True)}
@@ -128,6 +129,12 @@ class _Expansion:
                 combined = _assign(combined, path, value)
             combined, drawn = self.draw(combined, domains, self.stream(depth))
             yield from self.expand(combined, {**varied, **chosen, **drawn}, depth + 1)
+
+    def order(self, path: Path) -> list[tuple[bool, int, str]]:
+        """As Ray orders grids: by name. An option of a configuration object counts by its own name, without its section."""
+        first = path[0] if self.base is None else str(path[0]).rpartition(".")[2]
+        parts = (first, *path[1:])
+        return [(False, part, "") if isinstance(part, int) else (True, 0, str(part)) for part in parts]
 
     def draw(
         self, space: Any, domains: list[tuple[Path, Domain]], stream: list[int]
@@ -189,7 +196,7 @@ def expand(param_space: Any, num_samples: int, seed: int) -> Iterator[Variant]:
         expansion = _Expansion(seed, None)
     else:
         space = dict(param_space._search_space())
-        expansion = _Expansion(seed, _flat_options(param_space.to_dict()))
+        expansion = _Expansion(seed, param_space.to_dict())
     for _ in range(num_samples):
         for values, varied in expansion.expand(space, {}):
             params = values if isinstance(param_space, Mapping) else _put(param_space, values)
@@ -202,12 +209,3 @@ def _put(config: Any, values: Mapping[str, Any]) -> Any:
     for path, value in values.items():
         config = config._with(path, value)
     return config
-
-
-def _flat_options(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Sections, and beside them all options by their own name."""
-    flat = dict(document)
-    for section in document.values():
-        if isinstance(section, Mapping):
-            flat.update(section)
-    return flat

@@ -38,6 +38,8 @@ pub(crate) struct BatchedEnv {
     /// The environment has reset by itself when a step returns.
     same_step: bool,
     can_reset_single: bool,
+    /// A list of seeds, one for each environment; otherwise one number for the batch.
+    takes_seeds: bool,
     /// First observations that wait for `reset` to ask for them.
     waiting: Vec<Column>,
     is_waiting: Vec<bool>,
@@ -51,8 +53,8 @@ impl BatchedEnv {
     pub(super) fn new(env: &Bound<'_, PyAny>, num_envs: usize, limit: Option<u32>) -> PyResult<Self> {
         let py = env.py();
         let described = py.import("skirl.env._batched")?.call_method1("describe", (env, num_envs))?;
-        let (mode, can_reset_single): (String, bool) = described.extract()?;
-        let name = env.getattr("unwrapped")?.get_type().qualname()?;
+        let (mode, can_reset_single, takes_seeds): (String, bool, bool) = described.extract()?;
+        let name = env.getattr("unwrapped")?.get_type().name()?;
         let read =
             |attribute: &str| space::from_python(&env.getattr(attribute)?, &format!("{attribute} of {name}"));
         let (observation_space, action_space) =
@@ -67,6 +69,7 @@ impl BatchedEnv {
             sizes: observation_space.leaves().iter().map(Leaf::size).collect(),
             same_step: mode == "SameStep",
             can_reset_single,
+            takes_seeds,
             waiting: observation_space.columns(num_envs),
             is_waiting: vec![false; num_envs],
             ended: vec![false; num_envs],
@@ -117,8 +120,11 @@ impl BatchedEnv {
         seeds: &[Option<u64>],
     ) -> PyResult<Bound<'py, PyAny>> {
         let kwargs = PyDict::new(py);
-        if seeds.iter().any(Option::is_some) {
-            kwargs.set_item(intern!(py, "seed"), PyList::new(py, seeds)?)?;
+        if let Some(first) = seeds.iter().flatten().next() {
+            match self.takes_seeds {
+                true => kwargs.set_item(intern!(py, "seed"), PyList::new(py, seeds)?)?,
+                false => kwargs.set_item(intern!(py, "seed"), *first)?,
+            }
         }
         if let Some(mask) = mask {
             let options = PyDict::new(py);

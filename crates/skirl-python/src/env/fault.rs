@@ -78,12 +78,9 @@ impl Call<'_, '_> {
 
     /// A reward that is not finite.
     pub(super) fn non_finite_reward(&self, value: f64) -> EnvError {
-        let action = format!(
-            "{} in {} ({})",
-            self.action.clone().unwrap_or_default(),
-            self.whose(),
-            self.circumstances()
-        );
+        let action = self.action.as_deref().unwrap_or("of the batch");
+        let (whose, episode, step) = (self.whose(), self.episode.describe(), self.episode.steps + 1);
+        let action = format!("{action} in {whose}, {episode}, step {step} of the episode");
         EnvError::NonFiniteReward { value, action, place: Place::default() }
     }
 

@@ -55,7 +55,7 @@ impl PythonVectorEnv {
 
 /// Observation and action space of an environment.
 pub(super) fn spaces(env: &Bound<'_, PyAny>) -> PyResult<(Space, Space)> {
-    let name = env.getattr("unwrapped").unwrap_or_else(|_| env.clone()).get_type().qualname()?;
+    let name = env.getattr("unwrapped").unwrap_or_else(|_| env.clone()).get_type().name()?;
     let read =
         |attribute: &str| space::from_python(&env.getattr(attribute)?, &format!("{attribute} of {name}"));
     Ok((read("observation_space")?, read("action_space")?))

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{Algorithm, CallbackList, Hook, Place};
-use crate::callbacks::{Callbacks, HookResult, complete};
+use crate::callbacks::{Callbacks, HookResult, HookSet, complete};
 use crate::config::AlgorithmConfig;
 use crate::error::Error;
 
@@ -31,6 +31,13 @@ impl Algorithm {
     /// The callbacks of the run.
     pub fn callbacks(&self) -> &CallbackList {
         &self.callbacks
+    }
+
+    /// Whether somebody may add metrics of their own to results, at any time: callbacks, or an evaluation function.
+    pub fn has_own_metrics(&self) -> bool {
+        let hooks = [Hook::TrainResult, Hook::EvaluateEnd];
+        let adds = hooks.into_iter().any(|hook| self.callbacks.wants(hook));
+        adds || self.callbacks.wants_any(HookSet::EPISODE) || self.own_evaluation.is_some()
     }
 
     /// Calls a hook that has the algorithm in hand.

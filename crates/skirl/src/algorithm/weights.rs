@@ -52,7 +52,8 @@ impl Algorithm {
             what: "the module".to_owned(),
             expected: format!("one of {}", self.module_ids().join(", ")),
             found: format!("'{module}'"),
-            remedy: "Module ids are the names in multi_agent.policies, default_policy where there is one".to_owned(),
+            remedy: "Module ids are the names in multi_agent.policies, default_policy where there is one"
+                .to_owned(),
         }
     }
 }

@@ -6,8 +6,8 @@ use super::algorithm::AlgorithmConfig;
 use super::choices::{BatchMode, CountStepsBy, OptimizerType};
 use super::config_of::ConfigOf;
 use super::error::{ConfigError, ConfigErrors};
+use super::metric_names::{SCORE, check_metric};
 use super::mixed::RolloutFragmentLength;
-use super::stop::check_metric;
 use super::training::{OptimizerOptions, Training};
 
 type Rule<T> = fn(&ConfigOf<T>) -> Vec<ConfigError>;
@@ -70,8 +70,7 @@ fn environment_is_named<T: Training>(config: &ConfigOf<T>) -> Vec<ConfigError> {
 fn score_is_a_metric<T: Training>(config: &ConfigOf<T>) -> Vec<ConfigError> {
     let metric = config.common.checkpointing.checkpoint_score_attribute.as_deref();
     let problem = metric.and_then(|metric| check_metric(metric).err());
-    let path = "checkpointing.checkpoint_score_attribute";
-    problem.map(|problem| problem.at(path, config.get(path))).into_iter().collect()
+    problem.map(|problem| problem.at(SCORE, config.get(SCORE))).into_iter().collect()
 }
 
 fn minibatch_fits_batch<T: Training>(config: &ConfigOf<T>) -> Vec<ConfigError> {

@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 use serde_json::{Value, json};
 
 use super::error::{ConfigError, Problem};
-use super::names::nearest;
+use super::metric_names::check_metric;
 use super::value::OptionValue;
 
 /// A run stops at the first result in which one of these metrics is at least its threshold. Empty never stops by itself.
@@ -27,44 +27,6 @@ impl std::fmt::Display for StopReason {
         write!(f, "{} = {} reached {}", self.metric, self.value, self.threshold)
     }
 }
-
-/// Metrics that results have, for suggestions: a criterion on a misspelt metric would never stop the run.
-const KNOWN_METRICS: &[&str] = &[
-    "training_iteration",
-    "time_total_s",
-    "num_env_steps_sampled_lifetime",
-    "env_runners/episode_return_mean",
-    "env_runners/episode_return_min",
-    "env_runners/episode_return_max",
-    "env_runners/episode_len_mean",
-    "env_runners/episode_len_min",
-    "env_runners/episode_len_max",
-    "env_runners/num_episodes_lifetime",
-    "env_runners/num_env_steps_sampled_lifetime",
-    "evaluation/env_runners/episode_return_mean",
-    "evaluation/env_runners/episode_return_min",
-    "evaluation/env_runners/episode_return_max",
-    "evaluation/env_runners/episode_len_mean",
-    "evaluation/env_runners/episode_len_min",
-    "evaluation/env_runners/episode_len_max",
-];
-
-/// Names of RLlib's old results and of other libraries.
-const RENAMED_METRICS: &[(&str, &str)] = &[
-    ("episode_reward_mean", "env_runners/episode_return_mean"),
-    ("episode_return_mean", "env_runners/episode_return_mean"),
-    ("env_runners/episode_reward_mean", "env_runners/episode_return_mean"),
-    ("sampler_results/episode_reward_mean", "env_runners/episode_return_mean"),
-    ("evaluation/episode_reward_mean", "evaluation/env_runners/episode_return_mean"),
-    ("evaluation/episode_return_mean", "evaluation/env_runners/episode_return_mean"),
-    ("episode_len_mean", "env_runners/episode_len_mean"),
-    ("timesteps_total", "num_env_steps_sampled_lifetime"),
-    ("total_timesteps", "num_env_steps_sampled_lifetime"),
-    ("num_env_steps_sampled", "num_env_steps_sampled_lifetime"),
-    ("num_env_steps_trained", "num_env_steps_sampled_lifetime"),
-    ("iterations", "training_iteration"),
-    ("time_s", "time_total_s"),
-];
 
 impl StopCriteria {
     /// Adds or replaces a criterion.
@@ -114,25 +76,4 @@ fn check(metric: &str, threshold: f64) -> Result<(), Problem> {
         return Err(Problem::new(format!("must be a finite number, found {threshold}")));
     }
     check_metric(metric)
-}
-
-/// Refuses what cannot be a metric of a result, and what is nearly one.
-pub(super) fn check_metric(metric: &str) -> Result<(), Problem> {
-    if metric.split('/').any(str::is_empty) {
-        return Err(Problem::new("is not the path of a metric")
-            .suggest("write for example \"env_runners/episode_return_mean\" or \"training_iteration\""));
-    }
-    if KNOWN_METRICS.contains(&metric) {
-        return Ok(());
-    }
-    if let Some((_, now)) = RENAMED_METRICS.iter().find(|(old, _)| *old == metric) {
-        return Err(Problem::new("no such metric in a result").suggest(format!("it is called `{now}` here")));
-    }
-    match nearest(metric, KNOWN_METRICS.iter().copied()) {
-        // `episode_return_max` is near `episode_return_mean`, so only names of the same length class may be refused.
-        Some(near) if strsim::damerau_levenshtein(metric, near) <= 2 => {
-            Err(Problem::new("no such metric in a result").suggest(format!("did you mean `{near}`?")))
-        }
-        _ => Ok(()),
-    }
 }

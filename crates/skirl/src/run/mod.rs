@@ -62,6 +62,8 @@ pub struct Run {
     last: Option<(TrainResult, f64)>,
     warnings: Vec<String>,
     listener: Option<Listener>,
+    /// Whether `config.json` is that of this process: a run that is only looked at keeps its own.
+    is_config_written: bool,
     /// Environment steps when this process took the run up: up to there it is saved already, or there is nothing to save.
     started_at: u64,
 }
@@ -78,7 +80,8 @@ impl Run {
     /// writable: that is found out before anything is built. Where building fails, the directory is removed again.
     ///
     /// # Errors
-    /// A directory that cannot be written or holds a run already; whatever [`Algorithm::build`] finds.
+    /// A directory that cannot be written or holds a run already; whatever [`Algorithm::build`] finds; a stop criterion or
+    /// score on a metric that results cannot have.
     pub fn create(config: Box<dyn AlgorithmConfig>, output: Option<&Path>) -> Result<Self, Error> {
         Self::create_with(config, output, CallbackList::new())
     }
@@ -108,8 +111,12 @@ impl Run {
                 )?
             }
         };
-        match Algorithm::build_with(config, callbacks) {
-            Ok(algorithm) => Self::start(directory, algorithm, ResumePoint::START),
+        match Algorithm::build_with(config, callbacks).and_then(with_known_metrics) {
+            Ok(algorithm) => {
+                let mut run = Self::start(directory, algorithm, ResumePoint::START)?;
+                run.write_config()?;
+                Ok(run)
+            }
             Err(error) => {
                 directory.discard();
                 Err(error)
@@ -175,12 +182,30 @@ impl Run {
     }
 
     fn start(directory: RunDirectory, algorithm: Algorithm, point: ResumePoint) -> Result<Self, Error> {
-        directory.write_config(&algorithm.config().to_value())?;
         let log = Log::new(directory.open_sinks(point)?);
         let keeper = Keeper::new(directory.checkpoints(), &algorithm.config().common().checkpointing);
         let (warnings, started_at) = (algorithm.warnings().to_vec(), point.env_steps);
         let stop = RunStop::default();
-        Ok(Self { directory, algorithm, log, keeper, stop, last: None, warnings, listener: None, started_at })
+        Ok(Self {
+            directory,
+            algorithm,
+            log,
+            keeper,
+            stop,
+            last: None,
+            warnings,
+            listener: None,
+            is_config_written: false,
+            started_at,
+        })
+    }
+
+    fn write_config(&mut self) -> Result<(), Error> {
+        if !self.is_config_written {
+            self.directory.write_config(&self.algorithm.config().to_value())?;
+            self.is_config_written = true;
+        }
+        Ok(())
     }
 
     /// The run's directory.
@@ -259,6 +284,7 @@ impl Run {
         &mut self,
         after_result: &mut dyn FnMut(&TrainResult) -> Flow,
     ) -> Result<RunSummary, Error> {
+        self.write_config()?;
         loop {
             let mut result = match self.iterate()? {
                 Iteration::Finished(result) => *result,
@@ -386,6 +412,14 @@ impl Run {
         self.algorithm.announce_saved(&path)?;
         Ok(path)
     }
+}
+
+/// Without anybody who adds metrics, a misspelt one is found before training.
+fn with_known_metrics(algorithm: Algorithm) -> Result<Algorithm, Error> {
+    if !algorithm.has_own_metrics() {
+        config::check_unaided(algorithm.config())?;
+    }
+    Ok(algorithm)
 }
 
 impl std::fmt::Debug for Run {

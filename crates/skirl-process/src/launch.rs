@@ -1,0 +1,140 @@
+//! Starting the workers of a run: all at once, each with its range of the environments.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use serde_json::Value;
+use skirl::Error;
+use skirl::algo;
+use skirl::collect::episodes::RunningEpisode;
+use skirl::collect::launch::LaunchOrder;
+use skirl::collect::{AgentSpaces, RemoteShard, ShardFaults};
+use skirl::config::FaultToleranceOptions;
+use skirl_env::Space;
+use skirl_math::rng::StreamKey;
+
+use crate::layout::Layout;
+use crate::memory::SharedMemory;
+use crate::message::{Build, RunPlace};
+use crate::process::{Patience, WorkerCommand};
+use crate::recovery::Failures;
+use crate::shard::{Delivered, RemoteRange};
+
+/// What all workers of a run are started with.
+#[derive(Debug, Clone)]
+pub struct Launch {
+    /// The program.
+    pub command: WorkerCommand,
+    /// For whoever builds the environments there: how their constructors are found.
+    pub constructors: Vec<u8>,
+}
+
+/// How long which wait may take, and what follows a failure.
+#[derive(Debug, Clone)]
+pub(crate) struct Rules {
+    pub(crate) options: FaultToleranceOptions,
+    pub(crate) step_patience: Patience,
+    pub(crate) start_patience: Patience,
+}
+
+/// Starts one worker for each environment runner of the order, and claims the memory of their rollouts.
+///
+/// # Errors
+/// What the first worker that failed says; too little memory; spaces that the algorithm cannot serve.
+pub fn launch(launch: &Launch, order: LaunchOrder<'_>) -> Result<Vec<Box<dyn RemoteShard>>, Error> {
+    let common = order.config.common();
+    let (runners, each) =
+        (common.env_runners.num_env_runners.max(1), common.env_runners.num_envs_per_env_runner);
+    let rules = Rules {
+        options: common.fault_tolerance.clone(),
+        step_patience: Patience {
+            time: Duration::from_secs_f64(common.env_runners.sample_timeout_s),
+            option: "env_runners.sample_timeout_s",
+        },
+        start_patience: Patience {
+            time: Duration::from_secs_f64(common.fault_tolerance.env_runner_restore_timeout_s),
+            option: "fault_tolerance.env_runner_restore_timeout_s",
+        },
+    };
+    let builds = (0..runners).map(|index| Build {
+        config: order.config.to_value(),
+        first_env: index * each,
+        num_envs: each,
+        runner: index + 1,
+        num_runners: runners,
+        recreated: false,
+    });
+    let builds: Vec<Build> = builds.collect();
+    let mut ranges = start_all(launch, &rules, builds)?;
+    claim_memory(&mut ranges, order)?;
+    Ok(ranges.into_iter().map(|range| -> Box<dyn RemoteShard> { Box::new(range) }).collect())
+}
+
+fn start_all(launch: &Launch, rules: &Rules, builds: Vec<Build>) -> Result<Vec<RemoteRange>, Error> {
+    let started: Vec<Result<RemoteRange, Error>> = std::thread::scope(|scope| {
+        let start = |build| scope.spawn(move || RemoteRange::start(launch.clone(), rules.clone(), build));
+        let threads: Vec<_> = builds.into_iter().map(start).collect();
+        let gone = |_| Err(Error::Internal("a thread that started a process panicked".to_owned()));
+        threads.into_iter().map(|thread| thread.join().unwrap_or_else(gone)).collect()
+    });
+    let failed = started.iter().filter(|outcome| outcome.is_err()).count();
+    let ranges: Result<Vec<RemoteRange>, Error> = started.into_iter().collect();
+    ranges.map_err(|error| error.with_others(failed.saturating_sub(1)))
+}
+
+/// The memory of a rollout is claimed now: too little of it is an error before the first step.
+fn claim_memory(ranges: &mut [RemoteRange], order: LaunchOrder<'_>) -> Result<(), Error> {
+    let Some(first) = ranges.first() else { return Ok(()) };
+    let plan = algo::plan(order.config, order.spec.clone(), vec![first.spaces()])?;
+    ranges.iter_mut().try_for_each(|range| range.make_room(plan.batch.fragment_length))
+}
+
+impl RemoteRange {
+    /// Starts the worker of a range and has it build its environments.
+    pub(crate) fn start(launch: Launch, rules: Rules, build: Build) -> Result<Self, Error> {
+        let memory = SharedMemory::create(0).map_err(|error| no_worker(build.runner, &error.to_string()))?;
+        let (runner, num_envs) = (build.runner, build.num_envs);
+        let (process, told) = Self::start_process(&launch, &rules, &build, &memory)
+            .map_err(|failure| no_worker(runner, failure.message()))?;
+        let spaces = AgentSpaces {
+            agent: skirl::contract::DEFAULT_AGENT_ID.to_owned(),
+            observation: space_of(runner, &told.observation)?,
+            action: space_of(runner, &told.action)?,
+        };
+        Ok(Self {
+            place: RunPlace { explore: 0, steps: 0, first_episode: 0, num_envs: build.num_envs },
+            episodes: vec![RunningEpisode::default(); num_envs],
+            seeds: StreamKey(0),
+            statistics: Vec::new(),
+            tasks: BTreeMap::new(),
+            spaces,
+            layout: told.layout,
+            memory,
+            process: Mutex::new(Some(process)),
+            begun: false,
+            delivered: Delivered::default(),
+            faults: ShardFaults { healthy: 1, ..ShardFaults::default() },
+            failures: Failures::default(),
+            launch,
+            rules,
+            build,
+        })
+    }
+}
+
+/// What a worker tells of what it has built.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Told {
+    pub(crate) observation: Value,
+    pub(crate) action: Value,
+    pub(crate) layout: Layout,
+}
+
+fn space_of(runner: usize, told: &Value) -> Result<Space, Error> {
+    Space::from_json(told).map_err(|error| no_worker(runner, &format!("told a space that is none: {error}")))
+}
+
+pub(crate) fn no_worker(runner: usize, message: &str) -> Error {
+    Error::EnvRunner { runner, message: message.to_owned(), others: 0 }
+}

@@ -1,0 +1,244 @@
+//! A worker process as its parent holds it: started, asked, watched, ended.
+
+use std::ffi::OsString;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::mpsc::{Sender, channel};
+use std::time::{Duration, Instant};
+
+use crate::death;
+use crate::frame::{self, Frame, FrameError};
+use crate::memory::{Progress, SharedMemory};
+use crate::message::{LOOK, Reply, Request};
+use crate::output::Output;
+
+/// How long a process that was asked to end, or whose end was noticed, may take to be gone.
+const LAST_MOMENTS: Duration = Duration::from_secs(2);
+
+/// How a worker is started. Its standard input is the socket, its standard output the shared memory, its standard error what
+/// it prints; the program calls [`serve`](crate::worker::serve) with the first two.
+#[derive(Debug, Clone, Default)]
+pub struct WorkerCommand {
+    /// The program.
+    pub program: OsString,
+    /// Its arguments.
+    pub args: Vec<OsString>,
+    /// Environment variables beside those of this process.
+    pub env: Vec<(OsString, OsString)>,
+}
+
+/// How long a worker may go without a sign of life, and the option that says so.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// The time.
+    pub time: Duration,
+    /// The option.
+    pub option: &'static str,
+}
+
+/// Why a worker did not do what it was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failure {
+    /// Its environments, or what built them, said no. The process is well.
+    Refused(String),
+    /// The process is gone.
+    Died(String),
+    /// It made no progress in time, and was killed.
+    Hung(String),
+}
+
+impl Failure {
+    /// In words, as the end of a sentence about the runner.
+    pub fn message(&self) -> &str {
+        match self {
+            Self::Refused(message) | Self::Died(message) | Self::Hung(message) => message,
+        }
+    }
+}
+
+/// A running worker.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    socket: UnixStream,
+    output: Output,
+    progress: Progress,
+    newest_request: u64,
+    last_memory: Option<u64>,
+}
+
+impl Process {
+    /// Starts a worker with this memory.
+    ///
+    /// # Errors
+    /// The system's: a program that is not there, too many processes or files.
+    pub fn start(command: &WorkerCommand, memory: &SharedMemory, tag: &str) -> std::io::Result<Self> {
+        let (here, there) = UnixStream::pair()?;
+        here.set_read_timeout(Some(LOOK))?;
+        let mut starting = Command::new(&command.program);
+        starting
+            .args(&command.args)
+            .envs(command.env.iter().cloned())
+            .stdin(Stdio::from(OwnedFd::from(there)))
+            .stdout(Stdio::from(memory.file().try_clone()?))
+            .stderr(Stdio::piped());
+        let mut child = start_from_lasting_thread(starting)?;
+        let stderr = child.stderr.take().ok_or_else(|| std::io::Error::other("no standard error"))?;
+        let output = Output::pump(stderr, tag.to_owned());
+        let progress = Progress::of(memory.file())?;
+        Ok(Self { child, socket: here, output, progress, newest_request: 0, last_memory: None })
+    }
+
+    /// The process's number.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Steps of environments since its memory was made, also by processes before it.
+    pub fn env_steps(&self) -> u64 {
+        self.progress.env_steps()
+    }
+
+    /// Sends a request and waits for its reply, as long as the process makes progress while `patience` lasts.
+    ///
+    /// # Errors
+    /// The process said no, died, or made no progress; in the last two cases it is gone.
+    pub fn ask(
+        &mut self,
+        request: &Request,
+        bytes: &[u8],
+        patience: Patience,
+    ) -> Result<(Reply, Vec<u8>), Failure> {
+        self.newest_request += 1;
+        let header = serde_json::to_vec(request)
+            .map_err(|error| Failure::Refused(format!("could not be asked: {error}")))?;
+        let sent = frame::send(&mut self.socket, self.newest_request, &header, bytes);
+        let frame =
+            sent.and_then(|()| self.wait(patience)).map_err(|error| self.autopsy(&error, patience))?;
+        let reply = serde_json::from_slice(&frame.header).map_err(|error| {
+            let broken = FrameError::Malformed(error.to_string());
+            self.autopsy(&broken, patience)
+        })?;
+        match reply {
+            Reply::Failed { message } => Err(Failure::Refused(message)),
+            reply => Ok((reply, frame.bytes)),
+        }
+    }
+
+    fn wait(&mut self, patience: Patience) -> Result<Frame, FrameError> {
+        let Self { socket, progress, last_memory, child, .. } = self;
+        let (mut seen, mut since) = (progress.count(), Instant::now());
+        let mut looks = 0u32;
+        frame::receive_reply(socket, self.newest_request, &mut || {
+            let now = progress.count();
+            if now != seen {
+                (seen, since) = (now, Instant::now());
+            }
+            if looks.is_multiple_of(10) {
+                *last_memory = death::memory_of(child.id()).or(*last_memory);
+            }
+            looks += 1;
+            since.elapsed() < patience.time
+        })
+    }
+
+    /// What became of the process, after a reply did not come. It is gone afterwards.
+    fn autopsy(&mut self, error: &FrameError, patience: Patience) -> Failure {
+        let pid = self.pid();
+        match error {
+            FrameError::GaveUp => {
+                let stack = self.stack_dump();
+                self.kill();
+                Failure::Hung(format!(
+                    "(pid {pid}) made no step for {} s and was killed ({}). {stack}",
+                    patience.time.as_secs_f64(),
+                    patience.option
+                ))
+            }
+            FrameError::Closed => {
+                let ended = self.wait_for_end(LAST_MOMENTS);
+                let how = ended.map_or_else(
+                    || "closed its connection and was killed".to_owned(),
+                    |status| death::describe(status, self.last_memory),
+                );
+                self.kill();
+                self.output.wait_until_closed(Duration::from_millis(200));
+                Failure::Died(format!("(pid {pid}) {how}"))
+            }
+            other => {
+                self.kill();
+                Failure::Died(format!("(pid {pid}) could not be understood and was killed: {other}"))
+            }
+        }
+    }
+
+    /// The last lines that it printed.
+    pub fn last_lines(&self) -> Vec<String> {
+        self.output.last_lines()
+    }
+
+    /// Where it is, as far as it can still tell: Python's `faulthandler` answers to SIGUSR1.
+    fn stack_dump(&mut self) -> String {
+        self.output.begin_dump();
+        if let Some(pid) = rustix::process::Pid::from_raw(self.child.id() as i32) {
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::USR1);
+        }
+        let lines = self.output.end_dump(Duration::from_millis(1500));
+        if lines.is_empty() {
+            return "It did not say where it hangs".to_owned();
+        }
+        format!("It hangs here:\n{}", lines.join("\n"))
+    }
+
+    fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    fn wait_for_end(&mut self, patience: Duration) -> Option<std::process::ExitStatus> {
+        let started = Instant::now();
+        loop {
+            match self.child.try_wait() {
+                Ok(Some(status)) => return Some(status),
+                Ok(None) if started.elapsed() < patience => std::thread::sleep(Duration::from_millis(2)),
+                _ => return None,
+            }
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(Some(_))) {
+            return;
+        }
+        let header = serde_json::to_vec(&Request::Stop).unwrap_or_default();
+        let _ = frame::send(&mut self.socket, self.newest_request + 1, &header, &[]);
+        let _ = self.socket.shutdown(std::net::Shutdown::Both);
+        self.wait_for_end(LAST_MOMENTS);
+        self.kill();
+    }
+}
+
+type Starting = (Command, Sender<std::io::Result<Child>>);
+
+/// Starts all workers from one thread that never ends: a worker ends when the *thread* that started it does
+/// (`PR_SET_PDEATHSIG`), and the callers' threads come and go.
+fn start_from_lasting_thread(command: Command) -> std::io::Result<Child> {
+    static STARTER: OnceLock<Option<Sender<Starting>>> = OnceLock::new();
+    let starter = STARTER.get_or_init(|| {
+        let (orders, received) = channel::<Starting>();
+        let start_all = move || {
+            for (mut command, answer) in received {
+                let _ = answer.send(command.spawn());
+            }
+        };
+        std::thread::Builder::new().name("skirl-starter".to_owned()).spawn(start_all).ok().map(|_| orders)
+    });
+    let gone = || std::io::Error::other("no thread could be started");
+    let (answer, child) = channel();
+    starter.as_ref().ok_or_else(gone)?.send((command, answer)).map_err(|_| gone())?;
+    child.recv().map_err(|_| gone())?
+}

@@ -1,0 +1,426 @@
+//! A range of environments in a process of its own, as the engine sees it.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use serde_json::Value;
+use skirl::Error;
+use skirl::callbacks::EpisodeHooks;
+use skirl::collect::episodes::{EpisodeIds, EpisodeRecord, RunningEpisode};
+use skirl::collect::normalizer::Normalizer;
+use skirl::collect::vector_runner::{RunnerState, StepRules};
+use skirl::collect::{AgentSpaces, RemoteShard, Shard, ShardFaults};
+use skirl::contract::RolloutColumns;
+use skirl_env::{ColumnMut, ColumnRef, EnvError, EnvState, Outcomes, Space, VectorEnv};
+use skirl_math::rng::StreamKey;
+use skirl_math::stats::ColumnMoments;
+
+use crate::launch::{Launch, Rules, no_worker};
+use crate::layout::Layout;
+use crate::memory::SharedMemory;
+use crate::message::{
+    Build, Reply, Request, RunPlace, pack_moments, pack_state, unpack_moments, unpack_state,
+};
+use crate::process::{Failure, Process};
+use crate::recovery::Failures;
+
+/// A range of environments and the process that steps them. What the run needs to know of it is kept here, so that another
+/// process can go on.
+#[derive(Debug)]
+pub struct RemoteRange {
+    pub(crate) launch: Launch,
+    pub(crate) rules: Rules,
+    pub(crate) build: Build,
+    pub(crate) spaces: AgentSpaces,
+    pub(crate) memory: SharedMemory,
+    /// `None` while there is none. Behind a lock as saving the state, which changes nothing here, talks to it.
+    pub(crate) process: Mutex<Option<Process>>,
+    /// The environments were reset, or restored.
+    pub(crate) begun: bool,
+    pub(crate) place: RunPlace,
+    pub(crate) episodes: Vec<RunningEpisode>,
+    pub(crate) seeds: StreamKey,
+    /// Statistics of observations in use.
+    pub(crate) statistics: Vec<u8>,
+    pub(crate) tasks: BTreeMap<usize, Value>,
+    /// Sizes of the last rollout.
+    pub(crate) layout: Layout,
+    pub(crate) delivered: Delivered,
+    pub(crate) faults: ShardFaults,
+    pub(crate) failures: Failures,
+}
+
+/// What came with the last rollout, beside the columns in shared memory.
+#[derive(Debug, Default)]
+pub(crate) struct Delivered {
+    ends: usize,
+    terminated: Vec<bool>,
+    truncated: Vec<bool>,
+    env: Vec<u32>,
+    agent: Vec<u32>,
+    finished: Vec<EpisodeRecord>,
+    seen: Vec<ColumnMoments>,
+    /// Somebody has read the rows.
+    read: AtomicBool,
+}
+
+impl RemoteRange {
+    pub(crate) fn tag(&self) -> String {
+        format!("[env_runner {}]", self.build.runner)
+    }
+
+    pub(crate) fn process_mut(&mut self) -> &mut Option<Process> {
+        self.process.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Steps of environments that the processes of this range made.
+    pub(crate) fn env_steps_counted(&mut self) -> u64 {
+        crate::memory::Progress::of(self.memory.file()).map_or(0, |progress| progress.env_steps())
+    }
+
+    pub(crate) fn ask(&self, request: &Request, bytes: &[u8]) -> Result<(Reply, Vec<u8>), Failure> {
+        let mut process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *process {
+            Some(process) => process.ask(request, bytes, self.rules.step_patience),
+            None => Err(Failure::Died("has no process".to_owned())),
+        }
+    }
+
+    fn error(&self, failure: &Failure) -> Error {
+        no_worker(self.build.runner, failure.message())
+    }
+
+    /// Resets the environments of episodes that have not started.
+    pub(crate) fn try_begin(&mut self, seeds: StreamKey) -> Result<(), Failure> {
+        let (place, episodes) = (self.place, self.episodes.clone());
+        let request = Request::Begin { place, seeds: seeds.0, episodes };
+        self.ask(&request, &self.statistics)?;
+        self.begun = true;
+        Ok(())
+    }
+
+    /// Claims memory for a rollout of `steps` steps.
+    ///
+    /// # Errors
+    /// There is not that much.
+    pub fn make_room(&mut self, steps: usize) -> Result<(), Error> {
+        let layout = self.layout_for(steps);
+        self.claim(&layout).map_err(|failure| self.error(&failure))
+    }
+
+    /// Calls a function, in the form that the worker's host takes, with environment `env` of this range.
+    ///
+    /// # Errors
+    /// What it raised, in words; a worker that died.
+    pub fn call(&mut self, env: usize, function: &[u8]) -> Result<Value, String> {
+        match self.ask(&Request::Call { env }, function) {
+            Ok((Reply::Returned(value), _)) => Ok(value),
+            Ok(_) => Err("the environment's process gave no answer".to_owned()),
+            Err(failure) => Err(failure.message().to_owned()),
+        }
+    }
+
+    fn claim(&mut self, layout: &Layout) -> Result<(), Failure> {
+        let len = layout.len().ok_or_else(|| Failure::Refused("a rollout of absurd size".to_owned()))?;
+        self.memory.grow(len).map_err(|error| Failure::Refused(error.to_string()))
+    }
+
+    /// Room for the end rows that are always there, and for some of episodes; more is made when it is needed.
+    fn layout_for(&self, steps: usize) -> Layout {
+        let rows = steps.max(1) * self.build.num_envs;
+        let ends = self.build.num_envs * 2 + rows / 16;
+        Layout { rows, ends: ends.max(self.layout.ends), ..self.layout }
+    }
+
+    fn try_sample(&mut self, rules: &StepRules<'_>, steps: usize) -> Result<(), Failure> {
+        let mut layout = self.layout_for(steps);
+        let weights = rules.policy.net.params().values();
+        if weights.len() != layout.weights {
+            return Err(Failure::Refused(format!(
+                "its policy has {} parameters, {} were expected",
+                layout.weights,
+                weights.len()
+            )));
+        }
+        self.claim(&layout)?;
+        let room = layout.weights_mut(&mut self.memory);
+        room.ok_or_else(|| Failure::Refused("no room for weights".to_owned()))?.copy_from_slice(weights);
+        let (place, explore, version) = (self.place, rules.explore, rules.policy.version);
+        let request = Request::Sample { place, steps, explore, version, layout };
+        let mut reply = self.ask(&request, &self.statistics)?;
+        if let (Reply::MoreRoom { ends }, _) = reply {
+            layout.ends = ends.saturating_add(ends / 4);
+            self.claim(&layout)?;
+            reply = self.ask(&Request::Deliver { layout }, &[])?;
+        }
+        self.layout = layout;
+        let width = layout.obs_width;
+        match reply {
+            (Reply::Sampled { ends, steps, episodes, finished }, seen) => {
+                let seen = unpack_moments(&seen, width).ok_or_else(nonsense)?;
+                self.take(ends, episodes, finished, seen).ok_or_else(nonsense)?;
+                self.place.steps = steps;
+                Ok(())
+            }
+            _ => Err(nonsense()),
+        }
+    }
+
+    /// Takes a rollout over, after a look at whatever could lead outside of it; `None` where it is not sound.
+    fn take(
+        &mut self,
+        ends: usize,
+        episodes: Vec<RunningEpisode>,
+        finished: Vec<EpisodeRecord>,
+        seen: Vec<ColumnMoments>,
+    ) -> Option<()> {
+        let (num_envs, first_env) = (self.build.num_envs, self.build.first_env);
+        let (rows, columns) = (self.layout.rows, self.layout.read(&self.memory, ends)?);
+        let sound = ends <= self.layout.ends
+            && episodes.len() == num_envs
+            && columns.end_rows.iter().all(|&row| (row as usize) < rows)
+            && finished.iter().all(|record| (first_env..first_env + num_envs).contains(&record.env));
+        let delivered = &mut self.delivered;
+        delivered.terminated.clear();
+        delivered.terminated.extend(columns.flags.iter().map(|flags| flags & 1 != 0));
+        delivered.truncated.clear();
+        delivered.truncated.extend(columns.flags.iter().map(|flags| flags & 2 != 0));
+        if delivered.env.len() != rows {
+            delivered.env = (0..rows).map(|row| (first_env + row % num_envs) as u32).collect();
+            delivered.agent = vec![0; rows];
+        }
+        delivered.finished.extend(finished);
+        delivered.seen.extend(seen);
+        delivered.ends = ends;
+        *delivered.read.get_mut() = false;
+        self.episodes = episodes;
+        sound.then_some(())
+    }
+}
+
+/// A worker that says what makes no sense is as good as dead.
+fn nonsense() -> Failure {
+    Failure::Died("delivered something that is no rollout of its environments".to_owned())
+}
+
+impl RemoteShard for RemoteRange {
+    fn spaces(&self) -> AgentSpaces {
+        self.spaces.clone()
+    }
+}
+
+impl Shard for RemoteRange {
+    fn first_env(&self) -> usize {
+        self.build.first_env
+    }
+
+    fn num_envs(&self) -> usize {
+        self.build.num_envs
+    }
+
+    fn env_mut(&mut self) -> &mut dyn VectorEnv {
+        self
+    }
+
+    fn restart_exploration(&mut self, explore: StreamKey) {
+        (self.place.explore, self.place.steps) = (explore.0, 0);
+    }
+
+    fn number_episodes(&mut self, ids: EpisodeIds) {
+        (self.place.first_episode, self.place.num_envs) = (ids.first, ids.num_envs);
+        self.episodes.iter_mut().for_each(RunningEpisode::number_anew);
+        self.begun = false;
+    }
+
+    fn next_episode_id(&self) -> u64 {
+        let played = self.episodes.iter().map(|episode| episode.index + 1).max();
+        self.place.ids().of(0, played.unwrap_or(0))
+    }
+
+    fn restart(&mut self) {
+        if !self.delivered.terminated.is_empty() && !*self.delivered.read.get_mut() {
+            // A rollout that nobody wanted, as another range failed.
+            self.faults.env_steps_dropped += self.delivered.terminated.len() as u64;
+            *self.delivered.read.get_mut() = true;
+        }
+        self.episodes.iter_mut().for_each(RunningEpisode::restart);
+        self.begun = false;
+    }
+
+    fn begin(
+        &mut self,
+        seeds: StreamKey,
+        normalizer: Option<&Normalizer>,
+        _hooks: Option<EpisodeHooks<'_>>,
+    ) -> Result<(), Error> {
+        self.seeds = seeds;
+        self.statistics = statistics(normalizer);
+        self.insist(|range| if range.begun { Ok(()) } else { range.try_begin(seeds) })
+    }
+
+    fn sample(&mut self, rules: &StepRules<'_>, steps: usize) -> Result<(), Error> {
+        self.statistics = statistics(rules.normalizer);
+        self.insist(|range| range.try_sample(rules, steps))
+    }
+
+    fn columns(&self) -> RolloutColumns<'_> {
+        let (layout, delivered) = (&self.layout, &self.delivered);
+        delivered.read.store(true, Ordering::Relaxed);
+        let rows = delivered.terminated.len();
+        // The memory was large enough when the rollout was taken over.
+        let whole = Layout { rows, ..*layout };
+        let Some(columns) = whole.read(&self.memory, delivered.ends) else { return no_rows(layout) };
+        RolloutColumns {
+            obs_width: layout.obs_width,
+            dist_width: layout.dist_width,
+            rows,
+            obs: columns.obs,
+            actions: columns.actions,
+            logp: columns.logp,
+            values: columns.values,
+            dist_inputs: columns.dist_inputs,
+            rewards: columns.rewards,
+            terminated: &delivered.terminated,
+            truncated: &delivered.truncated,
+            env: &delivered.env,
+            agent: &delivered.agent,
+            episode: columns.episode,
+            end_rows: columns.end_rows,
+            end_obs: columns.end_obs,
+            end_values: columns.end_values,
+        }
+    }
+
+    fn take_finished(&mut self) -> Vec<EpisodeRecord> {
+        std::mem::take(&mut self.delivered.finished)
+    }
+
+    fn take_seen(&mut self) -> Vec<ColumnMoments> {
+        std::mem::take(&mut self.delivered.seen)
+    }
+
+    fn save_state(&self) -> RunnerState {
+        let mut state = RunnerState {
+            steps: self.place.steps,
+            episodes: self.episodes.clone(),
+            current: vec![0.0; self.build.num_envs * self.layout.obs_width],
+            ..RunnerState::default()
+        };
+        // A process that cannot be asked is noticed at the next rollout; its environments have no state any more.
+        if let Ok((Reply::State { saved, columns, .. }, bytes)) = self.ask(&Request::SaveState, &[])
+            && let Some((env, current)) = unpack_state(&columns, &bytes)
+            && current.len() == state.current.len()
+        {
+            (state.env, state.env_saved, state.current) = (saved.then_some(env), saved, current);
+        }
+        state
+    }
+
+    fn restore_state(&mut self, state: RunnerState) -> Result<(), Error> {
+        (self.place.steps, self.episodes) = (state.steps, state.episodes);
+        let Some(env) = &state.env else {
+            self.begun = false;
+            return Ok(());
+        };
+        let (columns, bytes) = pack_state(Some(env), &state.current);
+        let (place, episodes) = (self.place, self.episodes.clone());
+        let restored = self.ask(&Request::RestoreState { place, episodes, columns }, &bytes);
+        restored.map_err(|failure| self.error(&failure))?;
+        self.begun = true;
+        Ok(())
+    }
+
+    fn faults(&self) -> Option<ShardFaults> {
+        Some(self.faults)
+    }
+}
+
+fn statistics(normalizer: Option<&Normalizer>) -> Vec<u8> {
+    pack_moments(normalizer.map(Normalizer::moments))
+}
+
+fn no_rows(layout: &Layout) -> RolloutColumns<'static> {
+    use skirl_nn::distributions::ActionsRef;
+    let width = layout.action_width;
+    let actions = match layout.discrete {
+        true => ActionsRef::Discrete { data: &[], width },
+        false => ActionsRef::Continuous { data: &[], width },
+    };
+    RolloutColumns {
+        obs_width: layout.obs_width,
+        dist_width: layout.dist_width,
+        rows: 0,
+        obs: &[],
+        actions,
+        logp: &[],
+        values: &[],
+        dist_inputs: &[],
+        rewards: &[],
+        terminated: &[],
+        truncated: &[],
+        env: &[],
+        agent: &[],
+        episode: &[],
+        end_rows: &[],
+        end_obs: &[],
+        end_values: &[],
+    }
+}
+
+/// Their tasks can be reached; all else is their process's.
+impl VectorEnv for RemoteRange {
+    fn num_envs(&self) -> usize {
+        self.build.num_envs
+    }
+
+    fn observation_space(&self) -> &Space {
+        &self.spaces.observation
+    }
+
+    fn action_space(&self) -> &Space {
+        &self.spaces.action
+    }
+
+    fn reset(&mut self, _: usize, _: Option<u64>, _: &mut [ColumnMut<'_>]) -> Result<(), EnvError> {
+        Err(elsewhere("reset"))
+    }
+
+    fn step(
+        &mut self,
+        _: &[ColumnRef<'_>],
+        _: &mut [ColumnMut<'_>],
+        _: &mut Outcomes,
+    ) -> Result<(), EnvError> {
+        Err(elsewhere("stepped"))
+    }
+
+    fn save_state(&self) -> Option<EnvState> {
+        None
+    }
+
+    fn restore_state(&mut self, _: &EnvState) -> Result<(), EnvError> {
+        Err(elsewhere("restored"))
+    }
+
+    fn set_task(&mut self, env: usize, task: &Value) -> Result<(), EnvError> {
+        let request = Request::SetTask { env, task: task.clone() };
+        self.ask(&request, &[]).map_err(|failure| EnvError::raised(failure.message()))?;
+        self.tasks.insert(env, task.clone());
+        Ok(())
+    }
+
+    fn get_task(&mut self, env: usize) -> Result<Value, EnvError> {
+        match self.ask(&Request::GetTask { env }, &[]) {
+            Ok((Reply::Task(task), _)) => Ok(task),
+            Ok(_) => Err(EnvError::raised("the environment's process gave no task")),
+            Err(failure) => Err(EnvError::raised(failure.message())),
+        }
+    }
+}
+
+fn elsewhere(what: &str) -> EnvError {
+    EnvError::raised(format!(
+        "environments in a process of their own are {what} there, by their runner; expected num_env_runners = 0 for this"
+    ))
+}

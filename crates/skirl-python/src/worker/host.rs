@@ -1,0 +1,57 @@
+//! The worker's end: Python prepares the constructors, then the engine's loop runs until the other end is closed.
+
+use std::fs::File;
+use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use skirl_process::message::Build;
+use skirl_process::worker::{Host, serve};
+
+use crate::env::with_python;
+use crate::errors::{SkirlError, origin};
+
+/// Python around a worker.
+struct PythonHost {
+    prepare: Py<PyAny>,
+}
+
+impl Host for PythonHost {
+    fn prepare(&mut self, build: &Build, constructors: &[u8]) -> Result<(), String> {
+        with_python(|py| {
+            let arguments =
+                (build.runner, build.num_runners, build.recreated, PyBytes::new(py, constructors));
+            self.prepare.call1(py, arguments).map(drop).map_err(|error| traceback(py, &error))
+        })
+    }
+
+    fn explain(&self, error: &skirl::Error) -> String {
+        match origin(error) {
+            Some(raised) => with_python(|py| format!("{error}\n{}", traceback(py, raised))),
+            None => error.to_string(),
+        }
+    }
+}
+
+/// As Python prints it.
+fn traceback(py: Python<'_>, error: &PyErr) -> String {
+    let format = || -> PyResult<String> {
+        let parts = (error.get_type(py), error.value(py), error.traceback(py));
+        let lines = py.import("traceback")?.call_method1("format_exception", parts)?;
+        Ok(lines.extract::<Vec<String>>()?.concat().trim_end().to_owned())
+    };
+    format().unwrap_or_else(|_| error.to_string())
+}
+
+/// Serves the process at the other end of `socket` until it is gone. `memory` is what both have mapped; both are numbers of
+/// open files that belong to this call from now on. `prepare(worker_index, num_workers, recreated, constructors)` is called
+/// before environments are built.
+#[pyfunction]
+pub(crate) fn worker_main(py: Python<'_>, socket: i32, memory: i32, prepare: Py<PyAny>) -> PyResult<()> {
+    // SAFETY: the caller, `skirl._worker`, has just duplicated both numbers for this call and uses them no more.
+    let (socket, memory) = unsafe { (OwnedFd::from_raw_fd(socket), OwnedFd::from_raw_fd(memory)) };
+    let mut host = PythonHost { prepare };
+    py.detach(|| serve(UnixStream::from(socket), File::from(memory), &mut host))
+        .map_err(|error| SkirlError::new_err(error.to_string()))
+}

@@ -1,0 +1,47 @@
+//! The end that trains: which environments get processes of their own, and what those are started with.
+
+use pyo3::prelude::*;
+use skirl::Error;
+use skirl::collect::launch::{LaunchOrder, set_launcher};
+use skirl_env::{EnvError, registry};
+use skirl_process::{Launch, WorkerCommand};
+
+use crate::env::with_python;
+
+/// Environments written in Python, with one agent, get a process for each environment runner.
+pub(crate) fn install_launcher() {
+    set_launcher(Box::new(|order| {
+        // What is wrong with the name is said by whoever makes the environments.
+        let spec = registry::spec(&order.spec.env).ok()?;
+        let here = !spec.one_shard || spec.is_multi_agent();
+        if here || stays(order) {
+            return None;
+        }
+        Some(prepare(order).and_then(|launch| skirl_process::launch(&launch, order)))
+    }));
+}
+
+/// Callbacks that see episodes have to be where the environments are.
+fn stays(order: LaunchOrder<'_>) -> bool {
+    order.episode_hooks
+}
+
+fn prepare(order: LaunchOrder<'_>) -> Result<Launch, Error> {
+    let name = &order.spec.env;
+    with_python(|py| launch_of(py, name)).map_err(|error| {
+        Error::MakeEnv(EnvError::foreign(
+            format!("environment `{name}` could not be sent to the environment runners: {error}"),
+            error,
+        ))
+    })
+}
+
+fn launch_of(py: Python<'_>, name: &str) -> PyResult<Launch> {
+    let worker = py.import("skirl._worker")?;
+    let constructors: Vec<u8> = worker.call_method1("constructors", (name,))?.extract()?;
+    let (args, env): (Vec<String>, Vec<(String, String)>) = worker.call_method0("command")?.extract()?;
+    let mut args = args.into_iter().map(Into::into);
+    let program = args.next().unwrap_or_default();
+    let env = env.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+    Ok(Launch { command: WorkerCommand { program, args: args.collect(), env }, constructors })
+}

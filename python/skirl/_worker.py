@@ -1,0 +1,87 @@
+"""The program of an environment runner in a process of its own: `python -m skirl._worker`, started by the engine only.
+
+It never imports the user's script: what makes the environments comes from the process that trains, pickled by value where it is
+defined in a script or a notebook. Nothing goes the other way but numbers and texts.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import signal
+import sys
+from typing import Any
+
+
+def command() -> tuple[list[str], list[tuple[str, str]]]:
+    """Program and arguments of a worker, and its additional environment variables. For the process that trains."""
+    if not sys.executable:
+        raise RuntimeError(
+            "sys.executable is empty: Python runs inside another program here, which cannot start workers. Set num_env_runners to 0"
+        )
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    path = os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")])])
+    return [sys.executable, "-m", "skirl._worker"], [("PYTHONPATH", path)]
+
+
+def constructors(env: str) -> bytes:
+    """What a worker needs to make environments of this name. For the process that trains."""
+    import cloudpickle
+
+    from skirl.env import registry
+
+    content: dict[str, Any] = {}
+    if env.startswith((registry.GYMNASIUM, registry.GYMNASIUM_VEC)):
+        env_id = env.partition(":")[2]
+        # One that the user's script has registered is in no module that a worker could import.
+        content["gymnasium"] = sys.modules["gymnasium"].envs.registration.registry.get(env_id.rpartition(":")[2])
+    else:
+        content["name"], content["creator"] = env, registry.creator_of(env)
+    inner = cloudpickle.dumps(content)
+    # The path comes first: what is imported while the rest is read is found on it.
+    return bytes(cloudpickle.dumps({"path": sys.path, "content": inner}))
+
+
+def prepare(worker_index: int, num_workers: int, recreated: bool, constructors: bytes) -> None:
+    """Makes the constructors known in this worker."""
+    import cloudpickle
+
+    from skirl.env import _build, registry
+
+    outer = cloudpickle.loads(constructors)
+    sys.path[:] = outer["path"]
+    content = cloudpickle.loads(outer["content"])
+    where = _build.worker
+    where.worker_index, where.num_workers, where.remote, where.recreated_worker = worker_index, num_workers, True, recreated
+    if "creator" in content:
+        registry.adopt(content["name"], content["creator"])
+    spec = content.get("gymnasium")
+    if spec is not None:
+        import gymnasium
+
+        gymnasium.envs.registration.registry.setdefault(spec.id, spec)
+
+
+def main() -> None:
+    """Serves until the process that trains is gone."""
+    # The engine starts this program with the socket as standard input and the shared memory as standard output. What environments
+    # print goes with the errors: the other process shows it line by line.
+    socket, memory = os.dup(0), os.dup(1)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    sys.stdout = open(1, "w", buffering=1, closefd=False, errors="backslashreplace")
+    sys.__stdout__ = sys.stdout
+    faulthandler.enable()
+    if hasattr(faulthandler, "register"):
+        faulthandler.register(signal.SIGUSR1, all_threads=True)
+    # Ctrl-C reaches all processes of a terminal; the one that trains decides what happens.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    from skirl import _native
+
+    _native.worker_main(socket, memory, prepare)
+
+
+if __name__ == "__main__":
+    main()
