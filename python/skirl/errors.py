@@ -1,5 +1,7 @@
 """The exceptions of skirl. Every one says what was expected, what was found, where, and what to do."""
 
+from collections.abc import Iterable
+
 
 class SkirlError(Exception):
     """Base class of all exceptions that skirl raises on purpose."""
@@ -7,6 +9,13 @@ class SkirlError(Exception):
 
 class ConfigError(SkirlError, ValueError):
     """A configuration that does not hold; the message lists everything that is wrong with it."""
+
+    @classmethod
+    def of(cls, problems: Iterable[tuple[str, str]]) -> "ConfigError":
+        """One exception for all `problems`, each `(path of the option, message)`."""
+        messages = [message for _, message in problems]
+        head = f"{len(messages)} errors in the configuration\n" if len(messages) > 1 else ""
+        return cls(head + "\n".join(messages))
 
 
 class EnvError(SkirlError):
@@ -35,3 +44,7 @@ class InternalError(SkirlError):
 
 class TuneError(SkirlError):
     """A trial of an experiment failed; the message has the trial's traceback."""
+
+
+class SkirlWarning(UserWarning):
+    """Something that the user should know and that does not stop the run."""

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from skirl.check import Report, check_env, main
+from skirl.env.registry import register_env, unregister_env
 from skirl.errors import EnvError
 from skirl.testing import FaultyEnv, PlantedFault
 from skirl.testing.gallery import EXHIBITS, SOUND, Exhibit
@@ -180,8 +181,9 @@ def creator_with_config(config: Any) -> gym.Env[Any, Any]:
     return FaultyEnv(config)
 
 
-def creator_with_keywords(length: int = 10) -> gym.Env[Any, Any]:
-    return FaultyEnv(episode_length=length)
+class Keywords(FaultyEnv):
+    def __init__(self, length: int = 10) -> None:
+        super().__init__(episode_length=length)
 
 
 @pytest.mark.parametrize(
@@ -189,7 +191,7 @@ def creator_with_keywords(length: int = 10) -> gym.Env[Any, Any]:
     [
         (FaultyEnv, {"episode_length": 4}),
         (creator_with_config, {"episode_length": 4}),
-        (creator_with_keywords, {"length": 4}),
+        (Keywords, {"length": 4}),
         (lambda: FaultyEnv(episode_length=4), None),
         (lambda _: FaultyEnv(episode_length=4), None),
         ("skirl.testing:FaultyEnv", {"episode_length": 4}),
@@ -209,12 +211,29 @@ def test_forms_of_an_environment(env: Any, config: Any) -> None:
     ("env", "words"),
     [
         (5, "found a int"),
+        ("native:CartPole-v1", "written in Rust"),
         ("no_such_module:Corridor", "module no_such_module"),
     ],
 )
 def test_what_is_no_environment(env: Any, words: str) -> None:
     with pytest.raises(EnvError, match=words):
         check_env(env)
+
+
+def test_a_registered_name() -> None:
+    register_env("planted", lambda context: FaultyEnv(context))
+    try:
+        assert codes(check("planted", env_config={"raise_at": 3})) == {"step_raises"}
+    finally:
+        unregister_env("planted")
+
+
+def test_a_module_that_cannot_be_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "half_written.py").write_text("def (")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(EnvError, match="SyntaxError") as raised:
+        check_env("half_written:Env")
+    assert isinstance(raised.value.__cause__, SyntaxError)
 
 
 def test_an_unknown_name_is_a_finding() -> None:
@@ -507,7 +526,8 @@ def test_the_documentation_lists_every_code() -> None:
     page = root / "docs" / "check_env.md"
     if not page.exists():
         pytest.skip("the documentation is not installed")
-    rows = [line.split("|") for line in page.read_text().splitlines() if line.startswith("| `")]
+    table = page.read_text().split("## What it looks for")[1].split("\n## ")[0]
+    rows = [line.split("|") for line in table.splitlines() if line.startswith("| `")]
     documented = {row[1].strip(" `"): row[2].strip() for row in rows}
     for exhibit in EXHIBITS:
         assert exhibit.severity in documented[exhibit.code], exhibit.code
@@ -552,3 +572,10 @@ def test_planted_fault_is_an_error_of_the_user() -> None:
 
 def test_drift_is_sound_on_a_seed_of_its_own() -> None:
     assert check(Drift, seed=99).findings == []
+
+
+def test_where_it_is_found() -> None:
+    import skirl
+    import skirl.env
+
+    assert skirl.env.check_env is check_env and skirl.check_env is check_env

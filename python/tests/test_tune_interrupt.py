@@ -156,6 +156,7 @@ def test_sigterm_saves_as_well_and_then_ends(tmp_path: Path) -> None:
     assert script.returncode == -signal.SIGTERM, output
     assert len(list(tmp_path.glob("mine/*/checkpoint_*/state.json"))) == 2
     assert "fit returned" not in output
+    assert "Trial status: 2 TERMINATED | 1 PENDING" in output
 
 
 @posix

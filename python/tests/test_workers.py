@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -17,6 +18,13 @@ import worker_runs as runs
 from skirl.env.registry import register_env, unregister_env
 from skirl.errors import EnvError, SkirlError
 from worker_runs import Corridor, build
+
+
+@pytest.fixture(autouse=True)
+def _no_runners_of_other_tests() -> None:
+    gc.collect()
+    assert runs.wait_for(lambda: not runs.workers())
+
 
 FILTER = {"env_runners": {"observation_filter": "MeanStdFilter"}}
 

@@ -62,7 +62,7 @@ def config(env: Any, runners: int, envs: int, env_config: dict[str, Any] | None 
     document.update(env_runners=runner_options)
     for section, options in sections.items():
         document[section] = {**document.get(section, {}), **options}
-    made, problems = _native.NativeConfig("PPO").with_options(document)
+    made, problems = _native.NativeConfig("PPO").with_options(None, document)
     assert not problems, problems
     return made
 
@@ -92,10 +92,8 @@ def workers(parent: int | None = None) -> list[int]:
 
 
 def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
+    listed = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
+    return listed.strip() != "" and not listed.startswith("Z")
 
 
 def wait_for(what: Any, seconds: float = 10.0) -> bool:

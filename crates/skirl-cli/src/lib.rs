@@ -23,7 +23,9 @@ mod interrupt;
 mod number;
 mod output;
 mod progress;
+mod rllib_flags;
 mod run_path;
+mod shell;
 mod stop_check;
 mod watch;
 
@@ -42,20 +44,31 @@ pub fn main_from_args() -> ExitCode {
 
 /// Runs the command given by `args`, the program's name first.
 pub fn main_from(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    status_from(args).into()
+}
+
+/// As [`main_from`], for a program whose exit code is somebody else's business, such as Python's.
+pub fn status_from(args: impl IntoIterator<Item = OsString>) -> ExitStatus {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let command = args.get(1).and_then(|command| command.to_str()).map(str::to_owned);
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => {
+            if let Some(hint) = rllib_flags::hint(&error, command.as_deref()) {
+                output::error(&hint);
+                return ExitStatus::Usage;
+            }
             // Help and version are asked for, so they go to stdout and are no failure.
             let status = if error.use_stderr() { ExitStatus::Usage } else { ExitStatus::Success };
             let _ = error.print();
-            return status.into();
+            return status;
         }
     };
     match run(cli.command) {
-        Ok(status) => status.into(),
+        Ok(status) => status,
         Err(failure) => {
             output::error(&failure.message);
-            failure.status.into()
+            failure.status
         }
     }
 }

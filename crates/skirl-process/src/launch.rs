@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 use skirl::Error;
 use skirl::algo;
+use skirl::collect::episodes::RunningEpisode;
 use skirl::collect::launch::LaunchOrder;
 use skirl::collect::{AgentSpaces, RemoteShard, ShardFaults};
 use skirl::config::FaultToleranceOptions;
@@ -103,7 +104,7 @@ impl RemoteRange {
         };
         Ok(Self {
             place: RunPlace { explore: 0, steps: 0, first_episode: 0, num_envs: build.num_envs },
-            episodes: vec![Default::default(); num_envs],
+            episodes: vec![RunningEpisode::default(); num_envs],
             seeds: StreamKey(0),
             statistics: Vec::new(),
             tasks: BTreeMap::new(),

@@ -171,7 +171,7 @@ pub struct Columns<'m> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::print_stderr)]
     use skirl::contract::Links;
 
     use super::*;
@@ -207,5 +207,50 @@ mod tests {
         let absurd = Layout { rows: usize::MAX / 2, ..layout };
         assert_eq!(absurd.len(), None);
         assert!(layout.read(&SharedMemory::create(64).unwrap(), 1).is_none());
+    }
+
+    /// Bytes per second of the two copies between a worker's table and the joined one, beside a plain copy.
+    #[test]
+    #[ignore = "a measurement: needs --release and a quiet machine"]
+    fn copies_beside_memcpy() {
+        use std::time::Instant;
+        let (steps, num_envs, width) = (64, 4, 84 * 84 * 4);
+        let rows = steps * num_envs;
+        let layout = Layout {
+            weights: 0,
+            rows,
+            ends: num_envs,
+            obs_width: width,
+            dist_width: 4,
+            action_width: 1,
+            discrete: true,
+        };
+        let mut table = ModuleRollout::new(width, 4, layout.no_actions(), Links::Rectangular { num_envs });
+        table.resize(rows, rows + num_envs);
+        table.obs.iter_mut().enumerate().for_each(|(index, value)| *value = index as f32);
+        let mut memory = SharedMemory::create(layout.len().unwrap()).unwrap();
+        let bytes = (rows * width * 4) as f64;
+        let rate = |mut work: Box<dyn FnMut() + '_>| {
+            let mut best = f64::INFINITY;
+            for _ in 0..8 {
+                let start = Instant::now();
+                work();
+                best = best.min(start.elapsed().as_secs_f64());
+            }
+            bytes / best / 1e9
+        };
+        let mut other = table.obs.clone();
+        let plain = rate(Box::new(|| other.copy_from_slice(&table.obs)));
+        let fresh = rate(Box::new(|| drop(std::hint::black_box(table.obs.clone()))));
+        let into = rate(Box::new(|| layout.write(&mut memory, &table).unwrap()));
+        let mut kept = table.clone();
+        let out = rate(Box::new(|| {
+            let read = layout.read(&memory, 0).unwrap();
+            let columns = skirl::contract::RolloutColumns { obs: read.obs, ..table.columns() };
+            kept = ModuleRollout::join(&[columns, columns], steps).unwrap();
+        })) * 2.0;
+        eprintln!(
+            "memcpy {plain:.1} GB/s, into new memory {fresh:.1}; into shared memory {into:.1}, out of it (joined) {out:.1}"
+        );
     }
 }

@@ -162,6 +162,7 @@ impl Progress {
         Ok(Self { page: MmapOptions::new().len(HEADER).map_raw(file)? })
     }
 
+    #[expect(clippy::cast_ptr_alignment, reason = "a page starts at a multiple of every alignment")]
     fn counter(&self, index: usize) -> &AtomicU64 {
         // SAFETY: the page is mapped as long as `self` lives, its start is aligned to a page, `index` is 0 or 1, and both
         // processes reach these sixteen bytes through atomic operations only.
@@ -193,9 +194,8 @@ fn claim(file: &File, capacity: usize) -> io::Result<()> {
     }
     file.set_len(len)?;
     match fallocate(file, FallocateFlags::empty(), 0, len) {
-        Ok(()) => Ok(()),
         // File systems that cannot claim: the memory is claimed as it is written to.
-        Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => Ok(()),
+        Ok(()) | Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => Ok(()),
         Err(error) => Err(error.into()),
     }
 }

@@ -69,6 +69,11 @@ pub enum Request {
         /// Of the range.
         env: usize,
     },
+    /// Call a function with an environment. Bytes: the function, in the host's own form.
+    Call {
+        /// Of the range.
+        env: usize,
+    },
     /// End.
     Stop,
 }
@@ -143,8 +148,10 @@ pub enum Reply {
     },
     /// The environments' state. Bytes: its columns and the inputs that wait.
     State {
-        /// What the bytes are; `None` where the environments cannot save their state.
-        columns: Option<Vec<ColumnHeader>>,
+        /// Whether the environments could save their state.
+        saved: bool,
+        /// What the bytes are.
+        columns: Vec<ColumnHeader>,
         /// Counter of the exploration streams.
         steps: u64,
         /// Running episodes.
@@ -152,6 +159,8 @@ pub enum Reply {
     },
     /// An environment's task.
     Task(Value),
+    /// What a function returned.
+    Returned(Value),
     /// It could not be done.
     Failed {
         /// In words.

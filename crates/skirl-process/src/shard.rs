@@ -109,6 +109,18 @@ impl RemoteRange {
         self.claim(&layout).map_err(|failure| self.error(&failure))
     }
 
+    /// Calls a function, in the form that the worker's host takes, with environment `env` of this range.
+    ///
+    /// # Errors
+    /// What it raised, in words; a worker that died.
+    pub fn call(&mut self, env: usize, function: &[u8]) -> Result<Value, String> {
+        match self.ask(&Request::Call { env }, function) {
+            Ok((Reply::Returned(value), _)) => Ok(value),
+            Ok(_) => Err("the environment's process gave no answer".to_owned()),
+            Err(failure) => Err(failure.message().to_owned()),
+        }
+    }
+
     fn claim(&mut self, layout: &Layout) -> Result<(), Failure> {
         let len = layout.len().ok_or_else(|| Failure::Refused("a rollout of absurd size".to_owned()))?;
         self.memory.grow(len).map_err(|error| Failure::Refused(error.to_string()))
@@ -296,10 +308,11 @@ impl Shard for RemoteRange {
             ..RunnerState::default()
         };
         // A process that cannot be asked is noticed at the next rollout; its environments have no state any more.
-        if let Ok((Reply::State { columns: Some(columns), .. }, bytes)) = self.ask(&Request::SaveState, &[])
+        if let Ok((Reply::State { saved, columns, .. }, bytes)) = self.ask(&Request::SaveState, &[])
             && let Some((env, current)) = unpack_state(&columns, &bytes)
+            && current.len() == state.current.len()
         {
-            (state.env, state.env_saved, state.current) = (Some(env), true, current);
+            (state.env, state.env_saved, state.current) = (saved.then_some(env), saved, current);
         }
         state
     }

@@ -19,6 +19,11 @@ impl Watched {
     pub fn new(envs: Box<dyn VectorEnv>, progress: Arc<Progress>) -> Self {
         Self { envs, progress }
     }
+
+    /// The environments themselves.
+    pub fn envs_mut(&mut self) -> &mut dyn VectorEnv {
+        &mut *self.envs
+    }
 }
 
 impl VectorEnv for Watched {

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
+use serde_json::Value;
 use skirl::algorithm::EnvRange;
 use skirl::collect::vector_runner::RunnerState;
 use skirl::config;
@@ -25,6 +26,14 @@ pub trait Host {
     /// # Errors
     /// Why it cannot, in words.
     fn prepare(&mut self, build: &Build, constructors: &[u8]) -> Result<(), String>;
+
+    /// Calls a function that the other process sent with environment `env` of these, and gives what it returns.
+    ///
+    /// # Errors
+    /// What it raised, in words; a host without functions.
+    fn call(&mut self, _envs: &mut dyn VectorEnv, _env: usize, _function: &[u8]) -> Result<Value, String> {
+        Err("functions cannot be called here".to_owned())
+    }
 
     /// An error in words, with all that the host knows of where it came from.
     fn explain(&self, error: &skirl::Error) -> String {
@@ -66,8 +75,8 @@ struct Worker {
 
 type Answer = Result<(Reply, Vec<u8>), String>;
 
-fn done() -> Answer {
-    Ok((Reply::Done, Vec::new()))
+fn done() -> (Reply, Vec<u8>) {
+    (Reply::Done, Vec::new())
 }
 
 fn say(error: impl std::fmt::Display) -> String {
@@ -87,7 +96,7 @@ impl Worker {
                 range.begin(StreamKey(seeds)).map_err(|error| host.explain(&error))?;
                 // Of resets: no rollout saw them.
                 range.runner.take_seen();
-                done()
+                Ok(done())
             }
             Request::Sample { place, steps, explore, version, layout } => {
                 self.sample(place, bytes, (steps, explore, version), &layout, host)
@@ -101,17 +110,23 @@ impl Worker {
                     RunnerState { env: Some(env), env_saved: true, steps: place.steps, current, episodes };
                 range.runner.restore_state(state).map_err(say)?;
                 range.runner.take_seen();
-                done()
+                Ok(done())
             }
             Request::SetTask { env, task } => {
                 self.range()?.runner.env_mut().set_task(env, &task).map_err(say)?;
-                done()
+                Ok(done())
             }
             Request::GetTask { env } => {
                 let task = self.range()?.runner.env_mut().get_task(env).map_err(say)?;
                 Ok((Reply::Task(task), Vec::new()))
             }
-            Request::Stop => done(),
+            Request::Call { env } => {
+                let watched = self.range()?.runner.env_mut() as &mut dyn std::any::Any;
+                let watched = watched.downcast_mut::<Watched>().ok_or("nothing was built")?;
+                let returned = host.call(watched.envs_mut(), env, bytes)?;
+                Ok((Reply::Returned(returned), Vec::new()))
+            }
+            Request::Stop => Ok(done()),
         }
     }
 
@@ -198,9 +213,8 @@ impl Worker {
     fn save_state(&mut self) -> Answer {
         let state = self.range()?.runner.save_state();
         let (columns, bytes) = pack_state(state.env.as_ref(), &state.current);
-        let columns = state.env.is_some().then_some(columns);
-        let bytes = if columns.is_some() { bytes } else { Vec::new() };
-        Ok((Reply::State { columns, steps: state.steps, episodes: state.episodes }, bytes))
+        let (saved, steps, episodes) = (state.env.is_some(), state.steps, state.episodes);
+        Ok((Reply::State { saved, columns, steps, episodes }, bytes))
     }
 }
 

@@ -1,100 +1,232 @@
 //! A running algorithm, as `skirl.algorithms.Algorithm` holds it.
 
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError, TryLockError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use skirl::Algorithm;
+use serde_json::json;
+use skirl::algorithm::EvaluateRequest;
+use skirl::checkpoint::Snapshot;
 use skirl::report::TrainResult;
+use skirl::{Algorithm, Error};
 
-use crate::call::detached;
+use crate::arrays::{column_from, column_to_array, tensors_from, tensors_to_dict};
+use crate::callbacks::callback_list;
 use crate::config::NativeConfig;
-use crate::errors::SkirlError;
-use crate::value::map_to_python;
+use crate::foreach_env::foreach_env;
+use crate::held::Held;
+use crate::module::NativeModule;
+use crate::value::{map_to_python, to_python};
+
+/// An iteration from which on Ctrl-C does not wait for its end: the state before it is kept, which costs about as much as a
+/// short iteration.
+const LONG_ITERATION: Duration = Duration::from_secs(1);
 
 /// An algorithm: environments, policies, learners.
 #[pyclass(module = "skirl._native", frozen)]
 pub(crate) struct NativeAlgorithm {
-    /// None after `stop`.
-    inner: Mutex<Option<Algorithm>>,
+    held: Arc<Held>,
+    /// Whether the iteration before was long; true at first, when nobody knows.
+    was_long: AtomicBool,
 }
 
 impl NativeAlgorithm {
-    /// Calls the engine without the interpreter's lock. Two threads at once are an error, not a wait.
-    fn with<T: Send>(
-        &self,
-        py: Python<'_>,
-        work: impl FnOnce(&mut Algorithm) -> Result<T, skirl::Error> + Send,
-    ) -> PyResult<T> {
-        let mut held = match self.inner.try_lock() {
-            Ok(held) => held,
-            Err(TryLockError::Poisoned(poisoned)) => PoisonError::into_inner(poisoned),
-            Err(TryLockError::WouldBlock) => {
-                return Err(SkirlError::new_err(
-                    "this algorithm is at work in another thread; call it from one thread at a time",
-                ));
-            }
-        };
-        let Some(algorithm) = held.as_mut() else {
-            return Err(SkirlError::new_err("this algorithm was stopped; build a new one from its config"));
-        };
-        // The guard is not Send, what it guards is.
-        detached(py, move || work(algorithm))
+    /// One that is yet to be built, and known to its owner.
+    fn begin<'py>(py: Python<'py>, owner: Option<Bound<'py, PyAny>>) -> PyResult<Bound<'py, Self>> {
+        let held = Held::start(py)?;
+        let native = Bound::new(py, Self { held: Arc::clone(&held), was_long: AtomicBool::new(true) })?;
+        if let Some(owner) = owner {
+            owner.call_method1("_begin", (&native,))?;
+            held.belongs_to(py.import("weakref")?.call_method1("ref", (owner,))?.unbind());
+        }
+        Ok(native)
     }
 }
 
 #[pymethods]
 impl NativeAlgorithm {
-    /// Builds environments, networks and the rest from a configuration.
+    /// Builds environments, networks and the rest from a configuration. `dispatchers` are the user's callbacks; `owner` is the
+    /// Python object that hooks are given, which is told of this one by its method `_begin` before anything is built.
     #[staticmethod]
-    fn build(py: Python<'_>, config: &NativeConfig) -> PyResult<Self> {
-        let config = config.inner.clone_box();
-        let algorithm = detached(py, move || Algorithm::build(config))?;
-        Ok(Self { inner: Mutex::new(Some(algorithm)) })
+    #[pyo3(signature = (config, dispatchers = Vec::new(), owner = None))]
+    fn build<'py>(
+        py: Python<'py>,
+        config: &NativeConfig,
+        dispatchers: Vec<Bound<'py, PyAny>>,
+        owner: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, Self>> {
+        let (config, callbacks) = (config.inner.clone_box(), callback_list(&dispatchers)?);
+        let native = Self::begin(py, owner)?;
+        native.get().held.build(py, move || Algorithm::build_with(config, callbacks))?;
+        Ok(native)
     }
 
     /// An algorithm with the configuration and state of a checkpoint.
     #[staticmethod]
-    fn from_checkpoint(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
-        let algorithm = detached(py, move || Algorithm::from_checkpoint(&path))?;
-        Ok(Self { inner: Mutex::new(Some(algorithm)) })
+    #[pyo3(signature = (path, dispatchers = Vec::new(), owner = None))]
+    fn from_checkpoint<'py>(
+        py: Python<'py>,
+        path: PathBuf,
+        dispatchers: Vec<Bound<'py, PyAny>>,
+        owner: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, Self>> {
+        let callbacks = callback_list(&dispatchers)?;
+        let native = Self::begin(py, owner)?;
+        native
+            .get()
+            .held
+            .build(py, move || Algorithm::from_checkpoint_with_callbacks(&path, callbacks, |_| Ok(())))?;
+        Ok(native)
     }
 
-    /// One training iteration; the result as nested dicts.
+    /// One training iteration; the result as nested dicts. After Ctrl-C the state is that of the last whole iteration.
     fn train<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let result: TrainResult = self.with(py, Algorithm::train)?;
+        let handle = self.held.quick(py, |algorithm| Ok(algorithm.stop_handle()))?;
+        let can_cut = self.was_long.load(Ordering::Relaxed);
+        let started = Instant::now();
+        let on_interrupt = || {
+            if can_cut {
+                handle.stop("interrupted");
+            }
+        };
+        let result: TrainResult =
+            self.held.long(py, on_interrupt, move |algorithm| train_whole(algorithm, can_cut))?;
+        self.was_long.store(started.elapsed() >= LONG_ITERATION, Ordering::Relaxed);
         map_to_python(py, result.as_map())
+    }
+
+    /// Plays episodes with the newest weights; what the result has under `evaluation`.
+    #[pyo3(signature = (episodes = None, seed = None, explore = None))]
+    fn evaluate<'py>(
+        &self,
+        py: Python<'py>,
+        episodes: Option<usize>,
+        seed: Option<u64>,
+        explore: Option<bool>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let request = EvaluateRequest { episodes, seed, explore };
+        let report = self.held.long(
+            py,
+            || {},
+            move |algorithm| {
+                let evaluation = algorithm.evaluate(&request)?;
+                let mut report = TrainResult::new();
+                algorithm.report_evaluation(&evaluation, &mut report);
+                Ok(report.value("evaluation").cloned().unwrap_or_else(|| json!({})))
+            },
+        )?;
+        to_python(py, &report)
     }
 
     /// Writes the whole state into exactly this directory.
     fn save_to_path(&self, py: Python<'_>, path: PathBuf) -> PyResult<PathBuf> {
-        self.with(py, move |algorithm| algorithm.save_to_path(&path))
+        self.held.long(py, || {}, move |algorithm| algorithm.save_to_path(&path))
     }
 
     /// Puts a saved state into this algorithm.
     fn restore_from_path(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
-        self.with(py, move |algorithm| algorithm.restore_from_path(&path))
+        self.held.long(py, || {}, move |algorithm| algorithm.restore_from_path(&path))
+    }
+
+    /// Actions of a module for `rows` observations, given as one array for each leaf of its observation space; as one flat
+    /// array of the action space's type.
+    #[pyo3(signature = (module, observations, explore = None))]
+    fn compute_actions<'py>(
+        &self,
+        py: Python<'py>,
+        module: &str,
+        observations: Vec<Bound<'py, PyAny>>,
+        explore: Option<bool>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let columns: PyResult<Vec<_>> = observations.iter().map(column_from).collect();
+        let columns = columns?;
+        let actions =
+            self.held.quick(py, move |algorithm| algorithm.compute_actions(module, &columns, explore))?;
+        Ok(column_to_array(py, actions))
+    }
+
+    /// The weights of a module by name.
+    fn get_weights<'py>(&self, py: Python<'py>, module: &str) -> PyResult<Bound<'py, PyDict>> {
+        let policy = self.held.quick(py, |algorithm| algorithm.policy(module))?;
+        tensors_to_dict(py, &policy.net.params().export())
+    }
+
+    /// Replaces the weights of a module.
+    fn set_weights(&self, py: Python<'_>, module: &str, weights: &Bound<'_, PyDict>) -> PyResult<()> {
+        let tensors = tensors_from(weights)?;
+        self.held.quick(py, |algorithm| algorithm.set_weights(module, &tensors))
+    }
+
+    /// A copy of a module with the newest weights.
+    fn module(&self, py: Python<'_>, module: &str) -> PyResult<NativeModule> {
+        self.held.quick(py, |algorithm| algorithm.policy(module)).map(NativeModule::over)
+    }
+
+    /// The module that acts for an agent.
+    fn policy_for(&self, py: Python<'_>, agent: &str) -> PyResult<String> {
+        self.held.quick(py, |algorithm| algorithm.policy_for(agent))
+    }
+
+    /// Calls `function(env)` for every environment of training, in order.
+    fn foreach_env(&self, py: Python<'_>, function: Py<PyAny>) -> PyResult<Vec<Py<PyAny>>> {
+        let visited = self.held.long(
+            py,
+            || {},
+            move |algorithm| Ok(foreach_env(&function, |visit| algorithm.foreach_env(visit))),
+        )?;
+        visited.map_err(|failed| failed.into_py_err(py))
+    }
+
+    /// Environments of training.
+    #[getter]
+    fn num_envs(&self, py: Python<'_>) -> PyResult<usize> {
+        self.held.quick(py, |algorithm| Ok(algorithm.plan().environment.num_envs))
     }
 
     /// The configuration with its seed.
     fn config(&self, py: Python<'_>) -> PyResult<NativeConfig> {
-        let inner = self.with(py, |algorithm| Ok(algorithm.config().clone_box()))?;
+        let inner = self.held.quick(py, |algorithm| Ok(algorithm.config().clone_box()))?;
         Ok(NativeConfig { inner })
     }
 
-    /// What the user should be told about a restored state.
+    /// What the user should be told: damage, what was not saved.
     fn warnings(&self, py: Python<'_>) -> PyResult<Vec<String>> {
-        self.with(py, |algorithm| Ok(algorithm.warnings().to_vec()))
+        self.held.quick(py, |algorithm| Ok(algorithm.warnings().to_vec()))
     }
 
     /// Ids of the modules.
     fn module_ids(&self, py: Python<'_>) -> PyResult<Vec<String>> {
-        self.with(py, |algorithm| Ok(algorithm.module_ids()))
+        self.held.quick(py, |algorithm| Ok(algorithm.module_ids()))
+    }
+
+    /// Iterations since the start of the run.
+    fn training_iteration(&self, py: Python<'_>) -> PyResult<u64> {
+        self.held.quick(py, |algorithm| Ok(algorithm.training_iteration()))
+    }
+
+    /// What runs, in words.
+    fn explain(&self, py: Python<'_>) -> PyResult<String> {
+        self.held.quick(py, |algorithm| Ok(algorithm.plan().to_string()))
     }
 
     /// Frees environments and threads.
-    fn stop(&self, py: Python<'_>) {
-        py.detach(|| drop(self.inner.lock().unwrap_or_else(PoisonError::into_inner).take()));
+    fn stop(&self, py: Python<'_>) -> PyResult<()> {
+        self.held.stop(py)
     }
+}
+
+/// One iteration, or the state before it: where a stop cut it, what it had done is taken back.
+fn train_whole(algorithm: &mut Algorithm, can_cut: bool) -> Result<TrainResult, Error> {
+    let before: Option<Snapshot> = can_cut.then(|| algorithm.snapshot()).transpose()?;
+    let handle = algorithm.stop_handle();
+    let trained = algorithm.train();
+    let was_asked = handle.is_raised();
+    handle.clear();
+    if let (true, Err(_), Some(before)) = (was_asked, &trained, &before) {
+        algorithm.restore(before)?;
+    }
+    trained
 }

@@ -4,11 +4,20 @@
 use pyo3::prelude::*;
 
 mod algorithm;
+mod arrays;
 mod call;
+mod callbacks;
+mod command;
 mod config;
+mod engine_thread;
 mod env;
 mod errors;
+mod evaluation;
+mod foreach_env;
+mod held;
+mod lent;
 mod module;
+mod parts;
 mod space;
 mod value;
 #[cfg(unix)]
@@ -17,14 +26,24 @@ mod worker;
 /// The native half of the package `skirl`.
 #[pymodule]
 mod _native {
+    use super::{Bound, PyAnyMethods, PyModule, PyResult};
+
     #[pymodule_export]
     use crate::algorithm::NativeAlgorithm;
+    #[pymodule_export]
+    use crate::callbacks::{EpisodeClass, NativeEnv, hooks};
+    #[pymodule_export]
+    use crate::command::{close_all, run_command};
     #[pymodule_export]
     use crate::config::{NativeConfig, algorithms, json_schema, options};
     #[pymodule_export]
     use crate::env::native_env;
     #[pymodule_export]
+    use crate::evaluation::register_evaluation_function;
+    #[pymodule_export]
     use crate::module::NativeModule;
+    #[pymodule_export]
+    use crate::parts::{NativeEnvRunner, discounted_returns, gae, vtrace};
     #[pymodule_export]
     use crate::space::{space_from_json, space_to_json};
 
@@ -37,9 +56,11 @@ mod _native {
     const __version__: &str = env!("CARGO_PKG_VERSION");
 
     #[pymodule_init]
-    #[allow(clippy::unnecessary_wraps)]
-    fn init(_module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         crate::env::install_resolver();
+        // Algorithms must be closed while Python can still run: their environments may be Python's.
+        let close_all = module.getattr("close_all")?;
+        module.py().import("atexit")?.call_method1("register", (close_all,))?;
         #[cfg(unix)]
         crate::worker::install_launcher();
         Ok(())

@@ -39,10 +39,10 @@ def check_env(
     """Plays an environment and reports what is wrong with it, in plain words.
 
     Args:
-        env: An environment, its class, a function that makes one, `"module:Class"`, or a name of Gymnasium's registry. A class or
+        env: An environment, its class, a function that makes one, `"module:Class"`, or a registered name. A class or
             a function lets the checker build several, which finds more; an instance is played, left reset or not, and not closed.
-        env_config: Handed to a class or function: whole, if its first argument is called `config` or the like or has no default;
-            else as keywords.
+        env_config: Options of the environment; handed over as in training (whole, to a function and to a class whose first
+            parameter is named `config`, `env_config` or `env_context`; else as keywords).
         steps: Steps of the main rollouts; the other rules take about three times as many. Rare faults need more.
         seed: Seeds of the rollouts are `seed`, `seed + 1` and `seed + 2`.
         raise_on_error: Raise `EnvError`, whose message is the whole report, if there are errors. Warnings never raise.
@@ -63,6 +63,8 @@ def check_env(
         subject = subject_of(env, env_config)
     except NotAnEnvironment as error:
         raise EnvError(str(error)) from None
+    except Exception as error:
+        raise EnvError(f"{env!r} cannot be imported: {described(error)}. Correct its module first.") from error
     report.subject = subject.name
     watch = Watch(max_seconds, call_seconds)
     case = Case(subject, report, watch, max(3, steps), seed)

@@ -80,7 +80,9 @@ class Player:
         self.add(
             "action_changed", "step", "that step leaves the action that it is given as it is",
             f"{shown(before)} before the call and {shown(after)} after it",
-            "Work on a copy: action = numpy.array(action). What is learned would be learned from the changed action.",
+            "Work on a copy: action = numpy.array(action). skirl hands out a copy; other libraries would learn from the changed "
+            "action.",
+            severity="warning",
         )  # fmt: skip
 
     # What reset and step return, taken apart.
@@ -133,14 +135,16 @@ class Player:
         )  # fmt: skip
 
     def _reward(self, reward: Any) -> float:
-        if not _is_number(reward):
+        number = _number_in(reward)
+        if number is None or number is not reward:
             kind = f"an array of shape {reward.shape}" if isinstance(reward, np.ndarray) else f"{type(reward).__name__}"
+            converted = "" if number is None else "; skirl takes the one number in it, other libraries may not"
             self.add(
-                "reward_type", "step", "one number", f"{kind}: {shown(reward)}", "Return float(reward).", field="reward"
-            )
-            return 0.0
+                "reward_type", "step", "one number", f"{kind}: {shown(reward)}{converted}", "Return float(reward).",
+                field="reward", severity="error" if number is None else "warning",
+            )  # fmt: skip
         try:
-            value = float(reward)
+            value = float(0 if number is None else number)
         except OverflowError:
             value = float("inf")
         if not np.isfinite(value):
@@ -152,15 +156,16 @@ class Player:
         return value
 
     def _flag(self, name: str, flag: Any) -> bool:
-        is_array = isinstance(flag, np.ndarray) and flag.shape == () and flag.dtype.kind == "b"
-        if isinstance(flag, (bool, np.bool_)) or is_array:
-            return bool(flag)
-        self.add(
-            "flag_type", "step", "True or False", f"{type(flag).__name__}: {shown(flag)}", f"Return bool({name}).",
-            field=name,
-        )  # fmt: skip
-        # What was meant, as far as one can tell.
-        return bool(np.any(flag)) if isinstance(flag, (int, np.ndarray, np.number)) else False
+        number = _number_in(flag)
+        number = number.item() if isinstance(number, np.ndarray) else number
+        is_flag = isinstance(number, (bool, np.bool_)) or (isinstance(number, (int, np.integer)) and number in (0, 1))
+        if not isinstance(flag, (bool, np.bool_)):
+            self.add(
+                "flag_type", "step", "True or False",
+                f"{type(flag).__name__}: {shown(flag)}" + ("; skirl converts it, other libraries may not" if is_flag else ""),
+                f"Return bool({name}).", field=name, severity="warning" if is_flag else "error",
+            )  # fmt: skip
+        return bool(number) if is_flag else False
 
     # What is looked at in every call.
 
@@ -217,10 +222,20 @@ class Player:
                 )  # fmt: skip
 
 
-def _is_number(reward: Any) -> bool:
-    if isinstance(reward, np.ndarray):
-        return reward.shape == () and reward.dtype.kind in "biuf" and not isinstance(reward, np.ma.MaskedArray)
-    return isinstance(reward, (int, float, np.floating, np.integer, np.bool_))
+def _number_in(value: Any) -> Any:
+    """The value itself if it is a number or a truth value; the one number in an array or a tensor; else `None`."""
+    if isinstance(value, (int, float, np.floating, np.integer, np.bool_)):
+        return value
+    if isinstance(value, np.ma.MaskedArray) or not hasattr(value, "item") or isinstance(value, type):
+        return None
+    try:
+        number = value.item()
+    except Exception:  # noqa: BLE001: several elements, or anything else that has such a method.
+        return None
+    if not isinstance(number, (int, float)):
+        return None
+    # An array without axes is a number to NumPy, and to everybody who computes with it.
+    return value if isinstance(value, np.ndarray) and value.shape == () else number
 
 
 def _equal_spaces(first: Any, second: Any) -> bool:

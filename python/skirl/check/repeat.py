@@ -17,6 +17,7 @@ from skirl.check.recording import (
     repetition,
     seed_globals,
 )
+from skirl.check.report import Severity
 from skirl.check.same import same
 
 _NO_SEED = "Draw all randomness from self.np_random, which super().reset(seed=seed) makes."
@@ -44,7 +45,7 @@ def check_repeats(case: Case, player: Player, recordings: list[Recording]) -> No
     _check_other_instances(case, recordings)
 
 
-def _draws_globally(case: Case, found: str, severity: str) -> None:
+def _draws_globally(case: Case, found: str, severity: Severity) -> None:
     known = [finding for finding in case.report.findings if finding.code == "global_random"]
     for finding in known:
         case.report.findings.remove(finding)
@@ -52,7 +53,7 @@ def _draws_globally(case: Case, found: str, severity: str) -> None:
         "global_random", "step", "that random numbers come from the environment's own generator, self.np_random",
         f"{found}: numpy.random, random or torch draw from a global generator that belongs to the whole process",
         f"{_NO_SEED} Otherwise other code changes what happens here, and what happens here changes other code.",
-        severity="error" if severity == "error" else "warning", line="" if severity == "warning" else None,
+        severity=severity, line="" if severity == "warning" else None,
     )  # fmt: skip
 
 
@@ -70,7 +71,8 @@ def _check_same_instance(case: Case, player: Player, recording: Recording) -> bo
         _report(
             case, "not_deterministic", difference, f"the same episode again after reset(seed={recording.seed}) with the same actions",
             "Something else than the seed decides: a generator that reset does not seed, state that reset does not clear, the "
-            f"clock, or the order of a set. {_NO_SEED}",
+            f"clock, or the order of a set. {_NO_SEED} Running means of a wrapper are such state, too: leave them to skirl, with "
+            'observation_filter="MeanStdFilter".',
         )  # fmt: skip
     return False
 
@@ -118,7 +120,9 @@ def _check_reused_action(case: Case, player: Player, recording: Recording) -> No
     if difference is not None:
         _report(
             case, "action_kept", difference, "that the array which holds an action may be used again after the call",
-            "The environment keeps the action it was given and reads it later. Keep a copy: self.last_action = action.copy().",
+            "The environment keeps the action it was given and reads it later. Keep a copy: self.last_action = action.copy(). "
+            "skirl makes a new array for each action; other libraries use one again.",
+            severity="warning",
         )  # fmt: skip
 
 
@@ -139,10 +143,12 @@ def _check_unseeded_resets(case: Case, player: Player, recordings: list[Recordin
     )  # fmt: skip
 
 
-def _report(case: Case, code: str, difference: Difference, expected: str, advice: str) -> None:
+def _report(
+    case: Case, code: str, difference: Difference, expected: str, advice: str, severity: Severity = "error"
+) -> None:
     call = difference.call
     without_seed = f", in episode {call.episode + 1}, which starts by reset() without a seed" if call.episode else ""
     case.add(
         code, call.method, expected, f"a difference{without_seed}: {difference.text}", advice,
-        field=difference.field, step=call.step,
+        field=difference.field, step=call.step, severity=severity,
     )  # fmt: skip

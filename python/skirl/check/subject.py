@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import importlib
+import importlib.util
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from skirl.check.source import line_of_class, unwrapped
-
-# Names that creators give to the one argument in which they want the whole configuration.
-_CONFIG_NAMES = ("config", "env_config", "context", "env_context", "ctx", "cfg", "_")
+from skirl.env import registry
+from skirl.env._build import _construct as construct
+from skirl.env._build import _make as make
+from skirl.env.env_context import EnvContext
 
 
 class NotAnEnvironment(Exception):
@@ -32,15 +33,6 @@ class Subject:
     copies: bool = False
 
 
-class Context(dict[str, Any]):
-    """`env_config` as a creator gets it outside of a run."""
-
-    worker_index = 0
-    vector_index = 0
-    num_workers = 0
-    remote = False
-
-
 def subject_of(env: Any, env_config: Mapping[str, Any] | None) -> Subject:
     """From an instance, a class, a creator or a name. Nothing is built yet."""
     if isinstance(env, str):
@@ -48,58 +40,59 @@ def subject_of(env: Any, env_config: Mapping[str, Any] | None) -> Subject:
     if not isinstance(env, type) and (hasattr(env, "step") or hasattr(env, "reset")):
         return _instance(env)
     if callable(env):
-        return Subject(_title(env), lambda: build(env, env_config))
+        return Subject(_title(env), lambda: _build(env, env_config))
     raise NotAnEnvironment(
         "check_env expected an environment, its class, a function that makes one, or its name, "
         f"found a {type(env).__name__}."
     )
 
 
-def build(creator: Callable[..., Any], env_config: Mapping[str, Any] | None) -> Any:
-    """Calls a class or a creator: with the whole configuration if it asks for it, else with its entries as keywords."""
-    config = Context(env_config or {})
-    return creator(config) if _wants_config(creator) else creator(**config)
+def _build(creator: Callable[..., Any], env_config: Mapping[str, Any] | None) -> Any:
+    """As a runner builds it; a function without parameters may be one, too."""
+    context = EnvContext(env_config)
+    if isinstance(creator, type):
+        return construct(creator, context)
+    return creator(context) if _takes_context(creator) else creator(**context)
 
 
-def _wants_config(creator: Callable[..., Any]) -> bool:
+def _takes_context(creator: Callable[..., Any]) -> bool:
     try:
-        parameters = list(inspect.signature(creator).parameters.values())
-    except (TypeError, ValueError):
+        inspect.signature(creator).bind(None)
+    except TypeError:
         return False
-    if not parameters or parameters[0].kind not in (
-        inspect.Parameter.POSITIONAL_ONLY,
-        inspect.Parameter.POSITIONAL_OR_KEYWORD,
-    ):
-        return False
-    return parameters[0].name in _CONFIG_NAMES or parameters[0].default is inspect.Parameter.empty
+    except ValueError:
+        pass
+    return True
 
 
 def _named(name: str, env_config: Mapping[str, Any] | None) -> Subject:
-    module, separator, attribute = name.rpartition(":")
-    if separator and module != "gymnasium":
-        creator = getattr(_import(name, module), attribute, None)
-        if creator is not None:
-            return Subject(f"{name} ({_line(creator)})", lambda: build(creator, env_config))
-    env_id = attribute if module == "gymnasium" else name
-    return Subject(name, lambda: _registered(env_id, env_config))
-
-
-def _import(name: str, module: str) -> Any:
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name is None or not (module + ".").startswith(error.name + "."):
-            raise
+    if name.startswith(registry.NATIVE):
+        raise NotAnEnvironment(
+            f"{name!r} is written in Rust: expected an environment in Python. The engine's own are checked by its tests."
+        )
+    module, separator, _ = name.partition(":")
+    is_known, _ = registry.lookup(name)
+    if not is_known and separator and not _is_module(module):
         raise NotAnEnvironment(
             f'"{name}": expected a module {module}, which Python does not find. '
             "Start in the folder that holds its file, or install it."
-        ) from None
+        )
+    if not is_known:
+        return Subject(name, lambda: make(registry.GYMNASIUM + name, dict(env_config or {}), 0, 1))
+    title = name if name.startswith((registry.GYMNASIUM, registry.GYMNASIUM_VEC)) else _named_title(name)
+    return Subject(title, lambda: make(name, dict(env_config or {}), 0, 1))
 
 
-def _registered(env_id: str, env_config: Mapping[str, Any] | None) -> Any:
-    import gymnasium as gym
+def _named_title(name: str) -> str:
+    line = _line(registry.creator_of(name))
+    return f"{name} ({line})" if line else name
 
-    return gym.make(env_id, disable_env_checker=True, **(env_config or {}))
+
+def _is_module(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False
 
 
 def _instance(env: Any) -> Subject:

@@ -15,6 +15,8 @@ from skirl.check.same import shown
 
 Array = NDArray[Any]
 
+_CONVERTED = "; skirl converts it, other libraries may not"
+
 
 @dataclasses.dataclass(frozen=True)
 class Problem:
@@ -47,41 +49,54 @@ def problems(space: Any, value: Any, path: str = "") -> Iterator[Problem]:
             yield from _any(space, value, path)
 
 
-def _type_problem(space: Any, value: Any, path: str, expected: str, advice: str) -> Problem:
+def _type_problem(
+    space: Any, value: Any, path: str, expected: str, advice: str, severity: Severity = "error"
+) -> Problem:
     kind = type(value)
     name = kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__.split('.')[0]}.{kind.__name__}"
-    return Problem("observation_type", path, f"{expected}, as the space {shown(space)} says", f"a {name}: {shown(value)}", advice)
+    found = f"a {name}: {shown(value)}" + (_CONVERTED if severity == "warning" else "")
+    return Problem("observation_type", path, f"{expected}, as the space {shown(space)} says", found, advice, severity)
 
 
 def _box(space: spaces.Box, value: Any, path: str) -> Iterator[Problem]:
-    array = _array_for(space, value)
-    if array is None:
+    array, is_own_type = _array_of(space, value)
+    if array is None or not is_own_type:
         advice = f"Return numpy.array(…, dtype=numpy.{space.dtype})"
         advice += ", on the CPU and without gradient." if _is_tensor(value) else "."
-        yield _type_problem(space, value, path, "a NumPy array", advice)
-    elif array.shape != space.shape:
-        yield Problem(
-            "observation_shape", path, f"the shape {space.shape} that observation_space declares", f"shape {array.shape}",
-            "Return an array of the declared shape, or declare in __init__ the shape that you return.",
-        )  # fmt: skip
-    else:
-        kind = _dtype_problem(space, array, path)
-        if kind is not None:
-            yield kind
-        if kind is None or kind.severity == "warning":
-            yield from _box_content(space, array, path)
+        yield _type_problem(space, value, path, "a NumPy array", advice, "error" if array is None else "warning")
+    if array is not None:
+        yield from _box_array(space, array, path, is_own_type)
 
 
-def _array_for(space: spaces.Box, value: Any) -> Array | None:
-    if isinstance(value, np.ndarray) and value.dtype != object:
-        return value
-    if space.shape == () and isinstance(value, (int, float, np.generic)):
-        return np.asarray(value)
-    return None
+def _array_of(space: spaces.Box, value: Any) -> tuple[Array | None, bool]:
+    """The value as an array of numbers, and whether it was one."""
+    is_own_type = isinstance(value, np.ndarray) or (space.shape == () and isinstance(value, (int, float, np.generic)))
+    try:
+        array = np.asarray(value)
+    except Exception:  # noqa: BLE001: what the user returned may refuse in any way.
+        return None, False
+    is_number = array.dtype.kind in "biufc" and not isinstance(value, np.ma.MaskedArray)
+    return (array, is_own_type) if is_number else (None, False)
 
 
 def _is_tensor(value: Any) -> bool:
     return type(value).__module__.split(".")[0] in ("torch", "tensorflow", "jax", "jaxlib")
+
+
+def _box_array(space: spaces.Box, array: Array, path: str, is_own_type: bool) -> Iterator[Problem]:
+    if array.shape != space.shape:
+        yield Problem(
+            "observation_shape", path, f"the shape {space.shape} that observation_space declares", f"shape {array.shape}",
+            "Return an array of the declared shape, or declare in __init__ the shape that you return.",
+        )  # fmt: skip
+        return
+    kind = _dtype_problem(space, array, path)
+    is_refused = kind is not None and kind.severity == "error"
+    # A list has no dtype: NumPy chose one for it.
+    if kind is not None and (is_own_type or is_refused):
+        yield kind
+    if not is_refused:
+        yield from _box_content(space, array, path)
 
 
 def _dtype_problem(space: spaces.Box, array: Array, path: str) -> Problem | None:
@@ -92,7 +107,7 @@ def _dtype_problem(space: spaces.Box, array: Array, path: str) -> Problem | None
     harmless = real and (declared.kind == "f" or array.dtype.kind != "f")
     return Problem(
         "observation_dtype", path, f"dtype {declared}, which observation_space declares",
-        f"dtype {array.dtype}" + ("; skirl converts it, other libraries refuse it or lose digits" if harmless else ""),
+        f"dtype {array.dtype}" + (_CONVERTED if harmless else ""),
         f"Return observation.astype(numpy.{declared}), or declare dtype=numpy.{array.dtype} in the space.",
         "warning" if harmless else "error",
     )  # fmt: skip
@@ -176,8 +191,12 @@ def _dict(space: spaces.Dict, value: Any, path: str) -> Iterator[Problem]:
 
 def _tuple(space: spaces.Tuple, value: Any, path: str) -> Iterator[Problem]:
     if not isinstance(value, tuple):
-        yield _type_problem(space, value, path, "a tuple", "Return a tuple with one element for each part of the space.")
-    elif len(value) != len(space.spaces):
+        is_list = isinstance(value, list)
+        advice = "Return a tuple with one element for each part of the space."
+        yield _type_problem(space, value, path, "a tuple", advice, "warning" if is_list else "error")
+        if not is_list:
+            return
+    if len(value) != len(space.spaces):
         yield Problem(
             "observation_length", path, f"a tuple of {len(space.spaces)} elements, as observation_space declares",
             f"a tuple of length {len(value)}", "Return one element for each part of the Tuple space.",

@@ -1,6 +1,20 @@
 """Environments: by name, by class, by creator."""
 
+from typing import TYPE_CHECKING, Any
+
 from skirl.env.env_context import EnvContext
 from skirl.env.registry import register_env
 
-__all__ = ["EnvContext", "register_env"]
+if TYPE_CHECKING:
+    from skirl.check import check_env
+
+__all__ = ["EnvContext", "check_env", "register_env"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "check_env":
+        # It needs Gymnasium, which takes as long to import as all of skirl.
+        from skirl.check import check_env
+
+        return check_env
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

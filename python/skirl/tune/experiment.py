@@ -53,6 +53,7 @@ class Experiment:
         self.running: dict[str, TrialProcess] = {}
         self.files = {trial.trial_id: TrialFiles(trial.path) for trial in trials}
         self.is_interrupted = False
+        self.is_to_end = False
         self._next_look = 0.0
 
     def run(self) -> None:
@@ -242,10 +243,9 @@ class Experiment:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        came: list[int] = []
 
         def note(number: int, _frame: object) -> None:
-            came.append(number)
+            self.is_to_end |= number == signal.SIGTERM
             self.events.put(_INTERRUPT)
 
         # Who ignores a signal (a job in the background) or is told of its end in another way stays with that.
@@ -258,7 +258,9 @@ class Experiment:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-            if signal.SIGTERM in came:
-                # All is saved; now it does what it always does.
-                signal.raise_signal(signal.SIGTERM)
+
+    def pass_on_signal(self) -> None:
+        """SIGTERM ends this process, as it always does, once all is saved and told."""
+        if self.is_to_end:
+            signal.raise_signal(signal.SIGTERM)
 

@@ -86,6 +86,7 @@ class Tuner:
             experiment.run()
         finally:
             display.finish(self._trials, str(self._path))
+        experiment.pass_on_signal()
         return self.get_results()
 
     def _ranked_by(self) -> dict[str, str]:

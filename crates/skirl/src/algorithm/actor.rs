@@ -42,6 +42,11 @@ impl Actor {
     pub(super) fn with_calls(calls: u64) -> Self {
         Self { calls, ..Self::default() }
     }
+
+    /// Takes new copies of the policies when next asked.
+    pub(super) fn forget_policies(&mut self) {
+        self.policies.clear();
+    }
 }
 
 impl Algorithm {

@@ -25,6 +25,7 @@ mod own_evaluation;
 mod shared_tensors;
 mod snapshot;
 mod tensors;
+mod weights;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -155,9 +155,9 @@ impl ModuleRollout {
     /// Makes every column `rows` long (and the observations `obs_rows`, which may be more).
     pub fn resize(&mut self, rows: usize, obs_rows: usize) {
         self.rows = rows;
-        self.obs.resize(obs_rows * self.obs_width, 0.0);
+        lengthen(&mut self.obs, obs_rows * self.obs_width);
         self.actions.resize(rows);
-        self.dist_inputs.resize(rows * self.dist_width, 0.0);
+        lengthen(&mut self.dist_inputs, rows * self.dist_width);
         for column in [&mut self.logp, &mut self.values, &mut self.rewards] {
             column.resize(rows, 0.0);
         }
@@ -406,6 +406,11 @@ impl RolloutColumns<'_> {
             ActionsRef::Continuous { width, .. } => Actions::zeros(false, width, 0),
         }
     }
+}
+
+/// As `resize` with zeros; memory that is new comes zeroed from the system instead of being written here.
+fn lengthen(column: &mut Vec<f32>, len: usize) {
+    if column.capacity() == 0 { *column = vec![0.0; len] } else { column.resize(len, 0.0) }
 }
 
 /// Copies `rows` rows of width `width` from row `from` of one column to row `at` of another.

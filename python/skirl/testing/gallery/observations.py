@@ -76,7 +76,7 @@ class ComplexObservation(Walk):
         return np.fft.fft(super().observe())
 
 
-@exhibit("observation_type", "NumPy array", "list")
+@exhibit("observation_type", "NumPy array", "list", "converts", severity="warning")
 class ListObservation(Walk):
     """The observation is a Python list."""
 
@@ -93,7 +93,7 @@ class NothingAtTheEnd(Walk):
         return (None if rest[1] or rest[2] else observation), *rest
 
 
-@exhibit("observation_type", "NumPy array", "torch.Tensor", "CPU", needs=("torch",))
+@exhibit("observation_type", "NumPy array", "torch.Tensor", "CPU", severity="warning", needs=("torch",))
 class TensorObservation(Walk):
     """The observation is a tensor of torch."""
 

@@ -34,7 +34,7 @@ class NoReward(Walk):
         return 1.0 if self.place >= 5 else None
 
 
-@exhibit("reward_type", "one number", "array of shape (1,)", "float(reward)")
+@exhibit("reward_type", "one number", "array of shape (1,)", "float(reward)", severity="warning")
 class ArrayReward(Walk):
     """The reward is an array with one element."""
 
@@ -91,7 +91,7 @@ class ResetWithoutReturn(Walk):
         super().reset(seed=seed)
 
 
-@exhibit("flag_type", "terminated", "True or False", "int")
+@exhibit("flag_type", "terminated", "True or False", "int", severity="warning")
 class TerminatedIsANumber(Walk):
     """`terminated` is 0 or 1."""
 
@@ -99,7 +99,7 @@ class TerminatedIsANumber(Walk):
         return int(abs(self.place) >= 5)
 
 
-@exhibit("flag_type", "terminated", "True or False", "ndarray")
+@exhibit("flag_type", "terminated", "True or False", "ndarray", severity="warning")
 class TerminatedIsAnArray(Walk):
     """`terminated` is an array with one element."""
 

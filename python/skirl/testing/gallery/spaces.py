@@ -128,7 +128,7 @@ class ActionsFromOne(Walk):
         self.place += [-1, 1][action]
 
 
-@exhibit("action_changed", "before the call", "after it")
+@exhibit("action_changed", "before the call", "after it", severity="warning")
 class ClipsInPlace(Drift):
     """The action is clipped in the array that belongs to the caller."""
 
@@ -137,7 +137,7 @@ class ClipsInPlace(Drift):
         super().move(action)
 
 
-@exhibit("action_kept", "used again", "copy")
+@exhibit("action_kept", "used again", "copy", severity="warning")
 class KeepsAction(Drift):
     """The action is kept without a copy, and read in the next step."""
 

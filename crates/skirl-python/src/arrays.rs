@@ -1,0 +1,84 @@
+//! NumPy arrays as columns and tensors, and back.
+
+use numpy::{PyArray1, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn, PyUntypedArrayMethods};
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use skirl_env::Column;
+use skirl_nn::NamedTensor;
+
+/// For each element type: the variant of `Column`, and Rust's type.
+macro_rules! for_each_dtype {
+    ($apply:ident) => {
+        $apply!(
+            F32 f32, F64 f64, I8 i8, I16 i16, I32 i32, I64 i64, U8 u8, U16 u16, U32 u32, U64 u64, Bool bool
+        )
+    };
+}
+
+/// The elements of an array in C order.
+pub(crate) fn column_from(array: &Bound<'_, PyAny>) -> PyResult<Column> {
+    macro_rules! read {
+        ($($variant:ident $kind:ty),+) => {
+            $(if let Ok(array) = array.cast::<PyArrayDyn<$kind>>() {
+                return Ok(Column::$variant(elements(&array.readonly())));
+            })+
+        };
+    }
+    for_each_dtype!(read);
+    Err(PyTypeError::new_err(format!(
+        "expected a NumPy array of numbers or booleans, found {} of type {}",
+        array.repr()?,
+        array.get_type().qualname()?
+    )))
+}
+
+fn elements<T: numpy::Element + Copy>(array: &PyReadonlyArrayDyn<'_, T>) -> Vec<T> {
+    array.as_slice().map_or_else(|_| array.as_array().iter().copied().collect(), <[T]>::to_vec)
+}
+
+/// A column as a flat array.
+pub(crate) fn column_to_array(py: Python<'_>, column: Column) -> Bound<'_, PyAny> {
+    macro_rules! write {
+        ($($variant:ident $kind:ty),+) => {
+            match column {
+                $(Column::$variant(values) => PyArray1::from_vec(py, values).into_any(),)+
+            }
+        };
+    }
+    for_each_dtype!(write)
+}
+
+/// Tensors by name, as arrays of their shape.
+pub(crate) fn tensors_to_dict<'py>(py: Python<'py>, tensors: &[NamedTensor]) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    for tensor in tensors {
+        let array = PyArray1::from_slice(py, &tensor.data).reshape(tensor.shape.as_slice())?;
+        dict.set_item(&tensor.name, array)?;
+    }
+    Ok(dict)
+}
+
+/// Arrays by name as tensors; `f64` is rounded to `f32`.
+pub(crate) fn tensors_from(dict: &Bound<'_, PyDict>) -> PyResult<Vec<NamedTensor>> {
+    dict.iter().map(|(name, array)| tensor_from(&name.extract::<String>()?, &array)).collect()
+}
+
+fn tensor_from(name: &str, array: &Bound<'_, PyAny>) -> PyResult<NamedTensor> {
+    let (shape, data) = if let Ok(array) = array.cast::<PyArrayDyn<f32>>() {
+        (array.shape().to_vec(), elements(&array.readonly()))
+    } else if let Ok(array) = array.cast::<PyArrayDyn<f64>>() {
+        (array.shape().to_vec(), elements(&array.readonly()).into_iter().map(|value| value as f32).collect())
+    } else {
+        return Err(PyTypeError::new_err(format!(
+            "weights '{name}': expected a NumPy array of floats, found {}",
+            array.get_type().qualname()?
+        )));
+    };
+    match data.iter().find(|value: &&f32| !value.is_finite()) {
+        Some(value) => {
+            Err(PyValueError::new_err(format!("weights '{name}': expected finite numbers, found {value}")))
+        }
+        None => Ok(NamedTensor { name: name.to_owned(), shape, data }),
+    }
+}

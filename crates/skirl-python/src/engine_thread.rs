@@ -1,0 +1,191 @@
+//! The thread on which an algorithm works. Everything that may take long happens there, from building the environments to
+//! closing them, so environments that belong to one thread work; meanwhile the caller's thread looks after signals, which
+//! Python hands to its main thread alone.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use pyo3::prelude::*;
+
+use crate::call::{message, panicked};
+use crate::errors::{InternalError, SkirlError};
+
+/// How long a signal waits at most until it is noticed.
+const LOOK_AFTER: Duration = Duration::from_millis(50);
+/// Debug builds have large frames, and environments may recurse: the main thread's usual size.
+const STACK_BYTES: usize = 8 << 20;
+
+type Job = Box<dyn FnOnce() + Send>;
+/// What work came to, or the panic that ended it.
+type Outcome<T> = Result<T, Box<dyn Any + Send>>;
+
+/// Every thread that was started, with its process, so that all can end before the interpreter does.
+static RUNNING: Mutex<Vec<(u32, JoinHandle<()>)>> = Mutex::new(Vec::new());
+
+/// What a piece of work came to, or the panic that ended it.
+pub(crate) struct Answer<T> {
+    pub(crate) outcome: Outcome<T>,
+    /// What a signal handler raised meanwhile: `KeyboardInterrupt` as a rule.
+    pub(crate) interrupted: Option<PyErr>,
+}
+
+impl<T> Answer<T> {
+    /// What came out. An interruption goes before it.
+    pub(crate) fn into_result(self) -> PyResult<T> {
+        match self.interrupted {
+            Some(raised) => Err(raised),
+            None => self.outcome.map_err(|panic| panicked(message(&*panic))),
+        }
+    }
+}
+
+/// A thread that works for one algorithm, one piece at a time.
+pub(crate) struct EngineThread {
+    /// None once the thread was asked to end.
+    jobs: Mutex<Option<Sender<Job>>>,
+    /// Python's name for the thread.
+    ident: u64,
+    /// Threads do not outlive a fork.
+    process: u32,
+}
+
+impl EngineThread {
+    /// Starts the thread.
+    pub(crate) fn start(py: Python<'_>) -> PyResult<Self> {
+        // Whoever imports it first is the main thread for it: that must not be the new one.
+        py.import("threading")?;
+        let (jobs, inbox) = channel();
+        let (say_ident, ident) = channel();
+        let started =
+            Builder::new().name("skirl-engine".to_owned()).stack_size(STACK_BYTES).spawn(move || {
+                // Attached once for all: a thread that Python knows by name keeps its `threading.local` from job to job.
+                Python::attach(|py| {
+                    let _ = say_ident.send(thread_ident(py));
+                    py.detach(move || work_off(inbox));
+                });
+            });
+        let handle = started.map_err(|error| {
+            SkirlError::new_err(format!(
+                "could not start a thread for the algorithm: {error}; the system is out of threads"
+            ))
+        })?;
+        running().push((std::process::id(), handle));
+        let ident = py.detach(move || ident.recv());
+        let ident = ident
+            .map_err(|_| InternalError::new_err("the engine's thread ended before its first work"))??;
+        Ok(Self { jobs: Mutex::new(Some(jobs)), ident, process: std::process::id() })
+    }
+
+    /// Does `work` on the thread and waits for it. `on_interrupt` is called once, when a signal handler raises; another signal
+    /// then raises in the Python code that runs on the thread, such as an environment that does not return.
+    pub(crate) fn run<T: Send + 'static>(
+        &self,
+        py: Python<'_>,
+        on_interrupt: impl Fn(),
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> PyResult<Answer<T>> {
+        let answers = self.send(work)?;
+        let mut interrupted: Option<PyErr> = None;
+        loop {
+            match py.detach(|| receive(&answers)) {
+                Ok(outcome) => return Ok(Answer { outcome, interrupted }),
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(InternalError::new_err(
+                        "the engine's thread ended in the middle of its work",
+                    ));
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            let Err(raised) = py.check_signals() else { continue };
+            match &interrupted {
+                None => on_interrupt(),
+                Some(_) => self.raise_in_thread(py, &raised),
+            }
+            interrupted.get_or_insert(raised);
+        }
+    }
+
+    fn send<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> PyResult<Guarded<Receiver<Outcome<T>>>> {
+        if self.process != std::process::id() {
+            return Err(SkirlError::new_err(format!(
+                "this algorithm was built in process {}, and process {} was forked from it: threads do not go along. Build \
+                 the algorithm in the process that uses it, or start processes with the method `spawn`",
+                self.process,
+                std::process::id()
+            )));
+        }
+        let (answer, answers) = channel();
+        let job: Job = Box::new(move || {
+            let outcome = catch_unwind(AssertUnwindSafe(work));
+            let _ = answer.send(outcome);
+        });
+        let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        let sent = jobs.as_ref().is_some_and(|jobs| jobs.send(job).is_ok());
+        let ended = || SkirlError::new_err("this algorithm was stopped; build a new one from its config");
+        sent.then_some(Guarded(Mutex::new(answers))).ok_or_else(ended)
+    }
+
+    /// Gives the thread something to drop, without waiting.
+    pub(crate) fn leave_with(&self, last: impl Send + 'static) {
+        let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(jobs) = jobs.as_ref() {
+            let _ = jobs.send(Box::new(move || drop(catch_unwind(AssertUnwindSafe(move || drop(last))))));
+        }
+    }
+
+    /// Ends the thread after the work it was given.
+    pub(crate) fn end(&self) {
+        drop(self.jobs.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+
+    fn raise_in_thread(&self, py: Python<'_>, raised: &PyErr) {
+        let kind = raised.get_type(py);
+        // SAFETY: the interpreter is attached, and `kind` is an exception type that outlives the call.
+        unsafe {
+            pyo3::ffi::PyThreadState_SetAsyncExc(self.ident as std::ffi::c_ulong as _, kind.as_ptr());
+        }
+    }
+}
+
+impl Drop for EngineThread {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// A receiver that may be looked at from the detached closure; only one thread ever does.
+struct Guarded<T>(Mutex<T>);
+
+fn receive<T>(answers: &Guarded<Receiver<T>>) -> Result<T, RecvTimeoutError> {
+    answers.0.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(LOOK_AFTER)
+}
+
+fn work_off(inbox: Receiver<Job>) {
+    inbox.into_iter().for_each(|job| job());
+}
+
+fn thread_ident(py: Python<'_>) -> PyResult<u64> {
+    py.import("_thread")?.call_method0("get_ident")?.extract()
+}
+
+fn running() -> MutexGuard<'static, Vec<(u32, JoinHandle<()>)>> {
+    let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+    let here = std::process::id();
+    // Those of another process are not running: this one was forked from it.
+    running.retain(|(process, handle)| *process == here && !handle.is_finished());
+    running
+}
+
+/// Waits until every thread that was told to end has ended. A thread that asks for the interpreter's lock when the
+/// interpreter is being taken down would be torn out of the middle of its work.
+pub(crate) fn join_all(py: Python<'_>) {
+    let handles = std::mem::take(&mut *running());
+    py.detach(|| handles.into_iter().for_each(|(_, handle)| drop(handle.join())));
+}

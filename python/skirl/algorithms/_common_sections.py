@@ -1,0 +1,29 @@
+"""The section methods that the configs of all algorithms have. Their signatures are in the stub beside this file."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from skirl.algorithms._options import options_of
+from skirl.algorithms._rllib_options import OTHER_SECTIONS
+from skirl.algorithms._sections import section_method
+
+#: The algorithm whose definitions document the sections that all have; defaults of others may differ.
+DOCUMENTED_BY = "PPO"
+#: Sections that are written out in `AlgorithmConfig`, or belong to each algorithm.
+NOT_HERE = ("callbacks", "training")
+
+
+class CommonSections:
+    """What `AlgorithmConfig` inherits: `environment(...)`, `env_runners(...)`, and so on."""
+
+    def _set_section(self, section: str, options: Mapping[str, Any]) -> Any:
+        raise NotImplementedError
+
+
+def _make() -> None:
+    table = options_of(DOCUMENTED_BY)
+    for section in sorted({*table.sections, *OTHER_SECTIONS}.difference(NOT_HERE)):
+        setattr(CommonSections, section, section_method(table, section))
+
+
+_make()

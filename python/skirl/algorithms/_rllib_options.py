@@ -1,0 +1,96 @@
+"""What RLlib's configs may say although skirl has no such option: values that ask for what skirl does anyway.
+
+Every other value is an error that says so; the engine knows RLlib's names (`crates/skirl/src/config/names.rs`).
+"""
+
+from typing import Any, Final
+
+#: Any value will do: the option tells Ray's scheduler what to reserve, and the result does not depend on it.
+ANY: Final = object()
+
+#: Option -> values for which skirl does the same as RLlib.
+SAME_ANYWAY: Final[dict[str, tuple[Any, ...] | object]] = {
+    # Reservations.
+    "num_cpus_for_main_process": ANY,
+    "num_cpus_for_local_worker": ANY,
+    "num_cpus_per_env_runner": ANY,
+    "num_cpus_per_worker": ANY,
+    "num_cpus_per_learner": ANY,
+    "placement_strategy": ANY,
+    "local_gpu_idx": ANY,
+    # Where RLlib keeps an environment for itself.
+    "create_local_env_runner": ANY,
+    "create_env_on_local_worker": ANY,
+    "validate_env_runners_after_construction": ANY,
+    # No GPU, no simulated one.
+    "num_gpus": (0,),
+    "num_gpus_per_env_runner": (0,),
+    "num_gpus_per_worker": (0,),
+    "num_gpus_per_learner": (0,),
+    "_fake_gpus": (False,),
+    # One stack, with torch's meaning of every option.
+    "framework": ("torch",),
+    "torch_compile_learner": (False,),
+    "torch_compile_worker": (False,),
+    "enable_rl_module_and_learner": (True,),
+    "enable_env_runner_and_connector_v2": (True,),
+    "_enable_rl_module_api": (True,),
+    "enable_connectors": (True,),
+    # Spaces are the environment's.
+    "observation_space": (None,),
+    "action_space": (None,),
+    "render_env": (False,),
+    "is_atari": (None, False),
+    # The distribution's own draw is the only exploration.
+    "exploration_config": ({}, {"type": "StochasticSampling"}),
+    "remote_worker_envs": (False,),
+    "compress_observations": ANY,
+    # Networks.
+    "use_lstm": (False,),
+    "use_attention": (False,),
+    "conv_filters": (None,),
+    "custom_model": (None,),
+    "custom_action_dist": (None,),
+    "head_fcnet_hiddens": ([], ()),
+    "post_fcnet_hiddens": ([], ()),
+    "no_final_linear": (False,),
+    # Evaluation.
+    "evaluation_force_reset_envs_before_iteration": (True,),
+    "always_attach_evaluation_results": (True,),
+    "off_policy_estimation_methods": ({}, None),
+    "evaluation_sample_timeout_s": ANY,
+    "offline_evaluation_interval": (None,),
+    # Reporting and debugging.
+    "log_sys_usage": ANY,
+    "fake_sampler": (False,),
+    "keep_per_episode_custom_metrics": (False,),
+    "min_train_timesteps_per_iteration": (0,),
+    "export_native_model_files": (False,),
+    "checkpoint_trainable_policies_only": (False,),
+    "output": (None,),
+    "input": ("sampler",),
+    "input_": ("sampler",),
+}
+
+#: RLlib's sections that may be called although nothing in them is served; their options are looked up above.
+OTHER_SECTIONS: Final = (
+    "api_stack",
+    "experimental",
+    "exploration",
+    "fault_tolerance",
+    "framework",
+    "offline_data",
+    "python_environment",
+)
+
+
+def is_same_anyway(name: str, value: object) -> bool:
+    """Whether skirl does what this option of RLlib asks for without having it."""
+    accepted = SAME_ANYWAY.get(name, ())
+    if accepted is ANY:
+        return True
+    assert isinstance(accepted, tuple)
+    return any(type(value) is type(each) and value == each or value is each for each in accepted) or (
+        # 0 and 0.0, as in `num_gpus`.
+        isinstance(value, (int, float)) and not isinstance(value, bool) and 0 in accepted and value == 0
+    )

@@ -1,0 +1,1 @@
+"""Parts of an algorithm that are used alone."""
