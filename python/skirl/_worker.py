@@ -26,7 +26,7 @@ def command() -> tuple[list[str], list[tuple[str, str]]]:
 
 def constructors(env: str) -> bytes:
     """What a worker needs to make environments of this name. For the process that trains."""
-    import cloudpickle
+    import cloudpickle  # type: ignore[import-untyped]
 
     from skirl.env import registry
 
@@ -72,7 +72,6 @@ def main() -> None:
     os.close(nothing)
     os.dup2(2, 1)
     sys.stdout = open(1, "w", buffering=1, closefd=False, errors="backslashreplace")
-    sys.__stdout__ = sys.stdout
     faulthandler.enable()
     if hasattr(faulthandler, "register"):
         faulthandler.register(signal.SIGUSR1, all_threads=True)
