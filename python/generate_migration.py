@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from skirl import _native
+from skirl.algorithms.ppo import PPOConfig
+from skirl.errors import ConfigError
 
 PAGES = Path(__file__).resolve().parent.parent / "docs" / "migrating"
 
@@ -79,7 +81,7 @@ RLLIB: dict[str, dict[str, Any]] = {
 
 # Arguments of Stable-Baselines3 2.9's PPO, with their defaults.
 SB3: dict[str, Any] = dict(
-    policy="MlpPolicy", env=None, learning_rate=3e-4, n_steps=2048, batch_size=64, n_epochs=10, gamma=0.99,
+    policy="MlpPolicy", learning_rate=3e-4, n_steps=2048, batch_size=64, n_epochs=10, gamma=0.99,
     gae_lambda=0.95, clip_range=0.2, clip_range_vf=None, normalize_advantage=True, ent_coef=0.0, vf_coef=0.5,
     max_grad_norm=0.5, use_sde=False, sde_sample_freq=-1, rollout_buffer_class=None, target_kl=None,
     stats_window_size=100, tensorboard_log=None, policy_kwargs=None, verbose=0, seed=None, device="auto",
@@ -98,6 +100,8 @@ Change the imports, and most scripts run:
 | `from ray.rllib.callbacks.callbacks import RLlibCallback` | `from skirl.callbacks.callbacks import RLlibCallback` |
 | `from ray import tune` | `from skirl import tune` |
 | `from ray.tune.registry import register_env` | `from skirl.tune.registry import register_env` |
+| `from ray.tune.logger import pretty_print` | `from skirl.tune.logger import pretty_print` |
+| `from ray.train import RunConfig, CheckpointConfig` | `from skirl.train import RunConfig, CheckpointConfig` ([tuning](../tune.md)) |
 | `ray.init()`, `ray.shutdown()` | remove them: there is no cluster to start |
 | `rllib train --run=PPO --env=CartPole-v1` | `skirl train --run=PPO --env=CartPole-v1` |
 
@@ -109,6 +113,9 @@ cannot run code; the same seed gives the same bytes. Result keys are RLlib's (`e
 "same" means: the same name and meaning. The third column has skirl's default where it is another one.
 
 """
+
+# A value that asks for nothing is taken, so that configurations which spell out RLlib's defaults run.
+HARMLESS = "RLlib's default is taken, and is what skirl does; a value that asks for something is refused"
 
 SB3_HEAD = """# From Stable-Baselines3
 
@@ -132,26 +139,35 @@ skirl's defaults are RLlib's, not SB3's. To train as SB3 does, set what the thir
 
 
 def answer(name: str, value: Any, section: str | None) -> str:
-    """What the engine says to the option: an empty string if it takes it."""
-    options = {name: value} if section is None else {section: {name: value}}
-    config = _native.NativeConfig("PPO")
+    """What skirl says to the option: an empty string if it takes it."""
+    config = PPOConfig()
     try:
-        _, problems = config.with_options(options)
-    except TypeError as error:
-        return str(error)
-    # RLlib says None for "as elsewhere"; leaving the option out says the same here.
-    if not problems or (value is None and "found nothing" in problems[0][1]):
-        return ""
-    text = problems[0][1]
-    _, _, problem = text.partition(": ")
+        if section is None:
+            config.update_from_dict({name: value})
+        else:
+            getattr(config, section)(**{name: value})
+    except ConfigError as error:
+        # RLlib says None for "as elsewhere"; leaving the option out says the same here.
+        said = reason(str(error))
+        return "" if value is None and "found nothing" in said else said
+    return ""
+
+
+def reason(message: str) -> str:
+    """A message without the option's path and value in front of it."""
+    _, _, problem = message.partition(": ")
     problem, _, hint = problem.partition("\n  help: ")
     return hint if "is called" in hint or "write" in hint else ". ".join(filter(None, [problem, hint]))
 
 
 def default_of(section: str | None, name: str) -> Any:
-    """The engine's default."""
+    """The engine's default; `...` where it is no option of the engine."""
     named = [option for option in _native.options("PPO") if option["name"] == name]
-    return next((option["default"] for option in named if option["section"] == section), None)
+    return next((option["default"] for option in named if option["section"] == section), ...)
+
+
+def is_group(section: str | None, name: str) -> bool:
+    return any(option["section"] == f"{section}.{name}" for option in _native.options("PPO"))
 
 
 def synonyms() -> dict[str, str]:
@@ -163,6 +179,8 @@ def row(name: str, value: Any, section: str | None) -> str:
     if said:
         return f"| `{name}` | {said.replace('|', '/')} | |"
     known = synonyms().get(name, name)
+    if default_of(section, known) is ...:
+        return f"| `{name}` | {'same, a group of options' if is_group(section, name) else HARMLESS} | |"
     same = "same" if known == name else f"`{known}`"
     default = default_of(section, known)
     differs = value not in (..., None, {}) and default != value
@@ -181,7 +199,7 @@ def rllib_page() -> str:
 def sb3_page() -> str:
     lines = [SB3_HEAD + "| argument | SB3's default | in skirl |", "|---|---|---|"]
     for name, value in SB3.items():
-        said = answer(name, value, None)
+        said = answer(name, 1 if value is None else value, None)
         lines.append(f"| `{name}` | `{value}` | {said.replace('|', '/') or 'same name'} |")
     return "\n".join(lines) + "\n"
 

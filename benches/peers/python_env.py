@@ -55,7 +55,7 @@ def algorithm(env_id: str, seed: int, env_runners: dict[str, Any], training: dic
         "training": training,
         "rl_module": {"fcnet_hiddens": [64, 64], "fcnet_activation": "tanh", "vf_share_layers": False},
     }
-    config, problems = _native.NativeConfig("ppo").with_options(options)
+    config, problems = _native.NativeConfig("ppo").with_options(None, options)
     if problems:
         raise SystemExit(f"{problems}")
     return _native.NativeAlgorithm.build(config)

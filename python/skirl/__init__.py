@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from skirl.algorithms.algorithm_config import AlgorithmConfig
     from skirl.algorithms.pg import PG, PGConfig
     from skirl.algorithms.ppo import PPO, PPOConfig
+    from skirl.check import check_env
     from skirl.core.rl_module.rl_module import RLModule
+    from skirl.env.registry import register_env
 
     __version__: str
 
@@ -43,9 +45,11 @@ _LAZY = {
     "PPOConfig": "skirl.algorithms.ppo",
     "RLModule": "skirl.core.rl_module.rl_module",
     "__version__": "skirl._native",
+    "check_env": "skirl.check",
+    "register_env": "skirl.env.registry",
 }
 #: Modules that are reached as attributes: `skirl.tune`.
-_MODULES = ("algorithms", "callbacks", "core", "env", "testing", "tune")
+_MODULES = ("algorithms", "callbacks", "check", "core", "env", "testing", "tune")
 
 __all__ = [
     "A2C",
@@ -67,6 +71,8 @@ __all__ = [
     "StoppedError",
     "TrainingError",
     "TuneError",
+    "check_env",
+    "register_env",
     "tune",
 ]
 

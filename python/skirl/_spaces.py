@@ -1,14 +1,11 @@
 """Values of spaces as columns, and back. A space is known by the engine's JSON form (`{"type": "Box", "shape": [4], ...}`)."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from skirl.errors import EnvError
-
-if TYPE_CHECKING:
-    import gymnasium
 
 _DTYPES = {"Discrete": "int64", "MultiDiscrete": "int64", "MultiBinary": "int8"}
 
@@ -90,35 +87,6 @@ def values_of(space: Mapping[str, Any], flat: Array, rows: int) -> list[Any]:
     if space["type"] == "Discrete":
         return [int(value) for value in flat]
     return list(flat.reshape(rows, *shape_of(space)))
-
-
-def to_gymnasium(space: Mapping[str, Any]) -> "gymnasium.Space[Any]":
-    """The space as Gymnasium's."""
-    from gymnasium import spaces
-
-    kind = space["type"]
-    if kind == "Discrete":
-        return spaces.Discrete(space["n"], start=space["start"])
-    if kind == "MultiDiscrete":
-        shape = shape_of(space)
-        return spaces.MultiDiscrete(np.reshape(space["nvec"], shape), start=np.reshape(space["start"], shape))
-    if kind == "MultiBinary":
-        shape = shape_of(space)
-        return spaces.MultiBinary(shape[0] if len(shape) == 1 else shape)
-    if kind == "Dict":
-        return spaces.Dict({name: to_gymnasium(part) for name, part in space["spaces"].items()})
-    if kind == "Tuple":
-        return spaces.Tuple([to_gymnasium(part) for part in space["spaces"]])
-    dtype: Any = dtype_of(space)
-    return spaces.Box(_bounds(space, "low"), _bounds(space, "high"), shape_of(space), dtype)
-
-
-def _bounds(space: Mapping[str, Any], name: str) -> Array:
-    bounds = np.asarray(space[name], dtype=object)
-    numbers = np.vectorize(float, otypes=[np.float64])(bounds)
-    return np.broadcast_to(numbers.reshape(-1) if numbers.ndim else numbers, (int(np.prod(shape_of(space))),)).reshape(
-        shape_of(space)
-    ).astype(dtype_of(space))
 
 
 def _short(value: Any) -> str:

@@ -572,3 +572,10 @@ def test_planted_fault_is_an_error_of_the_user() -> None:
 
 def test_drift_is_sound_on_a_seed_of_its_own() -> None:
     assert check(Drift, seed=99).findings == []
+
+
+def test_where_it_is_found() -> None:
+    import skirl
+    import skirl.env
+
+    assert skirl.env.check_env is check_env and skirl.check_env is check_env

@@ -254,7 +254,7 @@ def test_an_environment_may_write_into_its_action():
     [
         (spaces.Discrete(3, start=5), np.int64, None),
         (spaces.Discrete(3, dtype=np.int32), np.int32, None),
-        (spaces.Discrete(100_000), np.int64, None),
+        (spaces.Discrete(5_000), np.int64, None),
         (spaces.MultiDiscrete([2, 3]), np.int64, (2,)),
         (spaces.MultiDiscrete([2, 3], dtype=np.int32), np.int32, (2,)),
         (spaces.MultiDiscrete([[2, 3], [4, 5]]), np.int64, (2, 2)),

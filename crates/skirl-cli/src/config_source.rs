@@ -10,6 +10,7 @@ use skirl::plan::tuned_configs;
 
 use crate::args::Source;
 use crate::examples::{self, Tuned};
+use crate::shell;
 
 /// Similarity (Jaro and Winkler's, 1 is equal) from which a name is suggested.
 const SIMILAR: f64 = 0.85;
@@ -201,7 +202,7 @@ fn directory_as_file(directory: &Path) -> ConfigError {
     let shown = directory.display();
     let error = ConfigError::new("", format!("{shown} is a directory, expected a configuration file"));
     if directory.join("checkpoints").is_dir() {
-        error.suggest(format!("to go on with the run in it: skirl train --resume {shown}"))
+        error.suggest(format!("to go on with the run in it: skirl train --resume {}", shell::word(directory)))
     } else {
         error.suggest("name a .toml, .yaml or .json file")
     }

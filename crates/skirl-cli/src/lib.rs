@@ -23,7 +23,9 @@ mod interrupt;
 mod number;
 mod output;
 mod progress;
+mod rllib_flags;
 mod run_path;
+mod shell;
 mod stop_check;
 mod watch;
 
@@ -47,9 +49,15 @@ pub fn main_from(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 /// As [`main_from`], for a program whose exit code is somebody else's business, such as Python's.
 pub fn status_from(args: impl IntoIterator<Item = OsString>) -> ExitStatus {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let command = args.get(1).and_then(|command| command.to_str()).map(str::to_owned);
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => {
+            if let Some(hint) = rllib_flags::hint(&error, command.as_deref()) {
+                output::error(&hint);
+                return ExitStatus::Usage;
+            }
             // Help and version are asked for, so they go to stdout and are no failure.
             let status = if error.use_stderr() { ExitStatus::Usage } else { ExitStatus::Success };
             let _ = error.print();

@@ -142,6 +142,21 @@ fn bad_input_is_a_usage_error_with_the_fix_and_leaves_nothing_behind() {
         (ppo(&["--seed=-1"]), "invalid value"),
         (ppo(&["--config", r#"{"minibatch_size": 5000}"#]), "larger than training.train_batch_size = 4000"),
         (ppo(&["--bogus"]), "unexpected argument '--bogus'"),
+        (train(&["--algo", "PPO"]), "RLlib's `--algo` is written here as --run NAME"),
+        (train(&["--algo=PPO"]), "RLlib's `--algo` is written here as --run NAME"),
+        (ppo(&["--local-dir", "x"]), "RLlib's `--local-dir` is written here as --output DIR"),
+        (train(&["-f", "cartpole.yaml"]), "RLlib's `-f` is written here as FILE without a flag"),
+        (refused(dir.path(), &["evaluate", "run", "--run", "PPO"], 2), "leave it out: the checkpoint tells"),
+        (refused(dir.path(), &["watch", "--algo", "PPO"], 2), "unexpected argument '--algo'"),
+        (
+            train(&["--run=PG", "--env=CartPole-v1", "--set", "lambda_=0.9"]),
+            "no option of this algorithm, but one of PPO and A2C",
+        ),
+        (
+            train(&["--run=A2C", "--env=CartPole-v1", "--set", "training.clip_param=1"]),
+            "leave it out, or run PPO",
+        ),
+        (train(&["--run=PG", "--env=CartPole-v1", "--set", "lambdaa_=0.9"]), "unknown option"),
         (train(&["--resume", "nowhere"]), "not a run directory"),
         (train(&["--help-options", "trainin"]), "did you mean `training`?"),
     ];
@@ -411,4 +426,66 @@ fn rllibs_defaults_name_the_tuned_file_that_ships() {
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     assert!(stderr(&output).contains("add --tuned (configs/ppo/cartpole.toml)"), "{}", stderr(&output));
     assert!(dir.path().join("runs").is_dir());
+}
+
+#[test]
+fn a_finished_run_tells_which_options_were_not_used_and_keeps_its_own() {
+    let dir = dir();
+    train(dir.path(), "run", 1, &[]);
+    let config = || std::fs::read_to_string(dir.path().join("run/config.json")).expect("config");
+    let before = config();
+    let resume = |more: &[&str]| skirl(dir.path(), &[&["train", "--resume", "run"], more].concat());
+    let options = ["--set", "training.lr=0.002", "--num-threads", "2"];
+    let output = resume(&options);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(
+        stdout(&output).contains("\nnothing to do: training_iteration = 1 reached 1"),
+        "{}",
+        stdout(&output)
+    );
+    let said = stderr(&output);
+    assert!(said.contains("not used: --set training.lr=0.002, --num-threads 2; nothing is left"), "{said}");
+    assert_eq!(config(), before);
+    let end = json(stdout(&resume(&[&options[..], &["--json"]].concat())).lines().last().expect("an end"));
+    assert_eq!(end["not_used"], serde_json::json!(["--set training.lr=0.002", "--num-threads 2"]));
+    assert!(!stderr(&resume(&[])).contains("not used"));
+    // With more to do they are used, and written down.
+    let more = resume(&[&options[..], &["--stop", r#"{"training_iteration": 2}"#]].concat());
+    assert_eq!(more.status.code(), Some(0), "{}", stderr(&more));
+    assert!(config().contains("\"lr\": 0.002"), "{}", config());
+}
+
+#[test]
+#[cfg(unix)]
+fn printed_commands_can_be_copied_into_a_shell() {
+    let dir = dir();
+    let name = "it's mine";
+    let output = train(dir.path(), name, 1, &[]);
+    let text = stdout(&output);
+    let next = text.lines().find_map(|line| line.strip_prefix("next: ")).expect("a line");
+    let evaluate = next.split("  |  ").next().expect("a command");
+    let binary = std::path::Path::new(env!("CARGO_BIN_EXE_skirl")).parent().expect("its directory");
+    let path = format!("{}:{}", binary.display(), std::env::var("PATH").expect("PATH"));
+    let mut shell = Command::new("sh");
+    shell.args(["-c", evaluate]).env("PATH", path).current_dir(dir.path());
+    let output = shell.output().expect("a shell");
+    assert_eq!(output.status.code(), Some(0), "{evaluate}: {}", stderr(&output));
+}
+
+#[test]
+fn a_directory_of_runs_is_no_run_but_names_those_in_it() {
+    let dir = dir();
+    for name in ["runs/first", "runs/and second"] {
+        train(dir.path(), name, 1, &[]);
+    }
+    for command in [&["evaluate"][..], &["train", "--resume"]] {
+        let message = refused(dir.path(), &[command, &["runs"]].concat(), 2);
+        assert!(message.contains("`runs` holds runs, but is none"), "{message}");
+        let named = format!("help: skirl {} 'runs/and second'\n", command.join(" "));
+        assert!(message.contains(&named) && message.contains("runs/first"), "{message}");
+    }
+    for path in ["runs/first", "runs/first/checkpoints", "runs/first/checkpoints/step-000000001024"] {
+        let output = skirl(dir.path(), &["evaluate", path, "--episodes", "1"]);
+        assert_eq!(output.status.code(), Some(0), "{path}: {}", stderr(&output));
+    }
 }

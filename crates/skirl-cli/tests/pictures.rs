@@ -323,3 +323,32 @@ fn what_cannot_be_filmed_is_said_before_anything_is_played() {
         assert!(message.contains(part), "expected {part:?} in:\n{message}");
     }
 }
+
+#[test]
+fn a_place_for_pictures_that_cannot_be_written_is_found_before_anything_is_played() {
+    let dir = dir();
+    let run = train(dir.path(), "CartPole-v1");
+    // A name that no file system takes.
+    let name = format!("{}.gif", "x".repeat(300));
+    let message = refused(dir.path(), &["evaluate", run, "--render", &name], 2);
+    assert!(message.contains("cannot be used"), "{message}");
+    said(dir.path(), &["evaluate", run, "--episodes=1", "--render", "out.gif"]);
+    let left = std::fs::read_dir(dir.path()).expect("directory").count();
+    assert_eq!(left, 2, "the run and the film");
+}
+
+#[test]
+fn labels_tell_what_differs_between_runs() {
+    let dir = dir();
+    let labels = |args: &[&str]| -> Vec<String> {
+        let (out, _) = said(dir.path(), &[&["plot"], args, &["--output", "x.svg"]].concat());
+        out.lines().filter(|line| line.starts_with("PPO")).map(str::to_owned).collect()
+    };
+    make_run(&dir.path().join("a/run"), 1, 0.1, 4);
+    make_run(&dir.path().join("b/run"), 2, 0.1, 4);
+    make_run(&dir.path().join("c/run"), 2, 0.1, 4);
+    let by_run = |runs: &[&str]| labels(&[runs, &["--group-by", "run"]].concat());
+    assert_eq!(by_run(&["a", "b"]), ["PPO, CartPole-v1, seed=1", "PPO, CartPole-v1, seed=2"]);
+    let all = by_run(&["a", "b", "c"]);
+    assert_eq!(all, ["a/run", "b/run", "c/run"].map(|path| format!("PPO, CartPole-v1, {path}")));
+}

@@ -14,7 +14,9 @@ use skirl::report::TrainResult;
 use skirl::{Algorithm, Error};
 
 use crate::arrays::{column_from, column_to_array, tensors_from, tensors_to_dict};
+use crate::callbacks::callback_list;
 use crate::config::NativeConfig;
+use crate::foreach_env::foreach_env;
 use crate::held::Held;
 use crate::module::NativeModule;
 use crate::value::{map_to_python, to_python};
@@ -32,37 +34,52 @@ pub(crate) struct NativeAlgorithm {
 }
 
 impl NativeAlgorithm {
-    fn over(held: Arc<Held>) -> Self {
-        Self { held, was_long: AtomicBool::new(true) }
+    /// One that is yet to be built, and known to its owner.
+    fn begin<'py>(py: Python<'py>, owner: Option<Bound<'py, PyAny>>) -> PyResult<Bound<'py, Self>> {
+        let held = Held::start(py)?;
+        let native = Bound::new(py, Self { held: Arc::clone(&held), was_long: AtomicBool::new(true) })?;
+        if let Some(owner) = owner {
+            owner.call_method1("_begin", (&native,))?;
+            held.belongs_to(py.import("weakref")?.call_method1("ref", (owner,))?.unbind());
+        }
+        Ok(native)
     }
 }
 
 #[pymethods]
 impl NativeAlgorithm {
-    /// Builds environments, networks and the rest from a configuration. `python_config` is the Python object that it is a
-    /// face of.
+    /// Builds environments, networks and the rest from a configuration. `dispatchers` are the user's callbacks; `owner` is the
+    /// Python object that hooks are given, which is told of this one by its method `_begin` before anything is built.
     #[staticmethod]
-    #[pyo3(signature = (config, python_config = None))]
-    fn build(
-        py: Python<'_>,
+    #[pyo3(signature = (config, dispatchers = Vec::new(), owner = None))]
+    fn build<'py>(
+        py: Python<'py>,
         config: &NativeConfig,
-        python_config: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<Self> {
-        let _ = python_config;
-        let config = config.inner.clone_box();
-        Held::build(py, move || Algorithm::build(config)).map(Self::over)
+        dispatchers: Vec<Bound<'py, PyAny>>,
+        owner: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, Self>> {
+        let (config, callbacks) = (config.inner.clone_box(), callback_list(&dispatchers)?);
+        let native = Self::begin(py, owner)?;
+        native.get().held.build(py, move || Algorithm::build_with(config, callbacks))?;
+        Ok(native)
     }
 
     /// An algorithm with the configuration and state of a checkpoint.
     #[staticmethod]
-    #[pyo3(signature = (path, python_config = None))]
-    fn from_checkpoint(
-        py: Python<'_>,
+    #[pyo3(signature = (path, dispatchers = Vec::new(), owner = None))]
+    fn from_checkpoint<'py>(
+        py: Python<'py>,
         path: PathBuf,
-        python_config: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<Self> {
-        let _ = python_config;
-        Held::build(py, move || Algorithm::from_checkpoint(&path)).map(Self::over)
+        dispatchers: Vec<Bound<'py, PyAny>>,
+        owner: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, Self>> {
+        let callbacks = callback_list(&dispatchers)?;
+        let native = Self::begin(py, owner)?;
+        native
+            .get()
+            .held
+            .build(py, move || Algorithm::from_checkpoint_with_callbacks(&path, callbacks, |_| Ok(())))?;
+        Ok(native)
     }
 
     /// One training iteration; the result as nested dicts. After Ctrl-C the state is that of the last whole iteration.
@@ -151,6 +168,22 @@ impl NativeAlgorithm {
     /// The module that acts for an agent.
     fn policy_for(&self, py: Python<'_>, agent: &str) -> PyResult<String> {
         self.held.quick(py, |algorithm| algorithm.policy_for(agent))
+    }
+
+    /// Calls `function(env)` for every environment of training, in order.
+    fn foreach_env(&self, py: Python<'_>, function: Py<PyAny>) -> PyResult<Vec<Py<PyAny>>> {
+        let visited = self.held.long(
+            py,
+            || {},
+            move |algorithm| Ok(foreach_env(&function, |visit| algorithm.foreach_env(visit))),
+        )?;
+        visited.map_err(|failed| failed.into_py_err(py))
+    }
+
+    /// Environments of training.
+    #[getter]
+    fn num_envs(&self, py: Python<'_>) -> PyResult<usize> {
+        self.held.quick(py, |algorithm| Ok(algorithm.plan().environment.num_envs))
     }
 
     /// The configuration with its seed.

@@ -1,5 +1,7 @@
 //! Configurations: read, checked and written by the engine; Python's classes are a face of this.
 
+use std::path::PathBuf;
+
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use serde_json::{Map, Value, json};
@@ -31,6 +33,12 @@ impl NativeConfig {
     fn from_dict(document: &Bound<'_, PyAny>) -> PyResult<Self> {
         let document = from_python(document, "config")?;
         Ok(Self { inner: config::from_value(&document).map_err(raise)? })
+    }
+
+    /// The configuration in a file of TOML, YAML or JSON; errors name line and column.
+    #[staticmethod]
+    fn from_file(path: PathBuf) -> PyResult<Self> {
+        Ok(Self { inner: config::load_file(&path).map_err(raise)? })
     }
 
     /// A copy with these options set, and the problems that arose: `(path, message)` each. `section` is where they belong;

@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use skirl::Error;
 use skirl_env::ForeignError;
 
+pyo3::import_exception!(skirl.errors, CallbackError);
 pyo3::import_exception!(skirl.errors, CheckpointError);
 pyo3::import_exception!(skirl.errors, ConfigError);
 pyo3::import_exception!(skirl.errors, EnvError);
@@ -37,6 +38,9 @@ pub(crate) fn origin(error: &Error) -> Option<&PyErr> {
         if let Some(foreign) = error.downcast_ref::<ForeignError>() {
             return foreign.downcast_ref();
         }
+        if let Some(raised) = error.downcast_ref::<PyErr>() {
+            return Some(raised);
+        }
         next = error.source();
     }
     None
@@ -45,6 +49,7 @@ pub(crate) fn origin(error: &Error) -> Option<&PyErr> {
 fn by_kind(error: Error) -> PyErr {
     let text = error.to_string();
     match error {
+        Error::Callback(_) | Error::OwnEvaluation { .. } => CallbackError::new_err(text),
         Error::Config(_) => ConfigError::new_err(text),
         Error::Env { .. }
         | Error::EnvRunner { .. }

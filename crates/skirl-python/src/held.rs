@@ -1,13 +1,14 @@
 //! Where an algorithm is: at home between calls, or away at work on its thread.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use pyo3::prelude::*;
 use skirl::Algorithm;
 
-use crate::call::{attached, message, panicked};
-use crate::engine_thread::{self, EngineThread};
+use crate::call::{attached, detached, message, panicked};
+use crate::engine_thread::{self, Answer, EngineThread};
 use crate::errors::{SkirlError, to_py_err};
+use crate::lent;
 
 /// Every algorithm of the process, so that all are closed before the interpreter is.
 static ALIVE: Mutex<Vec<Weak<Held>>> = Mutex::new(Vec::new());
@@ -16,6 +17,8 @@ static ALIVE: Mutex<Vec<Weak<Held>>> = Mutex::new(Vec::new());
 pub(crate) struct Held {
     state: Mutex<State>,
     thread: EngineThread,
+    /// A weak reference to the Python object that the user holds, which hooks are given.
+    owner: OnceLock<Arc<Py<PyAny>>>,
 }
 
 /// Where the algorithm is.
@@ -31,19 +34,41 @@ pub(crate) enum State {
 }
 
 impl Held {
-    /// Starts a thread and builds an algorithm on it.
-    pub(crate) fn build(
-        py: Python<'_>,
-        build: impl FnOnce() -> Result<Algorithm, skirl::Error> + Send + 'static,
-    ) -> PyResult<Arc<Self>> {
-        let thread = EngineThread::start(py)?;
-        let built = thread.run(py, || {}, build)?.into_result()?;
-        let algorithm = Box::new(built.map_err(|error| to_py_err(py, error))?);
-        let held = Arc::new(Self { state: Mutex::new(State::Home(algorithm)), thread });
+    /// Starts a thread, on which an algorithm is to be [built](Self::build).
+    pub(crate) fn start(py: Python<'_>) -> PyResult<Arc<Self>> {
+        let state = Mutex::new(State::Away);
+        let held = Arc::new(Self { state, thread: EngineThread::start(py)?, owner: OnceLock::new() });
         let mut alive = alive();
         alive.retain(|held| held.strong_count() > 0);
         alive.push(Arc::downgrade(&held));
         Ok(held)
+    }
+
+    /// Says whose algorithm it is: `owner` is a weak reference.
+    pub(crate) fn belongs_to(&self, owner: Py<PyAny>) {
+        let _ = self.owner.set(Arc::new(owner));
+    }
+
+    /// Builds the algorithm.
+    pub(crate) fn build(
+        &self,
+        py: Python<'_>,
+        build: impl FnOnce() -> Result<Algorithm, skirl::Error> + Send + 'static,
+    ) -> PyResult<()> {
+        let (key, owner) = (self.key(), self.owner.get().cloned());
+        let built = self.thread.run(py, || {}, move || lent::at_work(key, owner, build));
+        let built = built.and_then(Answer::into_result);
+        let built = built.and_then(|built| built.map_err(|error| to_py_err(py, error)));
+        let (outcome, state) = match built {
+            Ok(algorithm) => (Ok(()), State::Home(Box::new(algorithm))),
+            Err(error) => (Err(error), State::Stopped),
+        };
+        *self.lock() = state;
+        outcome
+    }
+
+    fn key(&self) -> usize {
+        std::ptr::from_ref(self).addr()
     }
 
     /// Does something quick where the caller is.
@@ -52,9 +77,12 @@ impl Held {
         py: Python<'_>,
         work: impl FnOnce(&mut Algorithm) -> Result<T, skirl::Error>,
     ) -> PyResult<T> {
+        if let Some(loan) = lent::lent(self.key()) {
+            return loan.with("the algorithm", |algorithm| attached(py, || work(algorithm)))?;
+        }
         match &mut *self.lock() {
             State::Home(algorithm) => attached(py, || work(algorithm)),
-            other => Err(not_home(other)),
+            other => Err(self.not_home(other)),
         }
     }
 
@@ -65,9 +93,14 @@ impl Held {
         on_interrupt: impl Fn(),
         work: impl FnOnce(&mut Algorithm) -> Result<T, skirl::Error> + Send + 'static,
     ) -> PyResult<T> {
+        if let Some(loan) = lent::lent(self.key()) {
+            lent::check_depth()?;
+            return loan.with("the algorithm", |algorithm| detached(py, || work(algorithm)))?;
+        }
         let mut algorithm = self.leave()?;
+        let (key, owner) = (self.key(), self.owner.get().cloned());
         let answer = self.thread.run(py, on_interrupt, move || {
-            let outcome = work(&mut algorithm);
+            let outcome = lent::at_work(key, owner, || work(&mut algorithm));
             (algorithm, outcome)
         })?;
         let (outcome, state) = match answer.outcome {
@@ -100,10 +133,20 @@ impl Held {
         match std::mem::replace(&mut *state, State::Away) {
             State::Home(algorithm) => Ok(algorithm),
             other => {
-                let refused = not_home(&other);
+                let refused = self.not_home(&other);
                 *state = other;
                 Err(refused)
             }
+        }
+    }
+
+    fn not_home(&self, state: &State) -> PyErr {
+        match state {
+            State::Away if lent::is_at_work(self.key()) => SkirlError::new_err(
+                "the algorithm cannot be called from a hook that runs in the middle of its work (hooks of episodes, of rollouts \
+                 and of batches, on_checkpoint_saved), and cannot be stopped in any: do it in on_train_result, or after train()",
+            ),
+            other => not_home(other),
         }
     }
 

@@ -6,13 +6,18 @@ use pyo3::prelude::*;
 mod algorithm;
 mod arrays;
 mod call;
+mod callbacks;
 mod command;
 mod config;
 mod engine_thread;
 mod env;
 mod errors;
+mod evaluation;
+mod foreach_env;
 mod held;
+mod lent;
 mod module;
+mod parts;
 mod space;
 mod value;
 #[cfg(unix)]
@@ -26,13 +31,19 @@ mod _native {
     #[pymodule_export]
     use crate::algorithm::NativeAlgorithm;
     #[pymodule_export]
+    use crate::callbacks::{EpisodeClass, NativeEnv, hooks};
+    #[pymodule_export]
     use crate::command::{close_all, run_command};
     #[pymodule_export]
     use crate::config::{NativeConfig, algorithms, json_schema, options};
     #[pymodule_export]
     use crate::env::native_env;
     #[pymodule_export]
+    use crate::evaluation::register_evaluation_function;
+    #[pymodule_export]
     use crate::module::NativeModule;
+    #[pymodule_export]
+    use crate::parts::{NativeEnvRunner, discounted_returns, gae, vtrace};
     #[pymodule_export]
     use crate::space::{space_from_json, space_to_json};
 

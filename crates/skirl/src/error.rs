@@ -112,6 +112,17 @@ pub enum Error {
     /// A user's callbacks failed.
     #[error(transparent)]
     Callback(Box<crate::callbacks::CallbackError>),
+    /// A user's evaluation function failed.
+    #[error(
+        "the evaluation function '{name}' failed: {source}. Correct it, or set \
+         evaluation.custom_evaluation_function to none"
+    )]
+    OwnEvaluation {
+        /// The name under which it is registered.
+        name: String,
+        /// What it returned.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The network refused its input.
     #[error(transparent)]
     Nn(#[from] NnError),

@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING, Any
 from skirl.algorithms._environments import ENVS
 from skirl.algorithms._search import is_search
 from skirl.env.registry import resolve
+from skirl.errors import ConfigError
 
 if TYPE_CHECKING:
     from skirl.algorithms._draft import Draft
 
 #: Flat names under which callbacks may stand in a map.
 CALLBACKS = ("callbacks", "callbacks_class")
+#: An evaluation function of one's own, by its names; and where it is kept.
+EVALUATION = ("custom_evaluation_function", "custom_eval_function")
+EVALUATION_PATH = "evaluation.custom_evaluation_function"
 
 
 class PythonObjects:
@@ -47,7 +51,11 @@ class PythonObjects:
         rest = dict(options)
         if section == "callbacks":
             for name in [name for name in rest if name != "names"]:
-                self._objects[f"callbacks.{name}"] = rest.pop(name)
+                self._take_callbacks(name, rest.pop(name), draft)
+        if section == "evaluation":
+            for name in EVALUATION:
+                if name in rest:
+                    rest[name] = self._take_evaluation(rest[name])
         if section == "environment" and "env" in rest:
             rest["env"] = self._take_env("environment.env", rest["env"], draft)
         overrides = rest.get("evaluation_config") if section == "evaluation" else None
@@ -65,7 +73,9 @@ class PythonObjects:
                 if kept := self.take("callbacks", {key: each for key, each in inside.items() if each is not None}, draft):
                     rest["callbacks"] = kept
             elif name.startswith("on_") and callable(value):
-                self._objects[f"callbacks.{name}"] = value
+                self._take_callbacks(name, value, draft)
+            elif name.rpartition(".")[2] in EVALUATION:
+                rest[name] = self._take_evaluation(value)
             elif name in ("env", "environment.env"):
                 rest["env"] = self._take_env("environment.env", value, draft)
             elif name == "evaluation_config":
@@ -89,6 +99,33 @@ class PythonObjects:
         if name != env:
             self._objects[path] = env
         return name
+
+    def _take_callbacks(self, name: str, value: Any, draft: "Draft") -> None:
+        from skirl.callbacks.make import check
+
+        try:
+            check(name, value)
+        except ConfigError as error:
+            draft.problems.append((f"callbacks.{name}", str(error)))
+        else:
+            self._objects[f"callbacks.{name}"] = value
+
+    def _take_evaluation(self, function: Any) -> Any:
+        """The engine knows an evaluation function by a name."""
+        self._objects.pop(EVALUATION_PATH, None)
+        if not callable(function) or is_search(function):
+            return function
+        from skirl.evaluation import name_of
+
+        self._objects[EVALUATION_PATH] = function
+        return name_of(function)
+
+    def register_evaluation(self) -> None:
+        """Before an algorithm is built: another function may have had the same name since."""
+        if EVALUATION_PATH in self._objects:
+            from skirl.evaluation import register_evaluation_function
+
+            register_evaluation_function(self._objects[EVALUATION_PATH])
 
     def arrived(self) -> None:
         """After unpickling, perhaps in another process: environments are known there from now on, too."""

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from skirl.algorithms.algorithm_config import AlgorithmConfig
     from skirl.core.rl_module.rl_module import RLModule
+    from skirl.env.env_runner import TrainingEnvRunner
+    from skirl.env.env_runner_group import EnvRunnerGroup
 
 #: Id of the only module when none is named.
 DEFAULT_POLICY_ID = "default_policy"
@@ -60,7 +62,11 @@ class Algorithm:
         if logger_creator is not None:
             raise ConfigError("logger_creator is RLlib's and not served by skirl yet: remove it")
         settled = self._settle(config, env)
-        self._take_up(NativeAlgorithm.build(settled._settled(), settled), settled)
+        #: The config with which this algorithm runs, frozen.
+        self.config = settled
+        settled._objects.register_evaluation()
+        NativeAlgorithm.build(settled._settled(), self._dispatchers(settled), self)
+        self._take_up()
 
     def _settle(self, config: "AlgorithmConfig | Mapping[str, Any] | None", env: Any) -> "AlgorithmConfig":
         """A config of this algorithm's own."""
@@ -72,15 +78,25 @@ class Algorithm:
             made.update_from_dict({"env": env})
         return made
 
-    def _take_up(self, native: NativeAlgorithm, config: "AlgorithmConfig") -> None:
+    def _begin(self, native: NativeAlgorithm) -> None:
+        """Before anything is built: hooks may use this object while it is."""
         self._native = native
-        # With the seed that was drawn, and what else was settled while it was built.
-        config.__dict__["_values"] = native.config()
-        config.freeze()
-        #: The config with which this algorithm runs, frozen.
-        self.config = config
         self._seats = Seats(native)
         self._told: set[str] = set()
+
+    def _dispatchers(self, config: "AlgorithmConfig | None") -> list[Any]:
+        """The callbacks of a config, as the engine calls them."""
+        given = config._objects.callbacks() if config is not None else {}
+        if not given:
+            return []
+        from skirl.callbacks.make import dispatchers
+
+        return dispatchers(given, algorithm=self, config=config)
+
+    def _take_up(self) -> None:
+        # With the seed that was drawn, and what else was settled while it was built.
+        self.config.__dict__["_values"] = self._native.config()
+        self.config.freeze()
         self._warn()
 
     def _warn(self) -> None:
@@ -203,21 +219,47 @@ class Algorithm:
         Raises:
             CheckpointError: The checkpoint is damaged, or of another algorithm than this class.
         """
-        native = NativeAlgorithm.from_checkpoint(here(path), config)
-        made_from = native.config()
-        algo_class = cls if cls._config_class is not None else config_class_of(made_from.algorithm)._algo_class
-        return cls._adopt(algo_class, native, made_from.algorithm, config)
+        algorithm: Self = object.__new__(cls)
+        if config is not None:
+            algorithm.config = config.copy(copy_frozen=False)
+            config._objects.register_evaluation()
+        NativeAlgorithm.from_checkpoint(here(path), algorithm._dispatchers(config), algorithm)
+        algorithm._adopt(algorithm._native.config().algorithm)
+        return algorithm
 
-    @classmethod
-    def _adopt(cls, algo_class: Any, native: NativeAlgorithm, name: str, config: "AlgorithmConfig | None") -> "Self":
+    def _adopt(self, name: str) -> None:
+        """Becomes an algorithm of this name, where the class that was asked for is not another one."""
+        asked = type(self)
+        algo_class = asked if asked._config_class is not None else config_class_of(name)._algo_class
         config_class = algo_class._config_class
         if config_class._algorithm != name:
-            native.stop()
+            self.stop()
             raise ConfigError(f"expected a checkpoint of {config_class._algorithm}, found one of {name}: write {name}.from_checkpoint")
-        made = config.copy(copy_frozen=False) if config is not None else config_class()
-        algorithm: Self = object.__new__(algo_class)
-        algorithm._take_up(native, made)
-        return algorithm
+        self.__class__ = algo_class
+        if "config" not in self.__dict__:
+            self.config = config_class()
+        self._take_up()
+
+    # The environments.
+
+    @property
+    def env_runner_group(self) -> "EnvRunnerGroup":
+        """The environments of training: `algo.env_runner_group.foreach_env_runner(lambda runner: runner.foreach_env(...))`."""
+        from skirl.env.env_runner_group import EnvRunnerGroup
+
+        return EnvRunnerGroup(self.env_runner)
+
+    @property
+    def env_runner(self) -> "TrainingEnvRunner":
+        """The runner of the environments of training."""
+        from skirl.env.env_runner import TrainingEnvRunner
+
+        return TrainingEnvRunner(self)
+
+    @property
+    def workers(self) -> "EnvRunnerGroup":
+        """RLlib's older name of `env_runner_group`."""
+        return self.env_runner_group
 
     # Acting, weights, modules.
 

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from skirl.algorithms._common_sections import CommonSections
@@ -216,6 +217,20 @@ class AlgorithmConfig(CommonSections):
     def from_dict(cls, config_dict: Mapping[str, Any]) -> "Self":
         """A config with the options of a map, as `update_from_dict` reads it."""
         return cls().update_from_dict(config_dict)
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> "Self":
+        """The config in a file of TOML, YAML or JSON, as `skirl train` reads it.
+
+        Raises:
+            ConfigError: Everything that is wrong with the file, with line and column; a file of another algorithm.
+        """
+        values = NativeConfig.from_file(Path(path).expanduser())
+        if values.algorithm != cls._algorithm:
+            raise ConfigError(f"{path}: expected a configuration of {cls._algorithm}, found one of {values.algorithm}")
+        config = cls()
+        config.__dict__["_values"] = values
+        return config
 
     @classmethod
     def overrides(cls, **options: Any) -> dict[str, Any]:

@@ -71,7 +71,8 @@ def _check_same_instance(case: Case, player: Player, recording: Recording) -> bo
         _report(
             case, "not_deterministic", difference, f"the same episode again after reset(seed={recording.seed}) with the same actions",
             "Something else than the seed decides: a generator that reset does not seed, state that reset does not clear, the "
-            f"clock, or the order of a set. {_NO_SEED}",
+            f"clock, or the order of a set. {_NO_SEED} Running means of a wrapper are such state, too: leave them to skirl, with "
+            'observation_filter="MeanStdFilter".',
         )  # fmt: skip
     return False
 

@@ -73,7 +73,10 @@ def _is_installed(file: str) -> bool:
 
 
 def _short(file: str) -> str:
-    """Relative to the working directory if it lies inside."""
+    """Relative to the working directory if it lies inside, to `site-packages` if it is installed."""
+    installed = f"{os.sep}site-packages{os.sep}"
+    if installed in file:
+        return file.rpartition(installed)[2]
     try:
         relative = os.path.relpath(file)
     except ValueError:

@@ -101,7 +101,7 @@ impl<'a> Order<'a> {
         let mut gif = Vec::new();
         animation.write_gif(&mut gif).map_err(|error| undrawable(&error))?;
         // Under another name first: an older film is replaced by a whole one or not at all.
-        let part = path.with_extension("gif.part");
+        let part = part_of(path);
         let written = fs::write(&part, gif).and_then(|()| fs::rename(&part, path));
         written.map_err(|error| {
             let _ = fs::remove_file(&part);
@@ -148,9 +148,10 @@ impl<'a> Target<'a> {
             Self::Frames(path) => path,
         };
         if directory.as_os_str().is_empty() {
-            return Ok(());
+            return self.try_writing();
         }
         fs::create_dir_all(directory).map_err(|error| unusable(directory, &error))?;
+        self.try_writing()?;
         let entries = fs::read_dir(directory).map_err(|error| unusable(directory, &error))?;
         let is_frame = |name: &str| name.starts_with("episode_");
         let mut names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
@@ -161,6 +162,23 @@ impl<'a> Target<'a> {
         }
         Ok(())
     }
+}
+
+impl Target<'_> {
+    /// Makes a file where pictures will be, and removes it.
+    fn try_writing(&self) -> Result<(), Failure> {
+        let (path, trial) = match self {
+            Self::Gif(path) => (path, part_of(path)),
+            Self::Frames(directory) => (directory, directory.join("episode_001_step_00000.png.part")),
+        };
+        let tried = fs::write(&trial, []).and_then(|()| fs::remove_file(&trial));
+        tried.map_err(|error| unusable(path, &error))
+    }
+}
+
+/// The name under which an animation is written first.
+fn part_of(path: &Path) -> PathBuf {
+    path.with_extension("gif.part")
 }
 
 impl Rendered {

@@ -19,6 +19,7 @@ use crate::number::{duration, grouped, measured};
 use crate::output::{self, line_width};
 use crate::progress::{JsonLines, LiveTable, PlainLines, Progress};
 use crate::run_path;
+use crate::shell;
 use crate::stop_check::{Missed, StopCheck};
 
 pub(crate) fn run(args: &TrainArgs) -> Result<ExitStatus, Failure> {
@@ -99,7 +100,7 @@ fn already_met(run: &Run) -> Option<StopReason> {
 }
 
 fn report_nothing_to_do(args: &TrainArgs, run: &Run, reason: &StopReason) {
-    let reason = in_words(reason);
+    let (reason, unused) = (in_words(reason), options_given(args));
     if args.json {
         let end = json!({
             "event": "end",
@@ -107,16 +108,32 @@ fn report_nothing_to_do(args: &TrainArgs, run: &Run, reason: &StopReason) {
             "criterion_met": true,
             "interrupted": false,
             "run_dir": run.path(),
+            "not_used": unused,
         });
         return output::line(&end.to_string());
     }
     output::line(&format!("nothing to do: {reason}"));
+    if !unused.is_empty() {
+        let which = unused.join(", ");
+        output::remark(&format!("not used: {which}; nothing is left to train under this stop criterion"));
+    }
     output::remark(&format!("ask for more: {}", more(run.path())));
+}
+
+/// Flags that change options, as they were typed; without stop criteria, which were looked at.
+fn options_given(args: &TrainArgs) -> Vec<String> {
+    let source = &args.source;
+    let flag = |name: &'static str| move |value: &String| format!("--{name} {value}");
+    let numbers = [("num-threads", source.num_threads), ("checkpoint-freq", args.checkpoint_freq)];
+    let numbers = numbers.into_iter().filter_map(|(name, value)| Some(format!("--{name} {}", value?)));
+    let at_end = args.checkpoint_at_end.map(|save| format!("--checkpoint-at-end {save}"));
+    let named = source.config.iter().map(flag("config")).chain(source.set.iter().map(flag("set")));
+    named.chain(numbers).chain(at_end).collect()
 }
 
 /// How a run goes on with another stop criterion.
 fn more(directory: &Path) -> String {
-    format!("skirl train --resume {} --stop '{{\"METRIC\": MINIMUM}}'", directory.display())
+    format!("skirl train --resume {} --stop '{{\"METRIC\": MINIMUM}}'", shell::word(directory))
 }
 
 /// `env_runners/episode_return_mean = 475.96 reached 475`, without digits that nobody reads.
@@ -268,7 +285,7 @@ fn where_things_are(directory: &Path, summary: &RunSummary) {
     let commands = commands
         .filter(|command| there.find_subcommand(command.split(' ').next().unwrap_or_default()).is_some());
     let mut pieces: Vec<String> =
-        commands.map(|command| format!("skirl {command} {}", directory.display())).collect();
+        commands.map(|command| format!("skirl {command} {}", shell::word(directory))).collect();
     pieces.iter_mut().take(1).for_each(|first| first.insert_str(0, "next: "));
     flow(&pieces, "  |  ", "next: ".len(), line_width()).iter().for_each(|line| output::line(line));
 }

@@ -164,6 +164,18 @@ pub fn algorithms() -> &'static [AlgorithmInfo] {
 const DEFAULTS: [fn() -> Box<dyn AlgorithmConfig>; 3] =
     [default_of::<PpoTraining>, default_of::<A2cTraining>, default_of::<PgTraining>];
 
+/// Names of the algorithms that have the option `name`, or one with this synonym, in the section.
+pub(super) fn algorithms_with(section: Option<&str>, name: &str) -> Vec<&'static str> {
+    let is_it = |spec: &&OptionSpec| {
+        section.is_none_or(|section| spec.section == section)
+            && (spec.name == name || spec.synonyms.contains(&name))
+    };
+    let have =
+        |default: &fn() -> Box<dyn AlgorithmConfig>| default().specs().into_iter().any(|spec| is_it(&spec));
+    let all = algorithms().iter().zip(&DEFAULTS);
+    all.filter(|(_, default)| have(default)).map(|(info, _)| info.name).collect()
+}
+
 const fn info<T: Training>() -> AlgorithmInfo {
     AlgorithmInfo { name: T::ALGORITHM, summary: T::SUMMARY }
 }

@@ -1,5 +1,6 @@
 //! Names that users bring from elsewhere, and what to tell them.
 
+use super::algorithm;
 use super::error::Problem;
 use super::spec::OptionSpec;
 
@@ -230,6 +231,11 @@ fn unknown(specs: &[&OptionSpec], section: Option<&str>, name: &str) -> Problem 
             spec.section,
             spec.path()
         ));
+    }
+    let owners = algorithm::algorithms_with(section, name);
+    if let Some(owner) = owners.first() {
+        let problem = format!("no option of this algorithm, but one of {}", owners.join(" and "));
+        return Problem::new(problem).suggest(format!("leave it out, or run {owner}"));
     }
     foreign(specs, name).unwrap_or_else(|| {
         let problem = Problem::new(format!("unknown option{place}"));

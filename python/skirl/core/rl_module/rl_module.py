@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skirl._native import NativeModule
-from skirl._spaces import batch_columns_of, to_gymnasium
+from skirl._native import NativeModule, space_from_json
+from skirl._spaces import batch_columns_of
 from skirl.algorithms._checkpoints import here
 from skirl.errors import EnvError, SkirlWarning
 
@@ -131,12 +131,12 @@ class RLModule:
     @property
     def observation_space(self) -> "gymnasium.Space[Any]":
         """Gymnasium's space of one observation."""
-        return to_gymnasium(self._described["observation_space"])
+        return space_from_json(self._described["observation_space"])
 
     @property
     def action_space(self) -> "gymnasium.Space[Any]":
         """Gymnasium's space of one action."""
-        return to_gymnasium(self._described["action_space"])
+        return space_from_json(self._described["action_space"])
 
     def __repr__(self) -> str:
         return f"RLModule({self._native.num_parameters()} parameters, obs width {self._described['obs_width']})"

@@ -1,5 +1,6 @@
 //! Which runs share a curve, and how it is called.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde_json::{Map, Value};
@@ -38,13 +39,13 @@ pub(super) fn group(runs: Vec<Series>, by: GroupBy) -> Vec<Group> {
             None => groups.push(Group {
                 label: title(&run, config.as_ref()),
                 name: run.name.clone(),
-                options: config.map(|config| options(&config)).unwrap_or_default(),
+                options: config.map(|config| options(&config, by)).unwrap_or_default(),
                 key,
                 runs: vec![run],
             }),
         }
     }
-    tell_apart(&mut groups, by);
+    tell_apart(&mut groups);
     for group in &mut groups {
         if group.runs.len() > 1 {
             group.label = format!("{} ({} runs)", group.label, group.runs.len());
@@ -89,9 +90,13 @@ fn title(run: &Series, config: Option<&Map<String, Value>>) -> String {
     run.name.clone().or_else(from_config).unwrap_or_else(directory)
 }
 
-/// All options with their values as text.
-fn options(config: &Map<String, Value>) -> Vec<(String, String)> {
+/// All options with their values as text; the seed where every run has a curve of its own.
+fn options(config: &Map<String, Value>, by: GroupBy) -> Vec<(String, String)> {
     let mut options = Vec::new();
+    let seed = config.get("debugging").and_then(|section| section.get("seed"));
+    if let (GroupBy::Run, Some(seed)) = (by, seed) {
+        options.push(("debugging.seed".to_owned(), seed.to_string()));
+    }
     for (section, value) in effective(config) {
         let Value::Object(section_options) = &value else { continue };
         for (name, value) in section_options {
@@ -103,43 +108,58 @@ fn options(config: &Map<String, Value>) -> Vec<(String, String)> {
 }
 
 /// Adds to equal labels what differs: options, else directories.
-fn tell_apart(groups: &mut [Group], by: GroupBy) {
+fn tell_apart(groups: &mut [Group]) {
     let labels: Vec<String> = groups.iter().map(|group| group.label.clone()).collect();
-    let additions: Vec<Option<String>> = (0..groups.len())
-        .map(|index| {
-            let same: Vec<&Group> = groups
-                .iter()
-                .zip(&labels)
-                .filter(|(_, label)| **label == labels[index])
-                .map(|(group, _)| group)
-                .collect();
-            (same.len() > 1 && groups[index].name.is_none()).then(|| what_differs(&groups[index], &same, by))
-        })
-        .collect();
-    for (group, addition) in groups.iter_mut().zip(additions) {
-        if let Some(addition) = addition {
-            group.label = format!("{}, {addition}", group.label);
+    for label in labels.iter().collect::<BTreeSet<_>>() {
+        let is_same = |index: &usize| labels[*index] == *label && groups[*index].name.is_none();
+        let same: Vec<usize> = (0..groups.len()).filter(is_same).collect();
+        if same.len() > 1 {
+            let among: Vec<&Group> = same.iter().map(|&index| &groups[index]).collect();
+            let additions = differing_options(&among).unwrap_or_else(|| differing_paths(&among));
+            for (index, addition) in same.into_iter().zip(additions) {
+                groups[index].label = format!("{label}, {addition}");
+            }
         }
     }
 }
 
-fn what_differs(group: &Group, same: &[&Group], by: GroupBy) -> String {
+/// The few options that tell all groups apart, if there are such.
+fn differing_options(groups: &[&Group]) -> Option<Vec<String>> {
     let value = |group: &Group, name: &str| {
         group.options.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
     };
-    let differs = |name: &str| same.iter().any(|other| value(other, name) != value(group, name));
-    let different: Vec<String> = group
-        .options
-        .iter()
-        .filter(|(name, _)| differs(name))
-        .map(|(name, value)| format!("{}={}", name.rsplit('.').next().unwrap_or(name), shortened(value)))
-        .collect();
-    if by == GroupBy::Config && !different.is_empty() && different.len() <= MAX_OPTIONS {
-        return different.join(", ");
+    let names: BTreeSet<&String> =
+        groups.iter().flat_map(|group| group.options.iter().map(|(name, _)| name)).collect();
+    let differs = |name: &&String| groups.iter().any(|group| value(group, name) != value(groups[0], name));
+    let different: Vec<&String> = names.into_iter().filter(differs).collect();
+    if different.is_empty() || different.len() > MAX_OPTIONS {
+        return None;
     }
-    let path = group.runs.first().map_or(Path::new(""), |run| run.path.as_path());
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
-    name.unwrap_or_else(|| path.display().to_string())
+    let shown = |group: &&Group| {
+        let option = |name: &&String| {
+            let text = value(group, name).map_or_else(|| "none".to_owned(), |value| shortened(&value));
+            format!("{}={text}", name.rsplit('.').next().unwrap_or(name))
+        };
+        different.iter().map(option).collect::<Vec<_>>().join(", ")
+    };
+    let additions: Vec<String> = groups.iter().map(shown).collect();
+    let distinct: BTreeSet<&String> = additions.iter().collect();
+    (distinct.len() == additions.len()).then_some(additions)
+}
+
+/// The directories of the groups' first runs from where they part.
+fn differing_paths(groups: &[&Group]) -> Vec<String> {
+    let paths: Vec<Vec<String>> = groups
+        .iter()
+        .map(|group| {
+            let path = group.runs.first().map_or(Path::new(""), |run| run.path.as_path());
+            path.components().map(|part| part.as_os_str().to_string_lossy().into_owned()).collect()
+        })
+        .collect();
+    let common =
+        |index: usize| paths.iter().all(|path| path.len() > index + 1 && path[index] == paths[0][index]);
+    let shared = (0..).take_while(|&index| common(index)).count();
+    paths.iter().map(|path| path[shared..].join("/")).collect()
 }
 
 /// A schedule in a label shows that it is one, a long value its beginning.

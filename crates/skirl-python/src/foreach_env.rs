@@ -1,0 +1,52 @@
+//! The user's function for every live environment.
+
+use std::sync::{Mutex, PoisonError};
+
+use pyo3::prelude::*;
+use skirl::Error;
+use skirl_env::{EnvError, LiveEnv};
+
+use crate::callbacks::{EnvHandle, env_object};
+use crate::env::with_python;
+use crate::errors::to_py_err;
+
+/// What visits one environment.
+type Visit<'a> = &'a mut dyn FnMut(usize, &mut LiveEnv<'_>) -> Result<Py<PyAny>, EnvError>;
+
+/// Why not all environments were visited.
+pub(crate) enum Failed {
+    /// The function raised this.
+    Function(PyErr),
+    Engine(Error),
+}
+
+impl Failed {
+    /// The exception: the user's own as it was raised.
+    pub(crate) fn into_py_err(self, py: Python<'_>) -> PyErr {
+        match self {
+            Self::Function(error) => error,
+            Self::Engine(error) => to_py_err(py, error),
+        }
+    }
+}
+
+/// Calls `function(env)` for the environments that `walk` visits, and gathers what it returns.
+pub(crate) fn foreach_env(
+    function: &Py<PyAny>,
+    walk: impl FnOnce(Visit<'_>) -> Result<Vec<Py<PyAny>>, Error>,
+) -> Result<Vec<Py<PyAny>>, Failed> {
+    let raised: Mutex<Option<PyErr>> = Mutex::new(None);
+    let visited = walk(&mut |index, env| {
+        let called = EnvHandle::lend(index, env, |handle| {
+            with_python(|py| function.call1(py, (env_object(py, &handle)?,)))
+        });
+        called.map_err(|error| {
+            *raised.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+            EnvError::raised("the function failed")
+        })
+    });
+    match raised.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        Some(error) => Err(Failed::Function(error)),
+        None => visited.map_err(Failed::Engine),
+    }
+}

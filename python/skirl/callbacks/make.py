@@ -1,0 +1,145 @@
+"""From what a config was given to the engine's callbacks."""
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+from skirl._native import hooks as native_hooks
+from skirl.callbacks.arguments import Run
+from skirl.callbacks.callbacks import SkirlCallback
+from skirl.callbacks.dispatch import Dispatcher
+from skirl.errors import ConfigError
+
+#: Names of hooks in older versions of RLlib.
+OLDER_HOOKS: Final = {
+    "on_postprocess_traj": "on_postprocess_trajectory",
+    "on_sub_environment_created": "on_environment_created",
+    "on_trainer_init": "on_algorithm_init",
+}
+#: Hooks of RLlib that nothing here would call.
+NOT_CALLED: Final = (
+    "on_create_policy",
+    "on_env_runners_recreated",
+    "on_evaluate_offline_end",
+    "on_evaluate_offline_start",
+    "on_offline_eval_runners_recreated",
+    "on_workers_recreated",
+)
+
+
+def check(name: str, value: Any) -> None:
+    """What can be said of `config.callbacks(name=value)` before anything is built.
+
+    Raises:
+        ConfigError: There is no such hook, or what was given is no callbacks.
+    """
+    dispatchers({name: value}, make=False)
+
+
+def dispatchers(
+    given: Mapping[str, Any], *, algorithm: Any = None, config: Any = None, make: bool = True
+) -> list[Dispatcher]:
+    """What the engine calls.
+
+    Args:
+        given: `callbacks_class` (a class, an instance, a list of them, or a map of functions by hook), and functions by hook.
+        algorithm: The algorithm that hooks are given.
+        config: Its config.
+        make: Make instances of classes; else their methods are looked at, and not called.
+    """
+    run = Run(algorithm, config)
+    made: list[Dispatcher] = []
+    functions: dict[str, list[Callable[..., Any]]] = {}
+    for name, value in given.items():
+        if name == "callbacks_class":
+            for part in _parts(value):
+                if isinstance(part, Mapping):
+                    _add_functions(functions, part)
+                else:
+                    made.append(_of_object(part, run, make))
+        else:
+            _add_functions(functions, {name: value})
+    if functions:
+        made.append(Dispatcher("functions", functions, run))
+    _tell_apart(made)
+    if any(each.logs() for each in made):
+        made[0].logs_metrics = True
+    return made
+
+
+def _parts(value: Any) -> Iterator[Any]:
+    if value is None:
+        return
+    if isinstance(value, (list, tuple)):
+        for part in value:
+            yield from _parts(part)
+    else:
+        yield value
+
+
+def _add_functions(functions: dict[str, list[Callable[..., Any]]], given: Mapping[str, Any]) -> None:
+    for name, value in given.items():
+        if value is None:
+            continue
+        hook = _hook(name)
+        for function in value if isinstance(value, (list, tuple)) else (value,):
+            if not callable(function):
+                raise ConfigError(f"callbacks: expected a function for {name}, found {function!r}")
+            functions.setdefault(hook, []).append(function)
+
+
+def _hook(name: str) -> str:
+    hook = OLDER_HOOKS.get(name, name)
+    if hook in native_hooks():
+        return hook
+    if name in NOT_CALLED:
+        raise ConfigError(f"callbacks: {name} is a hook of RLlib that nothing in skirl would call: remove it")
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, native_hooks(), 1)
+    meant = f"; did you mean {near[0]}?" if near else f"; expected one of {', '.join(native_hooks())}"
+    raise ConfigError(f"callbacks: there is no hook {name!r}{meant}")
+
+
+def _of_object(given: Any, run: Run, make: bool) -> Dispatcher:
+    target = given() if isinstance(given, type) and make else given
+    functions: dict[str, list[Callable[..., Any]]] = {}
+    for name in (*native_hooks(), *OLDER_HOOKS):
+        method = getattr(target, name, None)
+        if method is not None and _is_overridden(target, name):
+            functions.setdefault(OLDER_HOOKS.get(name, name), []).append(method)
+    is_ours = issubclass(target, SkirlCallback) if isinstance(target, type) else isinstance(target, SkirlCallback)
+    if not functions and not is_ours:
+        raise ConfigError(
+            f"callbacks: expected a subclass of SkirlCallback, a list of them, or functions by hook, found {given!r}, which has "
+            "no hook"
+        )
+    for name in NOT_CALLED:
+        cls = target if isinstance(target, type) else type(target)
+        if make and getattr(cls, name, None) is not None:
+            warnings.warn(f"{cls.__qualname__}.{name}: nothing in skirl calls this hook of RLlib", stacklevel=2)
+    return Dispatcher(_name_of(target), functions, run, target)
+
+
+def _is_overridden(target: Any, name: str) -> bool:
+    if not isinstance(target, type) and name in getattr(target, "__dict__", {}):
+        return True
+    cls = target if isinstance(target, type) else type(target)
+    return getattr(cls, name, None) is not getattr(SkirlCallback, name, None)
+
+
+def _name_of(target: Any) -> str:
+    cls = target if isinstance(target, type) else type(target)
+    return str(getattr(cls, "__qualname__", cls.__name__)).rpartition(".")[2]
+
+
+def _tell_apart(made: list[Dispatcher]) -> None:
+    """Two objects of one class get numbers."""
+    seen: dict[str, int] = {}
+    for each in made:
+        count = seen[each.name] = seen.get(each.name, 0) + 1
+        if count > 1:
+            each.name = f"{each.name}#{count}"
+
+
+

@@ -1,0 +1,187 @@
+"""Environment runners: what steps environments with a policy, alone or as part of an algorithm."""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from skirl.errors import SkirlError
+from skirl.policy.sample_batch import MultiAgentBatch, SampleBatch
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from skirl._native import NativeEnvRunner
+
+Weights = dict[str, "dict[str, np.ndarray[Any, Any]]"]
+
+
+class LiveEnvs:
+    """Environments that can be visited."""
+
+    _native: Any
+
+    @property
+    def num_envs(self) -> int:
+        """Environments."""
+        count: int = self._native.num_envs
+        return count
+
+    def foreach_env(self, func: Callable[[Any], Any]) -> list[Any]:
+        """Calls `func(env)` for every environment, in order, and gathers what it returns.
+
+        `env` is the Python object of an environment that is written in Python; of a native one an object with `set_task` and
+        `get_task`, for the time of the call. An exception of `func` is raised as it is.
+        """
+        found: list[Any] = self._native.foreach_env(func)
+        return found
+
+    def foreach_env_with_context(self, func: Callable[[Any, Any], Any]) -> list[Any]:
+        """As `foreach_env`, with an `EnvContext` that has the environment's `vector_index`."""
+        from skirl.env.env_context import EnvContext
+
+        counted = iter(range(self.num_envs))
+        return self.foreach_env(lambda env: func(env, EnvContext({}, worker_index=0, vector_index=next(counted))))
+
+
+class TrainingEnvRunner(LiveEnvs):
+    """The environments with which an algorithm trains. What steps them is the algorithm."""
+
+    def __init__(self, algorithm: Any) -> None:
+        self._algorithm, self._native = algorithm, algorithm._native
+        #: RLlib's index of the runner in the main process.
+        self.worker_index = 0
+
+    @property
+    def config(self) -> Any:
+        """The config of the algorithm."""
+        return self._algorithm.config
+
+    def get_weights(self) -> Weights:
+        """Copies of the weights by module and name."""
+        weights: Weights = self._algorithm.get_weights()
+        return weights
+
+    def set_weights(self, weights: Mapping[str, Mapping[str, Any]]) -> None:
+        """Replaces the weights of the algorithm, for learning and acting alike."""
+        self._algorithm.set_weights(weights)
+
+
+class EnvRunner(LiveEnvs):
+    """Steps the environments of a config with the network of that config.
+
+    The same seed gives the same networks and the same experience as an algorithm of the config has in its first iteration. It
+    learns nothing: that is the caller's loop.
+    """
+
+    def __init__(self, config: Any = None, *, worker_index: int = 0, **kwargs: Any) -> None:
+        """Makes environments and networks.
+
+        Args:
+            config: A config of any algorithm, with an environment.
+            worker_index: RLlib's; only 0 is served.
+            **kwargs: RLlib's others, not looked at.
+        """
+        if worker_index != 0:
+            raise SkirlError(f"worker_index={worker_index}: expected 0, as a runner that is made alone is in this process")
+        from skirl._native import NativeConfig, NativeEnvRunner
+        from skirl.callbacks.make import dispatchers
+
+        if isinstance(config, NativeConfig):
+            native, given = config, {}
+        else:
+            config = config.copy(copy_frozen=False)
+            native, given = config._values, config._objects.callbacks()
+        #: The config.
+        self.config = config
+        #: Steps of environments, and decisions of agents, that were sampled so far.
+        self.env_steps = self.agent_steps = 0
+        self._native = NativeEnvRunner.build(native, dispatchers(given, config=config))
+
+    @classmethod
+    def _over(cls, native: "NativeEnvRunner", config: Any = None) -> "EnvRunner":
+        runner = object.__new__(cls)
+        runner.config, runner._native = config, native
+        runner.env_steps = runner.agent_steps = 0
+        return runner
+
+    def sample(
+        self,
+        *,
+        num_timesteps: int | None = None,
+        num_episodes: int | None = None,
+        explore: bool | None = None,
+        random_actions: bool = False,
+        force_reset: bool = False,
+    ) -> SampleBatch | MultiAgentBatch:
+        """Steps the environments.
+
+        Args:
+            num_timesteps: Steps of all environments together, rounded up to whole steps of all of them. Environments go on
+                where they were.
+            num_episodes: Whole episodes from fresh resets, as many in each environment (up to one). Without either argument
+                the config's rollout length counts.
+            explore: Draw actions, or take the most likely ones; None does what the config says.
+            random_actions: RLlib's; only False is served.
+            force_reset: Reset all environments first.
+
+        Returns:
+            Columns as NumPy arrays (nothing is copied): a `SampleBatch`, or one for each module where there are several.
+        """
+        if random_actions:
+            raise SkirlError("random_actions=True is RLlib's and not served: expected False; step the environment yourself for it")
+        if num_timesteps is not None and num_episodes is not None:
+            raise SkirlError("sample(): expected num_timesteps or num_episodes, found both")
+        for name, value in (("num_timesteps", num_timesteps), ("num_episodes", num_episodes)):
+            if value is not None and value < 1:
+                raise SkirlError(f"sample(): {name} must be at least 1, found {value}")
+        if force_reset:
+            self._native.reset()
+        steps = -(-(num_timesteps or self._default_timesteps()) // self.num_envs)
+        batches, env_steps = self._native.sample(steps, num_episodes, explore)
+        self.env_steps += env_steps
+        self.agent_steps += sum(batch.count for batch in batches.values())
+        if list(batches) == ["default_policy"]:
+            single: SampleBatch = batches["default_policy"]
+            return single
+        return MultiAgentBatch(batches)
+
+    def _default_timesteps(self) -> int:
+        length = self.config.get("rollout_fragment_length") if self.config is not None else None
+        return self.num_envs * (length if isinstance(length, int) else 200)
+
+    def reset(self, *, seed: int | None = None) -> None:
+        """Resets all environments; with a seed, with the random streams of that seed."""
+        self._native.reset(seed)
+
+    def get_weights(self) -> Weights:
+        """Copies of the weights by module and name."""
+        return self._native.get_weights()
+
+    def set_weights(self, weights: Mapping[str, Mapping[str, Any]]) -> None:
+        """Acts with these weights from the next sample on.
+
+        Args:
+            weights: By module and name, as `get_weights` (of a runner or an algorithm) gives them.
+        """
+        self._native.set_weights({module: dict(arrays) for module, arrays in weights.items()})
+
+    def get_metrics(self) -> dict[str, Any]:
+        """What happened since the last call, under RLlib's keys. Without an episode that ended, keys of episodes are left out."""
+        episodes = self._native.take_episodes()
+        metrics: dict[str, Any] = {"num_episodes": len(episodes)}
+        if episodes:
+            for name, key in (("episode_return", "episode_return"), ("episode_len", "episode_len")):
+                values = [episode[key] for episode in episodes]
+                metrics |= {
+                    f"{name}_mean": sum(values) / len(values),
+                    f"{name}_min": min(values),
+                    f"{name}_max": max(values),
+                }
+        return metrics
+
+    def stop(self) -> None:
+        """Frees the environments when the last reference goes."""
+
+
+#: RLlib's names. One class serves both: the environment says how many agents it has.
+SingleAgentEnvRunner = EnvRunner
+MultiAgentEnvRunner = EnvRunner

@@ -1,0 +1,61 @@
+"""All environment runners of an algorithm."""
+
+from collections.abc import Callable
+from typing import Any
+
+from skirl.env.env_runner import LiveEnvs
+
+
+class EnvRunnerGroup:
+    """The environment runners of an algorithm, or of its evaluation. Environments in this process have one runner."""
+
+    def __init__(self, runner: LiveEnvs) -> None:
+        self._runner = runner
+
+    @property
+    def local_env_runner(self) -> Any:
+        """The runner of this process."""
+        return self._runner
+
+    def foreach_env_runner(
+        self,
+        func: Callable[..., Any],
+        *,
+        local_env_runner: bool = True,
+        with_index: bool = False,
+        **kwargs: Any,
+    ) -> list[Any]:
+        """Calls `func(env_runner)` for every runner, and gathers what it returns.
+
+        Args:
+            func: The function.
+            local_env_runner: RLlib's; the environments of a run that has no workers are those of the local runner, which is
+                always visited.
+            with_index: Calls `func(index, env_runner)`.
+            **kwargs: RLlib's others, not looked at.
+        """
+        return [func(0, self._runner) if with_index else func(self._runner)]
+
+    def foreach_worker(self, func: Callable[..., Any], **kwargs: Any) -> list[Any]:
+        """RLlib's older name of `foreach_env_runner`."""
+        return self.foreach_env_runner(func, with_index=kwargs.get("with_id", False))
+
+    def foreach_env(self, func: Callable[[Any], Any]) -> list[list[Any]]:
+        """Calls `func(env)` for every environment: a list for each runner."""
+        return [self._runner.foreach_env(func)]
+
+    def foreach_env_with_context(self, func: Callable[[Any, Any], Any]) -> list[list[Any]]:
+        """Calls `func(env, env_context)` for every environment: a list for each runner."""
+        return [self._runner.foreach_env_with_context(func)]
+
+    def local_worker(self) -> Any:
+        """RLlib's older name of `local_env_runner`."""
+        return self._runner
+
+    def num_remote_env_runners(self) -> int:
+        """Runners in other processes."""
+        return 0
+
+    def num_healthy_env_runners(self) -> int:
+        """Runners that work."""
+        return 1

@@ -1,0 +1,175 @@
+"""The package itself: what is in it, how long importing it takes, whether stubs and command fit."""
+
+import os
+import subprocess
+import sys
+import time
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import skirl
+
+PACKAGE = Path(skirl.__file__).parent
+TOOLS = PACKAGE.parent
+
+
+def python(*arguments: str, timeout: float = 120) -> "subprocess.CompletedProcess[str]":
+    """Another Python with this package."""
+    path = os.pathsep.join([str(TOOLS), os.environ.get("PYTHONPATH", "")])
+    return subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, timeout=timeout, check=False, env={**os.environ, "PYTHONPATH": path}
+    )
+
+
+def test_importing_is_quick_and_takes_nothing_along() -> None:
+    code = (
+        "import time\nstarted = time.perf_counter()\nimport skirl\nprint(time.perf_counter() - started)\n"
+        "import sys\nfound = [name for name in ('gymnasium', 'torch', 'numpy', 'cloudpickle', 'skirl._native') if name in sys.modules]\n"
+        "assert not found, found\nfrom skirl import PPOConfig\nPPOConfig().environment('CartPole-v1')\n"
+        "assert 'gymnasium' not in sys.modules and 'torch' not in sys.modules\n"
+    )
+    runs = [python("-c", code) for _ in range(3)]
+    assert all(run.returncode == 0 for run in runs), runs[0].stderr
+    assert min(float(run.stdout) for run in runs) < 0.2
+
+
+def test_every_name_is_there_and_the_same_everywhere() -> None:
+    for name in skirl.__all__:
+        assert getattr(skirl, name) is not None, name
+    assert set(skirl.__all__) <= set(dir(skirl))
+    for module, name in (
+        ("skirl.algorithms.ppo", "PPOConfig"),
+        ("skirl.algorithms", "PPOConfig"),
+        ("skirl.algorithms.a2c", "A2CConfig"),
+        ("skirl.algorithms.pg", "PG"),
+        ("skirl.algorithms.algorithm", "Algorithm"),
+        ("skirl.algorithms.algorithm_config", "AlgorithmConfig"),
+        ("skirl.core.rl_module", "RLModule"),
+        ("skirl.core.rl_module.rl_module", "RLModule"),
+    ):
+        assert getattr(import_module(module), name) is getattr(skirl, name)
+    with pytest.raises(AttributeError, match="typo"):
+        _ = skirl.typo
+
+
+def test_the_version_is_the_engines() -> None:
+    from skirl import _native
+
+    assert skirl.__version__ == _native.__version__
+
+
+def test_the_generated_stubs_are_up_to_date() -> None:
+    run = python(str(TOOLS / "generate_stubs.py"), "--check")
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_the_stubs_fit_the_binary() -> None:
+    pytest.importorskip("mypy")
+    run = python(
+        "-m", "mypy.stubtest", "--ignore-missing-stub", "--mypy-config-file", str(TOOLS / "mypy.ini"),
+        "skirl._native", "skirl.algorithms.ppo", "skirl.algorithms.a2c", "skirl.algorithms.pg", "skirl.algorithms._common_sections",
+    )  # fmt: skip
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+TYPED = """
+from skirl import PPOConfig
+from skirl.algorithms.ppo import PPO
+
+config = PPOConfig().environment("CartPole-v1").training(lr=1e-3, lambda_=0.9).env_runners(num_env_runners=0)
+algo: PPO = config.build_algo()
+result: dict[str, object] = algo.train()
+config.training(lrr=1e-3)
+config.env_runners(batch_mode="whole")
+"""
+
+
+def test_a_type_checker_knows_the_options(tmp_path: Path) -> None:
+    pytest.importorskip("mypy")
+    script = tmp_path / "script.py"
+    script.write_text(TYPED, encoding="utf-8")
+    run = python("-m", "mypy", "--strict", "--config-file", str(TOOLS / "mypy.ini"), "--cache-dir", str(tmp_path), str(script))
+    lines = [line for line in run.stdout.splitlines() if "script.py" in line and "error" in line]
+    assert len(lines) == 2 and "lrr" in lines[0] and "batch_mode" in lines[1], run.stdout
+
+
+def test_the_command_is_the_engines() -> None:
+    listed = python("-m", "skirl", "algos")
+    assert listed.returncode == 0 and "PPO" in listed.stdout
+    refused = python("-m", "skirl", "train", "--run=PPO", "--env=CartPole-v1", "--set", "training.lrr=1")
+    assert refused.returncode == 2 and "did you mean `training.lr`" in refused.stderr
+
+
+ENV = """
+import gymnasium
+from gymnasium.envs.classic_control.cartpole import CartPoleEnv
+
+class Mine(CartPoleEnv):
+    def __init__(self, config=None):
+        super().__init__()
+"""
+
+
+def test_the_command_trains_python_environments(tmp_path: Path) -> None:
+    (tmp_path / "my_module.py").write_text(ENV, encoding="utf-8")
+    path = os.pathsep.join([str(TOOLS), os.environ.get("PYTHONPATH", "")])
+    for env in ("my_module:Mine", "gymnasium:CartPole-v1"):
+        run = subprocess.run(
+            [sys.executable, "-m", "skirl", "train", "--run=PPO", f"--env={env}", "--set", "training.train_batch_size=200",
+             "--set", "training.minibatch_size=100", "--set", "env_runners.num_env_runners=0", "--stop", '{"training_iteration": 1}',
+             "--set", f"checkpointing.output_dir={tmp_path / env.replace(':', '_')}"],
+            capture_output=True, text=True, timeout=120, check=False, cwd=tmp_path, env={**os.environ, "PYTHONPATH": path},
+        )  # fmt: skip
+        assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_training_in_python_is_the_commands(tmp_path: Path) -> None:
+    """Same configuration and seed: the same weights, and checkpoints that go both ways."""
+    import json
+
+    from skirl import PPO, PPOConfig, RLModule
+
+    config = PPOConfig().environment("CartPole-v1").env_runners(num_env_runners=0).debugging(seed=4)
+    config.training(train_batch_size=256, minibatch_size=64, num_epochs=3, lr=1e-3).rl_module(fcnet_hiddens=[16])
+    document = {"run": "PPO", "config": config.to_dict(), "stop": {"training_iteration": 3}}
+    (tmp_path / "config.json").write_text(json.dumps(document), encoding="utf-8")
+    run = python("-m", "skirl", "train", "file", str(tmp_path / "config.json"), "--set", f"checkpointing.output_dir={tmp_path / 'run'}")
+    if run.returncode != 0:
+        run = python("-m", "skirl", "train", str(tmp_path / "config.json"), "--set", f"checkpointing.output_dir={tmp_path / 'run'}")
+    assert run.returncode == 0, run.stdout + run.stderr
+    ours = config.build_algo()
+    for _ in range(3):
+        ours.train()
+    theirs = PPO.from_checkpoint(tmp_path / "run" / "checkpoints")
+    weights, expected = ours.get_weights()["default_policy"], theirs.get_weights()["default_policy"]
+    assert theirs.iteration == 3 and all(weights[name].tobytes() == expected[name].tobytes() for name in expected)
+    # And the other way: the command evaluates what Python saved.
+    saved = ours.save_to_path(tmp_path / "ours")
+    evaluated = python("-m", "skirl", "evaluate", saved, "--episodes", "3")
+    assert evaluated.returncode == 0, evaluated.stderr
+    module = Path(saved) / "learner_group" / "learner" / "rl_module" / "default_policy"
+    assert RLModule.from_checkpoint(module).get_state().keys() == weights.keys()
+
+
+def test_no_option_reaches_python_as_a_panic() -> None:
+    """Values of every kind for every option: an option is set, or a ConfigError says why not."""
+    from skirl import PPOConfig
+    from skirl.errors import ConfigError
+
+    values = [None, True, -1, 0, 1, 2**63, 2**64 - 1, 10**30, 1e308, -0.0, float("inf"), float("nan"), "", "x", "1", b"x", [], [[]],
+              [1, 2], {}, {"a": 1}, object(), int, [object()], {1: 2}, "\ud800"]  # fmt: skip
+    started = time.monotonic()
+    for name in list(PPOConfig().keys()):
+        if name in ("env", "evaluation_config", "stop", "callbacks", "callbacks_class"):
+            continue
+        for value in values:
+            config = PPOConfig()
+            try:
+                config.update_from_dict({name: value})
+            except ConfigError as error:
+                assert name.rstrip("_") in str(error) or "problem" in str(error)
+            else:
+                assert isinstance(repr(config), str)
+    assert time.monotonic() - started < 20
