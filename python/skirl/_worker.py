@@ -10,6 +10,7 @@ import faulthandler
 import os
 import signal
 import sys
+from collections.abc import Callable
 from typing import Any
 
 
@@ -60,6 +61,20 @@ def prepare(worker_index: int, num_workers: int, recreated: bool, constructors: 
         import gymnasium
 
         gymnasium.envs.registration.registry.setdefault(spec.id, spec)
+
+
+def pickled(function: Callable[[Any], Any]) -> bytes:
+    """A function on its way to the workers. For the process that trains."""
+    import cloudpickle
+
+    return bytes(cloudpickle.dumps(function))
+
+
+def call(function: bytes, env: Any) -> Any:
+    """Calls a function that came from the process that trains."""
+    import cloudpickle
+
+    return cloudpickle.loads(function)(env)
 
 
 def main() -> None:

@@ -43,6 +43,12 @@ class Corridor(gymnasium.Env):
     def _see(self) -> Any:
         return np.array([self.at, float(self.np_random.random())], np.float32)
 
+    def set_task(self, task: int) -> None:
+        self.length = task
+
+    def get_task(self) -> int:
+        return self.length
+
     def get_state(self) -> dict[str, Any]:
         return {"at": self.at}
 
