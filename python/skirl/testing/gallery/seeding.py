@@ -51,13 +51,25 @@ class GlobalSeeded(Walk):
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, Any]:
         if seed is not None:
-            np.random.seed(seed)
+            np.random.seed(seed % 2**32)
         self.place = int(np.random.randint(-2, 3))
         self.elapsed = 0
         return self.observe(), {}
 
     def move(self, action: Any) -> None:
         self.place += 1 if np.random.random() < 0.5 else -1
+
+
+@exhibit("large_seed", "2**63 - 1", "2**32 - 1", "self.np_random")
+class SmallSeedsOnly(Walk):
+    """An old generator of NumPy's takes seeds of 32 bits only."""
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, Any]:
+        if seed is not None:
+            self.generator = np.random.RandomState(seed)
+        self.place = int(self.generator.randint(-2, 3))
+        self.elapsed = 0
+        return self.observe(), {}
 
 
 @exhibit("not_deterministic", "observation[1]", "clock")
