@@ -53,7 +53,7 @@ def algorithm(env: str, runners: int, total: int, training: dict[str, Any], hidd
         "training": training,
         "rl_module": {"fcnet_hiddens": hidden, "fcnet_activation": "tanh", "vf_share_layers": False},
     }
-    config, problems = _native.NativeConfig("ppo").with_options(document)
+    config, problems = _native.NativeConfig("ppo").with_options(None, document)
     if problems:
         raise SystemExit(f"{problems}")
     return _native.NativeAlgorithm.build(config)

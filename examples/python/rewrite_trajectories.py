@@ -16,11 +16,12 @@ class Curiosity(DefaultCallbacks):
     def __init__(self):
         self.visits = Counter()
 
-    def on_postprocess_trajectory(self, *, trajectory, **kwargs):
-        for row, (position, speed) in enumerate(trajectory.obs):
+    def on_postprocess_trajectory(self, *, postprocessed_batch, **kwargs):
+        rewards = postprocessed_batch["rewards"]
+        for row, (position, speed) in enumerate(postprocessed_batch["obs"]):
             cell = (int((position + 1.2) / 0.15), int((speed + 0.07) / 0.012))
             self.visits[cell] += 1
-            trajectory.rewards[row] += self.visits[cell] ** -0.5
+            rewards[row] += self.visits[cell] ** -0.5
 
     def on_train_result(self, *, result, **kwargs):
         result["cells"] = len(self.visits)

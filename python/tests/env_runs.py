@@ -19,7 +19,7 @@ def build(env, num_envs=2, steps=16, seed=3, env_config=None, training=None, **s
         "training": {"train_batch_size": batch, "minibatch_size": batch, "num_epochs": 1, **(training or {})},
         **sections,
     }
-    config, problems = _native.NativeConfig("ppo").with_options(options)
+    config, problems = _native.NativeConfig("ppo").with_options(None, options)
     assert not problems, problems
     return _native.NativeAlgorithm.build(config)
 

@@ -62,7 +62,7 @@ def config(env: Any, runners: int, envs: int, env_config: dict[str, Any] | None 
     document.update(env_runners=runner_options)
     for section, options in sections.items():
         document[section] = {**document.get(section, {}), **options}
-    made, problems = _native.NativeConfig("PPO").with_options(document)
+    made, problems = _native.NativeConfig("PPO").with_options(None, document)
     assert not problems, problems
     return made
 
