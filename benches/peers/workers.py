@@ -23,8 +23,7 @@ import ppo_tasks
 import gymnasium as gym
 import numpy as np
 
-from skirl import _native
-from skirl.env.registry import register_env
+from skirl.algorithms.ppo import PPOConfig
 
 
 class Pictures(gym.Env):
@@ -45,18 +44,11 @@ class Pictures(gym.Env):
         return self.frames[self.steps % 8], 0.0, False, self.steps >= 500, {}
 
 
-def algorithm(env: str, runners: int, total: int, training: dict[str, Any], hidden: list[int]) -> Any:
-    document = {
-        "environment": {"env": env},
-        "env_runners": {"num_env_runners": runners, "num_envs_per_env_runner": total // max(1, runners)},
-        "debugging": {"seed": 1},
-        "training": training,
-        "rl_module": {"fcnet_hiddens": hidden, "fcnet_activation": "tanh", "vf_share_layers": False},
-    }
-    config, problems = _native.NativeConfig("ppo").with_options(None, document)
-    if problems:
-        raise SystemExit(f"{problems}")
-    return _native.NativeAlgorithm.build(config)
+def algorithm(env: Any, runners: int, total: int, training: dict[str, Any], hidden: list[int]) -> Any:
+    config = PPOConfig().environment(env).training(**training).debugging(seed=1)
+    config = config.env_runners(num_env_runners=runners, num_envs_per_env_runner=total // max(1, runners))
+    config = config.rl_module(fcnet_hiddens=hidden, fcnet_activation="tanh", vf_share_layers=False)
+    return config.build_algo()
 
 
 def protocol() -> dict[str, Any]:
@@ -66,7 +58,7 @@ def protocol() -> dict[str, Any]:
         "minibatch_size": task.minibatch_size,
         "num_epochs": task.num_epochs,
         "gamma": task.gamma,
-        "lambda": task.gae_lambda,
+        "lambda_": task.gae_lambda,
         "lr": task.lr,
         "clip_param": task.clip,
         "vf_loss_coeff": task.value_coeff,
@@ -84,8 +76,7 @@ def build(task: str, runners: int) -> Any:
         return algorithm("gymnasium:Pendulum-v1", runners, 8, protocol(), [64, 64])
     if task == "sample":
         return algorithm("gymnasium:Pendulum-v1", runners, 32, collecting(32 * 128), [64, 64])
-    register_env("pictures", lambda config: Pictures())
-    return algorithm("pictures", runners, 8, collecting(8 * 64), [16])
+    return algorithm(Pictures, runners, 8, collecting(8 * 64), [16])
 
 
 def rate(algo: Any, task: str, seconds: float) -> float:

@@ -10,6 +10,7 @@ import faulthandler
 import os
 import signal
 import sys
+from collections.abc import Callable
 from typing import Any
 
 
@@ -26,7 +27,7 @@ def command() -> tuple[list[str], list[tuple[str, str]]]:
 
 def constructors(env: str) -> bytes:
     """What a worker needs to make environments of this name. For the process that trains."""
-    import cloudpickle
+    import cloudpickle  # type: ignore[import-untyped]
 
     from skirl.env import registry
 
@@ -62,6 +63,20 @@ def prepare(worker_index: int, num_workers: int, recreated: bool, constructors: 
         gymnasium.envs.registration.registry.setdefault(spec.id, spec)
 
 
+def pickled(function: Callable[[Any], Any]) -> bytes:
+    """A function on its way to the workers. For the process that trains."""
+    import cloudpickle
+
+    return bytes(cloudpickle.dumps(function))
+
+
+def call(function: bytes, env: Any) -> Any:
+    """Calls a function that came from the process that trains."""
+    import cloudpickle
+
+    return cloudpickle.loads(function)(env)
+
+
 def main() -> None:
     """Serves until the process that trains is gone."""
     # The engine starts this program with the socket as standard input and the shared memory as standard output. What environments
@@ -72,7 +87,6 @@ def main() -> None:
     os.close(nothing)
     os.dup2(2, 1)
     sys.stdout = open(1, "w", buffering=1, closefd=False, errors="backslashreplace")
-    sys.__stdout__ = sys.stdout
     faulthandler.enable()
     if hasattr(faulthandler, "register"):
         faulthandler.register(signal.SIGUSR1, all_threads=True)

@@ -325,7 +325,6 @@ def test_the_old_gym() -> None:
         gym.spaces.Discrete(5, start=-2),
         gym.spaces.MultiBinary((2, 2)),
         gym.spaces.MultiDiscrete([3, 4], start=[1, 5]),
-        gym.spaces.Text(5),
         gym.spaces.Dict({"a": gym.spaces.Tuple((gym.spaces.Discrete(2), gym.spaces.Box(0, 1, (2,))))}),
     ],
     ids=str,

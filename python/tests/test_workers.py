@@ -137,6 +137,23 @@ def test_a_creator_that_cannot_be_sent_is_an_error() -> None:
         unregister_env("locked")
 
 
+def test_functions_are_called_where_the_environments_are() -> None:
+    algorithm = build(Corridor, 2, 2, {"length": 7})
+    group = algorithm.env_runner_group
+    pids = [pid for runner in group.foreach_env(lambda env: os.getpid()) for pid in runner]
+    assert len(pids) == 4 and sorted(set(pids)) == sorted(runs.workers())
+    group.foreach_env(lambda env: env.unwrapped.set_task(3))
+    for worker in runs.workers():
+        os.kill(worker, signal.SIGKILL)
+    algorithm.train()
+    assert [length for runner in group.foreach_env(lambda env: env.unwrapped.length) for length in runner] == [3] * 4
+    with pytest.raises(EnvError, match=r"(?s)environment 0 .*ZeroDivisionError"):
+        group.foreach_env(lambda env: 1 / 0)
+    with pytest.raises(EnvError, match="plain value"):
+        group.foreach_env(lambda env: env)
+    algorithm.stop()
+
+
 TRAINING = """
 import worker_runs, sys
 algorithm = worker_runs.build({env}, 2, 2, {options})

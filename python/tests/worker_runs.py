@@ -12,8 +12,8 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from skirl import _native
-from skirl.env.registry import resolve
+from skirl.algorithms.algorithm import Algorithm
+from skirl.algorithms.ppo import PPOConfig
 
 PACKAGE = str(Path(__file__).parent.parent)
 
@@ -43,6 +43,12 @@ class Corridor(gymnasium.Env):
     def _see(self) -> Any:
         return np.array([self.at, float(self.np_random.random())], np.float32)
 
+    def set_task(self, task: int) -> None:
+        self.length = task
+
+    def get_task(self) -> int:
+        return self.length
+
     def get_state(self) -> dict[str, Any]:
         return {"at": self.at}
 
@@ -50,25 +56,21 @@ class Corridor(gymnasium.Env):
         self.at = state["at"]
 
 
-def config(env: Any, runners: int, envs: int, env_config: dict[str, Any] | None = None, **sections: Any) -> Any:
+def config(
+    env: Any, runners: int, envs: int, env_config: dict[str, Any] | None = None, **sections: dict[str, Any]
+) -> PPOConfig:
     """A small PPO configuration."""
-    document = {
-        "environment": {"env": resolve(env, env_config), "env_config": env_config or {}},
-        "training": {"train_batch_size": 128, "minibatch_size": 64, "num_epochs": 2},
-        "rl_module": {"fcnet_hiddens": [16]},
-        "debugging": {"seed": 5},
-    }
     runner_options = {"num_env_runners": runners, "num_envs_per_env_runner": envs, **sections.pop("env_runners", {})}
-    document.update(env_runners=runner_options)
+    training = {"train_batch_size": 128, "minibatch_size": 64, "num_epochs": 2, **sections.pop("training", {})}
+    made = PPOConfig().environment(env, env_config=env_config or {}).env_runners(**runner_options).training(**training)
+    made = made.rl_module(fcnet_hiddens=[16]).debugging(seed=5)
     for section, options in sections.items():
-        document[section] = {**document.get(section, {}), **options}
-    made, problems = _native.NativeConfig("PPO").with_options(None, document)
-    assert not problems, problems
+        getattr(made, section)(**options)
     return made
 
 
-def build(*arguments: Any, **sections: Any) -> Any:
-    return _native.NativeAlgorithm.build(config(*arguments, **sections))
+def build(*arguments: Any, **sections: Any) -> Algorithm:
+    return config(*arguments, **sections).build_algo()
 
 
 def weights(algorithm: Any, directory: Path) -> str:

@@ -159,8 +159,8 @@ pub enum Reply {
     },
     /// An environment's task.
     Task(Value),
-    /// What a function returned.
-    Returned(Value),
+    /// What a function returned, and the environment's task where the function has changed it.
+    Returned(Value, Option<Value>),
     /// It could not be done.
     Failed {
         /// In words.

@@ -87,6 +87,11 @@ impl RemoteRange {
         }
     }
 
+    /// Index in the run of environment `env` of this range.
+    pub fn env_index(&self, env: usize) -> usize {
+        self.build.first_env + env
+    }
+
     fn error(&self, failure: &Failure) -> Error {
         no_worker(self.build.runner, failure.message())
     }
@@ -109,13 +114,17 @@ impl RemoteRange {
         self.claim(&layout).map_err(|failure| self.error(&failure))
     }
 
-    /// Calls a function, in the form that the worker's host takes, with environment `env` of this range.
+    /// Calls a function, in the form that the worker's host takes, with environment `env` of this range. A task that it sets is
+    /// set again where the process is replaced.
     ///
     /// # Errors
     /// What it raised, in words; a worker that died.
     pub fn call(&mut self, env: usize, function: &[u8]) -> Result<Value, String> {
         match self.ask(&Request::Call { env }, function) {
-            Ok((Reply::Returned(value), _)) => Ok(value),
+            Ok((Reply::Returned(value, task), _)) => {
+                self.tasks.extend(task.map(|task| (env, task)));
+                Ok(value)
+            }
             Ok(_) => Err("the environment's process gave no answer".to_owned()),
             Err(failure) => Err(failure.message().to_owned()),
         }

@@ -123,8 +123,11 @@ impl Worker {
             Request::Call { env } => {
                 let watched = self.range()?.runner.env_mut() as &mut dyn std::any::Any;
                 let watched = watched.downcast_mut::<Watched>().ok_or("nothing was built")?;
-                let returned = host.call(watched.envs_mut(), env, bytes)?;
-                Ok((Reply::Returned(returned), Vec::new()))
+                let envs = watched.envs_mut();
+                let before = envs.get_task(env).ok();
+                let returned = host.call(envs, env, bytes)?;
+                let task = envs.get_task(env).ok().filter(|task| Some(task) != before.as_ref());
+                Ok((Reply::Returned(returned, task), Vec::new()))
             }
             Request::Stop => Ok(done()),
         }

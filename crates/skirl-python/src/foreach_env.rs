@@ -9,6 +9,8 @@ use skirl_env::{EnvError, LiveEnv};
 use crate::callbacks::{EnvHandle, env_object};
 use crate::env::with_python;
 use crate::errors::to_py_err;
+#[cfg(unix)]
+use crate::worker::visit_elsewhere;
 
 /// What visits one environment.
 type Visit<'a> = &'a mut dyn FnMut(usize, &mut LiveEnv<'_>) -> Result<Py<PyAny>, EnvError>;
@@ -36,9 +38,17 @@ pub(crate) fn foreach_env(
     walk: impl FnOnce(Visit<'_>) -> Result<Vec<Py<PyAny>>, Error>,
 ) -> Result<Vec<Py<PyAny>>, Failed> {
     let raised: Mutex<Option<PyErr>> = Mutex::new(None);
+    #[cfg(unix)]
+    let mut pickled = None;
     let visited = walk(&mut |index, env| {
-        let called = EnvHandle::lend(index, env, |handle| {
-            with_python(|py| function.call1(py, (env_object(py, &handle)?,)))
+        #[cfg(unix)]
+        let elsewhere = visit_elsewhere(env, function, &mut pickled);
+        #[cfg(not(unix))]
+        let elsewhere = None;
+        let called = elsewhere.unwrap_or_else(|| {
+            EnvHandle::lend(index, env, |handle| {
+                with_python(|py| function.call1(py, (env_object(py, &handle)?,)))
+            })
         });
         called.map_err(|error| {
             *raised.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);

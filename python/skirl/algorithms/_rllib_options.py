@@ -45,6 +45,9 @@ SAME_ANYWAY: Final[dict[str, tuple[Any, ...] | object]] = {
     "exploration_config": ({}, {"type": "StochasticSampling"}),
     "remote_worker_envs": (False,),
     "compress_observations": ANY,
+    # A process that has died is noticed at once, whoever asks.
+    "env_runner_health_probe_timeout_s": ANY,
+    "ignore_env_runner_failures": (False,),
     # Networks.
     "use_lstm": (False,),
     "use_attention": (False,),
@@ -77,7 +80,6 @@ OTHER_SECTIONS: Final = (
     "api_stack",
     "experimental",
     "exploration",
-    "fault_tolerance",
     "framework",
     "offline_data",
     "python_environment",

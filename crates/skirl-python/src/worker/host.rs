@@ -6,11 +6,14 @@ use std::os::unix::net::UnixStream;
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
+use serde_json::Value;
+use skirl_env::VectorEnv;
 use skirl_process::message::Build;
 use skirl_process::worker::{Host, serve};
 
-use crate::env::with_python;
+use crate::env::{python_object, with_python};
 use crate::errors::{SkirlError, origin};
+use crate::value::from_python;
 
 /// Python around a worker.
 struct PythonHost {
@@ -23,6 +26,21 @@ impl Host for PythonHost {
             let arguments =
                 (build.runner, build.num_runners, build.recreated, PyBytes::new(py, constructors));
             self.prepare.call1(py, arguments).map(drop).map_err(|error| traceback(py, &error))
+        })
+    }
+
+    fn call(&mut self, envs: &mut dyn VectorEnv, env: usize, function: &[u8]) -> Result<Value, String> {
+        with_python(|py| {
+            let call = || {
+                let object = python_object(py, envs, env);
+                let worker = py.import("skirl._worker")?;
+                let returned = worker.call_method1("call", (PyBytes::new(py, function), object))?;
+                from_python(
+                    &returned,
+                    "what the function returned (from another process plain values come back)",
+                )
+            };
+            call().map_err(|error| traceback(py, &error))
         })
     }
 

@@ -3,6 +3,8 @@
 
 mod host;
 mod launcher;
+mod visit;
 
 pub(crate) use host::worker_main;
 pub(crate) use launcher::install_launcher;
+pub(crate) use visit::visit_elsewhere;

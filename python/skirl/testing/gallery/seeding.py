@@ -60,12 +60,14 @@ class GlobalSeeded(Walk):
         self.place += 1 if np.random.random() < 0.5 else -1
 
 
-@exhibit("large_seed", "2**63 - 1", "2**32 - 1", "self.np_random")
+@exhibit("large_seed", "2**31 - 1", "65535", "self.np_random")
 class SmallSeedsOnly(Walk):
-    """An old generator of NumPy's takes seeds of 32 bits only."""
+    """A generator that takes seeds of 16 bits only."""
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, Any]:
         if seed is not None:
+            if seed > 65535:
+                raise ValueError(f"expected a seed of at most 65535, found {seed}")
             self.generator = np.random.RandomState(seed)
         self.place = int(self.generator.randint(-2, 3))
         self.elapsed = 0
