@@ -6,6 +6,30 @@ from typing import Any, Final, TypeAlias, final
 import gymnasium
 import numpy as np
 
+__all__ = [
+    "Episode",
+    "NativeAlgorithm",
+    "NativeConfig",
+    "NativeEnv",
+    "NativeEnvRunner",
+    "NativeModule",
+    "__version__",
+    "algorithms",
+    "close_all",
+    "discounted_returns",
+    "gae",
+    "hooks",
+    "json_schema",
+    "native_env",
+    "options",
+    "register_evaluation_function",
+    "run_command",
+    "space_from_json",
+    "space_to_json",
+    "vtrace",
+    "worker_main",
+]
+
 _Array: TypeAlias = np.ndarray[Any, Any]
 
 __version__: Final[str]
