@@ -2,7 +2,7 @@
 
 Tasks:
 
-- `loop_cartpole`, `loop_pendulum`: the bare loop: 64 environments of `gymnasium.make`, actions drawn beforehand;
+- `loop_cartpole`, `loop_pendulum`: the bare loop: 64 environments of `gymnasium.make` (without its checker, as in the bridge), actions drawn beforehand;
 - `sample_cartpole`, `sample_pendulum`: skirl collecting on `gymnasium:ID`, 64 environments, policy and value function 64x64,
   actions drawn, log-probabilities and values kept;
 - `ppo_cartpole`, `ppo_pendulum`: whole PPO on `gymnasium:ID` under the protocol of ppo_tasks.py, beside ppo_sb3.py.
@@ -31,7 +31,8 @@ STEPS_PER_ENV = 128
 
 
 def bare_loop(env_id: str, num_steps: int, seed: int, num_envs: int = NUM_ENVS) -> tuple[int, measure.Clock]:
-    envs = [gym.make(env_id) for _ in range(num_envs)]
+    # As the bridge makes them, so that both go through the same wrappers.
+    envs = [gym.make(env_id, disable_env_checker=True) for _ in range(num_envs)]
     for index, env in enumerate(envs):
         env.reset(seed=seed + index)
     envs[0].action_space.seed(seed)

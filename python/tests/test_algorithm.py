@@ -97,7 +97,10 @@ def test_actions_of_the_trained_policy_hold_the_pole() -> None:
 
 @pytest.mark.parametrize(("config", "env"), [(A2CConfig(), "CartPole-v1"), (PGConfig(), "CartPole-v1"), (PPOConfig(), "Pendulum-v1")])
 def test_every_algorithm_trains(config: Any, env: str) -> None:
-    with config.environment(env).debugging(seed=1).build_algo() as algo:
+    config.environment(env).debugging(seed=1).training(train_batch_size=256).rl_module(fcnet_hiddens=[16])
+    if isinstance(config, PPOConfig):
+        config.training(num_epochs=2)
+    with config.build_algo() as algo:
         assert algo.train()["training_iteration"] == 1
         action = algo.compute_single_action(np.zeros(4 if env == "CartPole-v1" else 3))
         if env == "Pendulum-v1":

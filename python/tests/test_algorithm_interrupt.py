@@ -71,7 +71,7 @@ def test_a_script_that_trains_in_a_loop_ends_with_its_traceback() -> None:
     time.sleep(0.3)
     os.kill(script.pid, signal.SIGINT)
     _, err = script.communicate(timeout=30)
-    assert err.rstrip().endswith("KeyboardInterrupt") and "algo.train()" in err
+    assert err.rstrip().endswith("KeyboardInterrupt") and "in train" in err
     # Python's own end of an interrupted script.
     assert script.returncode in (-signal.SIGINT, 130)
 

@@ -114,7 +114,7 @@ GOLDEN = [
     (lambda c: c.framework("tf2"), ["there is one native engine"]),
     (lambda c: c.offline_data(input_="/data"), ["not served by skirl yet"]),
     (lambda c: c.env_runners(num_envs_per_env_runner=0), ["env_runners.num_envs_per_env_runner = 0"]),
-    (lambda c: c.env_runners(batch_mode="whole_episodes"), ['did you mean "complete_episodes"?', "batch_mode"]),
+    (lambda c: c.env_runners(batch_mode="complete_episode"), ['did you mean "complete_episodes"?', "batch_mode"]),
     (lambda c: c.update_from_dict({"num_workers": 2, "num_env_runners": 3}), ["given twice"]),
     (lambda c: c.update_from_dict({"lr": float("nan")}), ["must be a finite number"]),
     (lambda c: c.training(lr={"grid_search": [1e-3, -5.0]}), ["training.lr = -5.0: must be at least 0"]),

@@ -217,14 +217,23 @@ fn an_edited_configuration_is_written_and_its_window_used() {
     drop(run);
     let edit = |config: &mut dyn skirl::config::AlgorithmConfig| {
         config.common_mut().reporting.metrics_num_episodes_for_smoothing = 1;
+        config.stop_mut().0.insert("training_iteration".to_owned(), 3.0);
         Ok(())
     };
     let mut run = Run::resume(directory.path(), edit).unwrap();
-    let written = skirl::report::RunDirectory::read_config(run.path()).unwrap();
-    assert_eq!(written["reporting"]["metrics_num_episodes_for_smoothing"], 1);
-    let result = run.algorithm_mut().train().unwrap();
-    let (min, max) = ("env_runners/episode_return_min", "env_runners/episode_return_max");
-    assert_eq!(result.get(min), result.get(max));
+    let window = |run: &Run| {
+        let written = skirl::report::RunDirectory::read_config(run.path()).unwrap();
+        written["reporting"]["metrics_num_episodes_for_smoothing"].clone()
+    };
+    assert_eq!(window(&run), 100, "a run that is only looked at keeps its configuration");
+    let mut ends = Vec::new();
+    run.train_until_stop(&mut |result| {
+        ends = ["min", "max"].map(|end| result.get(&format!("env_runners/episode_return_{end}"))).to_vec();
+        Flow::Continue
+    })
+    .unwrap();
+    assert_eq!(window(&run), 1);
+    assert!(ends[0].is_some() && ends[0] == ends[1], "{ends:?}");
 }
 
 #[test]

@@ -28,6 +28,8 @@ class Draft:
         #: Search spaces by dotted path.
         self.search = dict(search)
         self.problems: list[tuple[str, str]] = []
+        #: Names under which options were given, by path: two names for one option are a contradiction.
+        self._given: dict[str, str] = {}
 
     def set_section(self, section: str, options: Mapping[str, Any]) -> None:
         """Sets options of one section; those of `model` and `model_config` belong to `rl_module`."""
@@ -82,6 +84,9 @@ class Draft:
         option = self.table.in_section(section, name)
         group = self.table.group(section, name)
         path = option.path if option else group or f"{section}.{name}"
+        if (before := self._given.setdefault(path, name)) != name:
+            self.problems.append((path, f"{path} is given twice, as `{before}` and as `{name}`\n  help: keep one of them"))
+            return
         rest, found = split(path, value)
         self._forget(path)
         if option is None and group is None and found:

@@ -230,7 +230,7 @@ class Algorithm:
     def _adopt(self, name: str) -> None:
         """Becomes an algorithm of this name, where the class that was asked for is not another one."""
         asked = type(self)
-        algo_class = asked if asked._config_class is not None else config_class_of(name)._algo_class
+        algo_class: Any = asked if asked._config_class is not None else config_class_of(name)._algo_class
         config_class = algo_class._config_class
         if config_class._algorithm != name:
             self.stop()

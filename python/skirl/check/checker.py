@@ -11,7 +11,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from skirl.check.case import CannotGoOn, Case, described
-from skirl.check.habits import check_ends, check_memory, check_step_after_end, close_all, try_every_action
+from skirl.check.habits import (
+    check_ends,
+    check_large_seed,
+    check_memory,
+    check_step_after_end,
+    close_all,
+    try_every_action,
+)
 from skirl.check.interface import check_interface
 from skirl.check.player import Player
 from skirl.check.recording import globals_kept
@@ -101,6 +108,7 @@ def _play(case: Case, with_memory: bool) -> None:
     recordings = record_all(case, player)
     try_every_action(case, player)
     check_ends(case, player, recordings)
+    check_large_seed(case, player)
     check_repeats(case, player, recordings)
     check_step_after_end(case, player, recordings)
     if with_memory:

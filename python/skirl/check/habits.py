@@ -20,8 +20,26 @@ from skirl.check.watch import Abandoned, OutOfTime
 MAX_TRIED_ACTIONS = 64
 #: Steps of one episode after which it is taken to be endless.
 ENDLESS = 5000
+LARGE_SEED = 2**31 - 1
 #: Bytes that each step may leave behind.
 LEAK_PER_STEP = 1024
+
+
+def check_large_seed(case: Case, player: Player) -> None:
+    """Seeds of a run's environments have up to 31 bits, as every usual generator takes them."""
+    if not case.takes_seed:
+        return
+    try:
+        case.watch.call("reset", player.env.reset, seed=LARGE_SEED)
+    except (OutOfTime, Abandoned):
+        raise
+    except Exception as error:  # noqa: BLE001: whatever generator the seed is given to may refuse it in its own way.
+        case.add(
+            "large_seed", "reset", f"that every seed from 0 to 2**31 - 1 is taken, for example {LARGE_SEED}", described(error),
+            "Draw from self.np_random, which super().reset(seed=seed) makes; or give another generator the seed modulo what it takes. skirl's seeds are "
+            "large, so that no two environments have the same one by chance.",
+            line=line_of_exception(error) or None, cause=error,
+        )  # fmt: skip
 
 
 def try_every_action(case: Case, player: Player) -> None:

@@ -131,7 +131,7 @@ class Player:
         self.add(
             "multi_agent", "step", "one reward and one pair of flags, for the one agent of a gymnasium.Env",
             f"dicts, as for several agents: {shown(result[1])}",
-            "An environment with several agents derives from skirl.env.multi_agent_env.MultiAgentEnv; check_env looks at one agent.",
+            "Return the values of the one agent without a dict; check_env looks at environments with one agent.",
         )  # fmt: skip
 
     def _reward(self, reward: Any) -> float:

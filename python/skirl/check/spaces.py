@@ -11,8 +11,8 @@ from gymnasium import spaces
 from skirl.check.case import CannotGoOn, Case
 from skirl.check.same import copy_of, shown
 
-# Observations that have no fixed number of elements.
-_SHAPELESS = (spaces.Graph, spaces.Sequence)
+# Element types that the engine has columns for.
+_DTYPES = "float32 float64 int8 int16 int32 int64 uint8 uint16 uint32 uint64 bool".split()
 _FOR_ACTIONS = (spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
 
 
@@ -35,13 +35,38 @@ def _check_space(case: Case, name: str) -> bool:
     for path, leaf in leaves(space):
         if isinstance(leaf, spaces.Box):
             sound &= _check_box(case, name + path, leaf)
-        elif isinstance(leaf, _SHAPELESS) and name == "observation_space":
-            case.add(
-                "space_unsupported", "__init__", "an observation of a fixed number of elements", shown(leaf),
-                "A network needs one size: use Box, Discrete, MultiDiscrete, MultiBinary, Dict or Tuple, padded to the largest.",
-                field=name + path,
-            )  # fmt: skip
+        if name == "observation_space":
+            _check_served(case, name + path, leaf)
+    if name == "observation_space":
+        _check_keys(case, name, space)
     return sound
+
+
+def _check_served(case: Case, field: str, leaf: spaces.Space[Any]) -> None:
+    if isinstance(leaf, _FOR_ACTIONS):
+        return
+    if not isinstance(leaf, spaces.Box):
+        advice = "A network needs one size: use Box, Discrete, MultiDiscrete, MultiBinary, Dict or Tuple, padded to the largest."
+        _unsupported(case, field, "an observation of a fixed number of elements", shown(leaf), advice)
+    elif str(leaf.dtype) not in _DTYPES:
+        advice = "Declare dtype=numpy.float32, and return observations of that type."
+        _unsupported(case, field, f"a Box of one of the types {', '.join(_DTYPES)}", f"one of {leaf.dtype}", advice)
+
+
+def _check_keys(case: Case, field: str, space: spaces.Space[Any]) -> None:
+    if isinstance(space, spaces.Dict):
+        odd = [key for key in space.spaces if not isinstance(key, str)]
+        if odd:
+            _unsupported(case, field, "names (str) as keys of a Dict", f"the key {shown(odd[0])}", f'Write "{odd[0]}".')
+        for key, inner in space.spaces.items():
+            _check_keys(case, f"{field}[{key!r}]", inner)
+    elif isinstance(space, spaces.Tuple):
+        for index, inner in enumerate(space.spaces):
+            _check_keys(case, f"{field}[{index}]", inner)
+
+
+def _unsupported(case: Case, field: str, expected: str, found: str, advice: str) -> None:
+    case.add("space_unsupported", "__init__", expected, found, advice, field=field)
 
 
 def _no_space(case: Case, name: str, space: Any) -> None:
@@ -90,11 +115,9 @@ def _check_box(case: Case, field: str, box: spaces.Box) -> bool:
 def _check_learnable_actions(case: Case, space: spaces.Space[Any]) -> None:
     is_box = isinstance(space, spaces.Box) and np.dtype(space.dtype).kind == "f"
     if not (is_box or isinstance(space, _FOR_ACTIONS)):
-        case.add(
-            "space_unsupported", "__init__", "actions of Discrete, MultiDiscrete, MultiBinary, or a Box of float32",
-            shown(space), "Describe the choice in one of these; several parts become one MultiDiscrete or one longer Box.",
-            field="action_space",
-        )  # fmt: skip
+        advice = "Describe the choice in one of these; several parts become one MultiDiscrete or one longer Box."
+        expected = "actions of Discrete, MultiDiscrete, MultiBinary, or a Box of float32"
+        _unsupported(case, "action_space", expected, shown(space), advice)
     elif isinstance(space, spaces.Box) and not space.is_bounded():
         case.add(
             "action_unbounded", "__init__", "bounds for each element of the action",

@@ -137,7 +137,7 @@ fn scalar_type<'py>(space: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
 }
 
 fn discrete(columns: &[ColumnRef<'_>], row: usize) -> PyResult<i64> {
-    let values = columns.first().and_then(|column| column.i64());
+    let values = columns.first().and_then(ColumnRef::i64);
     values.and_then(|values| values.get(row)).copied().ok_or_else(too_short)
 }
 

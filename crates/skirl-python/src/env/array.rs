@@ -44,14 +44,14 @@ pub(super) fn elements<'a>(
     if !same || array.is_empty() {
         return (same && array.is_empty()).then(|| empty(kind));
     }
-    let (data, len) = (fields.data, array.len());
+    let (data, len) = (fields.data.cast::<std::ffi::c_void>().cast_const(), array.len());
     macro_rules! column {
         ($($variant:ident: $kind:ty),+) => {
             match kind {
                 // SAFETY: the array is C-contiguous and aligned, and its element type is this one in native byte order, so
                 // `data` points to `len` of them; they stay there while `array` lives, and nobody writes (see above).
                 $(DType::$variant => ColumnRef::$variant(unsafe {
-                    std::slice::from_raw_parts(data.cast::<$kind>().cast_const(), len)
+                    std::slice::from_raw_parts(data.cast::<$kind>(), len)
                 }),)+
                 // Any byte may stand in a boolean array (views of other types); Rust allows two.
                 DType::Bool => return None,

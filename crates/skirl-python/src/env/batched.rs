@@ -257,10 +257,10 @@ impl VectorEnv for BatchedEnv {
         })?;
         let own: Vec<bool> = outcomes.truncated.clone();
         self.clock.after_step_keeping(&outcomes.terminated, &mut outcomes.truncated);
-        for index in 0..self.ended.len() {
+        for (index, own) in own.into_iter().enumerate() {
             self.ended[index] = outcomes.ended(index);
             // The engine's own time limit: the environment does not know that the episode is over.
-            if outcomes.truncated[index] && !own[index] && !outcomes.terminated[index] {
+            if outcomes.truncated[index] && !own && !outcomes.terminated[index] {
                 self.is_waiting[index] = false;
             }
         }

@@ -17,7 +17,6 @@ mod python_env;
 mod state;
 mod vector_env;
 
-#[allow(unused_imports)]
 pub(crate) use border::with_python;
 pub(crate) use build::{install_resolver, native_env};
 
@@ -28,7 +27,6 @@ use skirl_env::VectorEnv;
 
 /// The Python object that is environment `index` of `envs`, as its creator returned it; of a batched environment the
 /// environment in it, where it has such (`envs`), or the batch. `None` where the environments are not Python's.
-#[allow(dead_code)]
 pub(crate) fn python_object(py: Python<'_>, envs: &dyn VectorEnv, index: usize) -> Option<Py<PyAny>> {
     let any: &dyn Any = envs;
     if let Some(envs) = any.downcast_ref::<vector_env::PythonVectorEnv>() {

@@ -84,6 +84,9 @@ fn single<'py>(value: &Bound<'py, PyAny>) -> Result<Bound<'py, PyAny>, Refusal> 
         .map_err(|_| format!("is {}, expected one number", kind(value)))
 }
 
+/// Longest text of a value that an error shows.
+const SHOWN: usize = 60;
+
 /// What an object is, in a few words: `None`, `a tuple of 3`, `an array of shape (2,) and dtype float32`, `str 'x'`.
 pub(super) fn kind(value: &Bound<'_, PyAny>) -> String {
     if value.is_none() {
@@ -96,7 +99,6 @@ pub(super) fn kind(value: &Bound<'_, PyAny>) -> String {
     if let (Ok(shape), Ok(dtype)) = (value.getattr("shape"), value.getattr("dtype")) {
         return format!("{name} of shape {shape} and dtype {dtype}");
     }
-    const SHOWN: usize = 60;
     match value.repr() {
         Ok(text) if text.to_string().chars().count() <= SHOWN => format!("{name} {text}"),
         _ => format!("an object of type {name}"),

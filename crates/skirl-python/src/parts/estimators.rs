@@ -75,13 +75,13 @@ pub(crate) fn gae<'py>(
     values: Floats<'py>,
     sequence: Sequence<'py>,
     gamma: f32,
-    lambda: f32,
+    lambda_: f32,
 ) -> PyResult<(Array<'py>, Array<'py>)> {
     let rows = Rows::of(&sequence)?;
     let (rewards, values) = (rewards.as_slice()?, values.as_slice()?);
     let (mut advantages, mut value_targets) = (vec![0.0; rewards.len()], vec![0.0; rewards.len()]);
     let out = GaeOut { advantages: &mut advantages, value_targets: &mut value_targets };
-    chained_gae(rewards, values, rows.chain(), GaeParams { gamma, lambda }, out)
+    chained_gae(rewards, values, rows.chain(), GaeParams { gamma, lambda: lambda_ }, out)
         .map_err(|error| raise(&error))?;
     Ok((PyArray1::from_vec(py, advantages), PyArray1::from_vec(py, value_targets)))
 }
@@ -111,7 +111,7 @@ pub(crate) fn vtrace<'py>(
     values: Floats<'py>,
     sequence: Sequence<'py>,
     gamma: f32,
-    lambda: f32,
+    lambda_: f32,
     clip_rho_threshold: f32,
     clip_pg_rho_threshold: f32,
 ) -> PyResult<(Array<'py>, Array<'py>)> {
@@ -120,7 +120,7 @@ pub(crate) fn vtrace<'py>(
     let input = VtraceIn { log_rhos: log_rhos.as_slice()?, rewards, values: values.as_slice()? };
     let (mut value_targets, mut advantages) = (vec![0.0; rewards.len()], vec![0.0; rewards.len()]);
     let out = VtraceOut { value_targets: &mut value_targets, advantages: &mut advantages };
-    let params = VtraceParams { gamma, lambda, clip_rho_threshold, clip_pg_rho_threshold };
+    let params = VtraceParams { gamma, lambda: lambda_, clip_rho_threshold, clip_pg_rho_threshold };
     chained_vtrace(input, rows.chain(), params, out).map_err(|error| raise(&error))?;
     Ok((PyArray1::from_vec(py, value_targets), PyArray1::from_vec(py, advantages)))
 }

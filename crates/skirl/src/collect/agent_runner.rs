@@ -124,7 +124,7 @@ impl AgentRunner {
             if self.envs[index].episode.started {
                 continue;
             }
-            self.reset_env(index, Some(seeds.index(index as u64).0 >> 1), rules)?;
+            self.reset_env(index, Some(seeds.index(index as u64).0 >> 33), rules)?;
             self.envs[index].episode.started = rules.hooks.is_some();
         }
         Ok(())

@@ -176,7 +176,7 @@ impl VectorRunner {
     ) -> Result<(), Error> {
         let due = (0..self.num_envs).filter(|&index| !self.episodes[index].started);
         let due: Vec<(usize, u64)> =
-            due.map(|index| (index, seeds.index((self.first_env + index) as u64).0 >> 1)).collect();
+            due.map(|index| (index, seeds.index((self.first_env + index) as u64).0 >> 33)).collect();
         self.env.will_reset(&due).map_err(|source| self.locate(source))?;
         for (index, seed) in due {
             self.call_hook(hooks, Hook::EpisodeCreated, index, None)?;

@@ -231,7 +231,7 @@ impl ModuleRollout {
     /// value 0 after a terminated row. The lengths must be right ([`check_lengths`](Self::check_lengths)).
     pub fn check_ends(&self) -> Result<(), String> {
         if let Links::Rectangular { num_envs } = self.links
-            && !self.rows.checked_rem(num_envs).is_some_and(|rest| rest == 0)
+            && self.rows.checked_rem(num_envs).is_none_or(|rest| rest != 0)
         {
             return Err(format!("links: {} rows cannot be those of {num_envs} environments", self.rows));
         }

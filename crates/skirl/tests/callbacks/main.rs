@@ -80,7 +80,7 @@ fn recorder(log: &Log<Seen>) -> CallbackFns {
 }
 
 fn env_seed(env: usize) -> u64 {
-    StreamKey::root(1).child("training").child("env").index(env as u64).0 >> 1
+    StreamKey::root(1).child("training").child("env").index(env as u64).0 >> 33
 }
 
 /// Keeps a running sum with the episode, measures from it, and counts episodes in a state of its own.

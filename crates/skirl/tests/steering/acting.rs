@@ -16,7 +16,7 @@ const SEED: u64 = 5;
 
 /// Seed of environment 0 in an evaluation with `SEED`.
 fn env_seed() -> u64 {
-    StreamKey::root(SEED).child("evaluation").child("env").index(0).0 >> 1
+    StreamKey::root(SEED).child("evaluation").child("env").index(0).0 >> 33
 }
 
 fn filtered() -> Value {

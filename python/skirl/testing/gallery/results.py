@@ -133,7 +133,7 @@ class DoneInInfo(Walk):
         return observation, reward, terminated, truncated, {**info, "done": truncated}
 
 
-@exhibit("multi_agent", "several agents", "MultiAgentEnv")
+@exhibit("multi_agent", "several agents", "one agent")
 class DictsOfAgents(Walk):
     """`step` returns dicts of agents from an environment for one agent."""
 

@@ -51,13 +51,27 @@ class GlobalSeeded(Walk):
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, Any]:
         if seed is not None:
-            np.random.seed(seed)
+            np.random.seed(seed % 2**32)
         self.place = int(np.random.randint(-2, 3))
         self.elapsed = 0
         return self.observe(), {}
 
     def move(self, action: Any) -> None:
         self.place += 1 if np.random.random() < 0.5 else -1
+
+
+@exhibit("large_seed", "2**31 - 1", "65535", "self.np_random")
+class SmallSeedsOnly(Walk):
+    """A generator that takes seeds of 16 bits only."""
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, Any]:
+        if seed is not None:
+            if seed > 65535:
+                raise ValueError(f"expected a seed of at most 65535, found {seed}")
+            self.generator = np.random.RandomState(seed)
+        self.place = int(self.generator.randint(-2, 3))
+        self.elapsed = 0
+        return self.observe(), {}
 
 
 @exhibit("not_deterministic", "observation[1]", "clock")

@@ -107,6 +107,30 @@ class EndlessObservation(Walk):
         return tuple(range(self.elapsed % 11))
 
 
+@exhibit("space_unsupported", "observation_space", "float16", "float32")
+class HalfPrecision(Walk):
+    """The observation is of a type that the engine does not have."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.observation_space = gym.spaces.Box(-1.0, 1.0, (2,), np.float16)
+
+    def observe(self) -> Any:
+        return super().observe().astype(np.float16)
+
+
+@exhibit("space_unsupported", "observation_space", "key 7", "names")
+class NumberedParts(Walk):
+    """The parts of the observation have numbers, not names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.observation_space = gym.spaces.Dict({7: gym.spaces.Discrete(11)})  # type: ignore[dict-item]
+
+    def observe(self) -> Any:
+        return {7: self.place + 5}
+
+
 @exhibit("space_unsupported", "action", "Text", "Discrete")
 class SpokenActions(Walk):
     """The action is a text."""

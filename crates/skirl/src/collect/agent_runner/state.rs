@@ -81,7 +81,7 @@ impl AgentRunner {
             } else {
                 slot.episode = saved.episode;
                 slot.episode.restart();
-                self.reset_env(index, Some(seeds.index(index as u64).0 >> 1), rules)?;
+                self.reset_env(index, Some(seeds.index(index as u64).0 >> 33), rules)?;
             }
         }
         Ok(())

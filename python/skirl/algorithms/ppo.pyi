@@ -1,0 +1,42 @@
+# Written by python/generate_stubs.py from the engine's option definitions.
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, Self
+
+from skirl.algorithms._search import SearchSpace
+from skirl.algorithms.algorithm import Algorithm
+from skirl.algorithms.algorithm_config import AlgorithmConfig
+
+class PPOConfig(AlgorithmConfig):
+    def training(
+        self,
+        *,
+        gamma: float | SearchSpace = ...,
+        lr: float | Sequence[Sequence[float]] | SearchSpace = ...,
+        lambda_: float | SearchSpace = ...,
+        train_batch_size: int | SearchSpace = ...,
+        minibatch_size: int | SearchSpace = ...,
+        num_epochs: int | SearchSpace = ...,
+        shuffle_batch_per_epoch: bool | SearchSpace = ...,
+        use_critic: bool | SearchSpace = ...,
+        use_gae: bool | SearchSpace = ...,
+        use_kl_loss: bool | SearchSpace = ...,
+        kl_coeff: float | SearchSpace = ...,
+        kl_target: float | SearchSpace = ...,
+        target_kl: float | None | SearchSpace = ...,
+        vf_loss_coeff: float | SearchSpace = ...,
+        entropy_coeff: float | Sequence[Sequence[float]] | SearchSpace = ...,
+        clip_param: float | Sequence[Sequence[float]] | SearchSpace = ...,
+        vf_clip_param: float | None | SearchSpace = ...,
+        clip_range_vf: float | None | SearchSpace = ...,
+        grad_clip: float | None | SearchSpace = ...,
+        grad_clip_by: Literal["global_norm", "norm", "value"] | SearchSpace = ...,
+        standardize_advantages: Literal["batch", "minibatch", "none"] | SearchSpace = ...,
+        optimizer: Mapping[str, Any] = ...,
+        model: Mapping[str, Any] = ...,
+    ) -> Self: ...
+    def build_algo(self, env: Any = None, logger_creator: Callable[..., Any] | None = None) -> PPO: ...
+    def build(self, env: Any = None, logger_creator: Callable[..., Any] | None = None) -> PPO: ...
+
+class PPO(Algorithm): ...
+
+__all__ = ["PPO", "PPOConfig"]
