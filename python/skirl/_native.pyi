@@ -6,6 +6,30 @@ from typing import Any, Final, TypeAlias, final
 import gymnasium
 import numpy as np
 
+__all__ = [
+    "Episode",
+    "NativeAlgorithm",
+    "NativeConfig",
+    "NativeEnv",
+    "NativeEnvRunner",
+    "NativeModule",
+    "__version__",
+    "algorithms",
+    "close_all",
+    "discounted_returns",
+    "gae",
+    "hooks",
+    "json_schema",
+    "native_env",
+    "options",
+    "register_evaluation_function",
+    "run_command",
+    "space_from_json",
+    "space_to_json",
+    "vtrace",
+    "worker_main",
+]
+
 _Array: TypeAlias = np.ndarray[Any, Any]
 
 __version__: Final[str]
@@ -21,7 +45,7 @@ def close_all() -> None: ...
 def hooks() -> list[str]: ...
 def register_evaluation_function(name: str, function: Callable[..., Any]) -> None: ...
 def gae(
-    rewards: _Array, values: _Array, sequence: Mapping[str, _Array], gamma: float, lambda_: float, /
+    rewards: _Array, values: _Array, sequence: Mapping[str, _Array], gamma: float, lambda_: float
 ) -> tuple[_Array, _Array]: ...
 def discounted_returns(rewards: _Array, sequence: Mapping[str, _Array], gamma: float) -> _Array: ...
 def vtrace(
@@ -33,7 +57,6 @@ def vtrace(
     lambda_: float,
     clip_rho_threshold: float,
     clip_pg_rho_threshold: float,
-    /,
 ) -> tuple[_Array, _Array]: ...
 def worker_main(socket: int, memory: int, prepare: Any) -> None: ...
 @final

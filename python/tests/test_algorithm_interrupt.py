@@ -82,7 +82,8 @@ from skirl import PPOConfig
 def handler(number, frame):
     raise TimeoutError("my own")
 signal.signal(signal.SIGALRM, handler)
-algo = PPOConfig().environment("CartPole-v1").reporting(min_time_s_per_iteration=600).build_algo()
+config = PPOConfig().environment("CartPole-v1").reporting(min_time_s_per_iteration=600)
+algo = config.training(train_batch_size=500, num_epochs=2).rl_module(fcnet_hiddens=[16]).build_algo()
 print("ready", flush=True)
 signal.setitimer(signal.ITIMER_REAL, 0.2)
 try:

@@ -39,15 +39,11 @@ impl<T: ?Sized> Loan<T> {
 
     /// Uses what was lent; `what` names it in the error where that cannot be.
     pub(crate) fn with<R>(&self, what: &str, work: impl FnOnce(&mut T) -> R) -> PyResult<R> {
-        if thread::current().id() != self.thread {
+        let here = thread::current().id() == self.thread;
+        let Some(mut pointer) = self.slot().take_if(|_| here) else {
             return Err(SkirlError::new_err(format!(
-                "{what} belongs to the thread that called your function, and to that call; use it there"
-            )));
-        }
-        let Some(mut pointer) = self.slot().take() else {
-            return Err(SkirlError::new_err(format!(
-                "{what} can be used only while the function that it was given to runs, and not from within itself; take what \
-                 you need from it there"
+                "{what} can be used only while the function that it was given to runs, on the same thread, and not from within \
+                 itself; take what you need from it there"
             )));
         };
         let _back = Back { loan: self, pointer };
