@@ -197,6 +197,7 @@ impl NativeEpisode {
     }
 
     /// An episode is true also before its first step.
+    #[allow(clippy::unused_self)]
     fn __bool__(&self) -> bool {
         true
     }
@@ -517,7 +518,13 @@ impl Episodes {
 
     /// Dropping Python objects may run Python code: not under the lock.
     fn forget(&self, mut which: impl FnMut(&(bool, u64), &Running) -> bool) {
-        let forgotten: Vec<_> = self.lock().extract_if(.., |key, running| which(key, running)).collect();
+        let mut forgotten = Vec::new();
+        {
+            let mut running = self.lock();
+            let keys: Vec<_> =
+                running.iter().filter(|(key, running)| which(key, running)).map(|(key, _)| *key).collect();
+            forgotten.extend(keys.iter().filter_map(|key| running.remove(key)));
+        }
         drop(forgotten);
     }
 
