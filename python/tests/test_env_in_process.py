@@ -65,16 +65,23 @@ def test_subnormal_numbers_are_kept_in_python(num_threads):
     train(Subnormal, num_envs=4, resources={"num_threads": num_threads})
 
 
-def test_with_one_thread_python_runs_on_the_calling_thread():
+def test_with_one_thread_an_environment_stays_on_one_thread():
     seen = set()
 
     class Threads(Env):
+        def __init__(self):
+            super().__init__()
+            seen.add(threading.get_ident())
+
         def step(self, action):
             seen.add(threading.get_ident())
             return super().step(action)
 
+        def close(self):
+            seen.add(threading.get_ident())
+
     train(Threads)
-    assert seen == {threading.get_ident()}
+    assert len(seen) == 1
 
 
 class Raising(Env):
@@ -150,7 +157,8 @@ def test_ctrl_c_is_a_keyboard_interrupt(raise_it):
     algorithm = build(Interrupted)
     with pytest.raises(KeyboardInterrupt):
         algorithm.train()
-    assert algorithm.train()["num_env_steps_sampled_lifetime"] == 32
+    # The rollout under way is whole or gone.
+    assert algorithm.train()["num_env_steps_sampled_lifetime"] in (32, 64)
 
 
 def test_ctrl_c_between_two_steps_of_quick_environments():

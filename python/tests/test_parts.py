@@ -209,7 +209,7 @@ def test_several_agents_give_a_batch_for_each_module() -> None:
         PPOConfig()
         .environment("TwoCartPole-v0")
         .env_runners(num_env_runners=0, num_envs_per_env_runner=2)
-        .training(train_batch_size=64)
+        .training(train_batch_size=64, minibatch_size=64)
         .debugging(seed=1)
     )
     batch = SingleAgentEnvRunner(made).sample(num_timesteps=64)

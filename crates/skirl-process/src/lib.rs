@@ -19,6 +19,7 @@ pub mod output;
 pub mod process;
 mod recovery;
 pub mod shard;
+pub mod spread;
 pub mod watched;
 pub mod worker;
 

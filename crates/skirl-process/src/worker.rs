@@ -17,6 +17,7 @@ use crate::memory::{Progress, SharedMemory};
 use crate::message::{
     Build, Reply, Request, RunPlace, pack_moments, pack_state, unpack_moments, unpack_state,
 };
+use crate::spread::Spread;
 use crate::watched::Watched;
 
 /// The program around a worker: it knows what environments are made of.
@@ -47,7 +48,7 @@ pub trait Host {
 /// A connection that speaks something else.
 pub fn serve(mut socket: UnixStream, memory: File, host: &mut dyn Host) -> Result<(), FrameError> {
     end_with_parent(&socket)?;
-    let mut worker = Worker { memory: SharedMemory::map(memory, 0)?, range: None };
+    let mut worker = Worker { memory: SharedMemory::map(memory, 0)?, range: None, spread: None };
     loop {
         let frame = match frame::receive(&mut socket, &mut || true) {
             Err(FrameError::Closed) => return Ok(()),
@@ -71,6 +72,7 @@ pub fn serve(mut socket: UnixStream, memory: File, host: &mut dyn Host) -> Resul
 struct Worker {
     memory: SharedMemory,
     range: Option<EnvRange>,
+    spread: Option<Spread>,
 }
 
 type Answer = Result<(Reply, Vec<u8>), String>;
@@ -172,6 +174,7 @@ impl Worker {
             layout,
         };
         self.range = Some(range);
+        self.spread = Some(Spread::new(build.runner, build.num_runners));
         Ok((reply, Vec::new()))
     }
 
@@ -183,6 +186,7 @@ impl Worker {
         layout: &Layout,
         host: &dyn Host,
     ) -> Answer {
+        self.spread.iter().for_each(Spread::go);
         self.memory.follow(layout.len().ok_or("absurd sizes")?).map_err(say)?;
         self.at(place, statistics)?;
         let weights = layout.weights(&self.memory).ok_or("no room for the weights")?;
@@ -195,7 +199,7 @@ impl Worker {
 
     fn deliver(&mut self, layout: &Layout) -> Answer {
         self.memory.follow(layout.len().ok_or("absurd sizes")?).map_err(say)?;
-        let Self { memory, range } = self;
+        let Self { memory, range, .. } = self;
         let range = range.as_mut().ok_or("nothing was built")?;
         let ends = range.runner.table().ends.len();
         if ends > layout.ends {

@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 use skirl::algorithm::{CustomEvaluation, register_evaluation_function as register};
 use skirl::collect::EnvRunner;
 use skirl::{Algorithm, Error};
+use skirl_math::rng::StreamKey;
 
 use crate::callbacks::results;
 use crate::env::with_python;
@@ -28,11 +29,13 @@ fn call(
     algorithm: &mut Algorithm,
     runner: &mut EnvRunner,
 ) -> PyResult<CustomEvaluation> {
+    // As the engine seeded this evaluation.
+    let root = StreamKey::root(algorithm.seed()).child("evaluation").index(algorithm.training_iteration());
     lent::lend(algorithm, |owner| {
         Loan::lend(runner, |loan| {
             with_python(|py| {
                 let algorithm = lent::resolve(py, owner.as_deref())?;
-                let runner = NativeEnvRunner::lent(Arc::clone(loan));
+                let runner = NativeEnvRunner::lent(Arc::clone(loan), root);
                 let found = function.bind(py).call1((algorithm, runner))?;
                 let (metrics, env_steps, agent_steps): (Bound<'_, PyAny>, u64, u64) = found.extract()?;
                 results::expect_dict(&metrics, "the evaluation function")?;

@@ -39,15 +39,11 @@ impl<T: ?Sized> Loan<T> {
 
     /// Uses what was lent; `what` names it in the error where that cannot be.
     pub(crate) fn with<R>(&self, what: &str, work: impl FnOnce(&mut T) -> R) -> PyResult<R> {
-        if thread::current().id() != self.thread {
+        let here = thread::current().id() == self.thread;
+        let Some(mut pointer) = self.slot().take_if(|_| here) else {
             return Err(SkirlError::new_err(format!(
-                "{what} belongs to the thread that called your function, and to that call; use it there"
-            )));
-        }
-        let Some(mut pointer) = self.slot().take() else {
-            return Err(SkirlError::new_err(format!(
-                "{what} can be used only while the function that it was given to runs, and not from within itself; take what \
-                 you need from it there"
+                "{what} can be used only while the function that it was given to runs, on the same thread, and not from within \
+                 itself; take what you need from it there"
             )));
         };
         let _back = Back { loan: self, pointer };
@@ -86,12 +82,17 @@ impl<T: ?Sized> Drop for Back<'_, T> {
 /// How deep calls from hooks may call hooks that call: a hook that calls what calls it would never end.
 const MAX_DEPTH: usize = 8;
 
+/// The algorithm, as hooks lend it.
+type Lent = Arc<Loan<Algorithm>>;
+/// A weak reference to the Python object of an algorithm.
+pub(crate) type Owner = Arc<Py<PyAny>>;
+
 /// An algorithm at work on this thread.
 struct AtWork {
     key: usize,
     /// The Python object that the user holds (a weak reference to it).
-    owner: Option<Arc<Py<PyAny>>>,
-    loan: Option<Arc<Loan<Algorithm>>>,
+    owner: Option<Owner>,
+    loan: Option<Lent>,
     /// Hooks inside hooks.
     depth: usize,
 }
@@ -103,7 +104,7 @@ thread_local! {
 
 /// Does engine work for the algorithm `key`, whose hooks then know whose they are. `owner` is a weak reference to its Python
 /// object.
-pub(crate) fn at_work<R>(key: usize, owner: Option<Arc<Py<PyAny>>>, work: impl FnOnce() -> R) -> R {
+pub(crate) fn at_work<R>(key: usize, owner: Option<Owner>, work: impl FnOnce() -> R) -> R {
     AT_WORK.with_borrow_mut(|stack| stack.push(AtWork { key, owner, loan: None, depth: 0 }));
     let _pops = OnDrop(|| drop(AT_WORK.with_borrow_mut(Vec::pop)));
     work()
@@ -111,7 +112,7 @@ pub(crate) fn at_work<R>(key: usize, owner: Option<Arc<Py<PyAny>>>, work: impl F
 
 /// Lends the algorithm of a hook to the Python code that `hook` calls; it gets the Python object of that algorithm, where
 /// there is one.
-pub(crate) fn lend<R>(algorithm: &mut Algorithm, hook: impl FnOnce(Option<Arc<Py<PyAny>>>) -> R) -> R {
+pub(crate) fn lend<R>(algorithm: &mut Algorithm, hook: impl FnOnce(Option<Owner>) -> R) -> R {
     Loan::lend(algorithm, |loan| {
         let (before, owner) = swap(Some(Arc::clone(loan)), |depth| depth + 1);
         let _back = OnDrop(|| drop(swap(before.clone(), |depth| depth - 1)));
@@ -132,10 +133,7 @@ pub(crate) fn check_depth() -> PyResult<()> {
 }
 
 /// Puts another loan into the innermost entry; what was there, and whose entry it is.
-fn swap(
-    loan: Option<Arc<Loan<Algorithm>>>,
-    depth: impl FnOnce(usize) -> usize,
-) -> (Option<Arc<Loan<Algorithm>>>, Option<Arc<Py<PyAny>>>) {
+fn swap(loan: Option<Lent>, depth: impl FnOnce(usize) -> usize) -> (Option<Lent>, Option<Owner>) {
     AT_WORK.with_borrow_mut(|stack| match stack.last_mut() {
         Some(entry) => {
             entry.depth = depth(entry.depth);
@@ -146,7 +144,7 @@ fn swap(
 }
 
 /// The algorithm `key`, if it is lent to Python code on this thread.
-pub(crate) fn lent(key: usize) -> Option<Arc<Loan<Algorithm>>> {
+pub(crate) fn lent(key: usize) -> Option<Lent> {
     AT_WORK.with_borrow(|stack| stack.last().filter(|entry| entry.key == key)?.loan.clone())
 }
 

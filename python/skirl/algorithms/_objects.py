@@ -55,7 +55,7 @@ class PythonObjects:
         if section == "evaluation":
             for name in EVALUATION:
                 if name in rest:
-                    rest[name] = self._take_evaluation(rest[name])
+                    rest[EVALUATION[0]] = self._take_evaluation(rest.pop(name))
         if section == "environment" and "env" in rest:
             rest["env"] = self._take_env("environment.env", rest["env"], draft)
         overrides = rest.get("evaluation_config") if section == "evaluation" else None
@@ -75,7 +75,7 @@ class PythonObjects:
             elif name.startswith("on_") and callable(value):
                 self._take_callbacks(name, value, draft)
             elif name.rpartition(".")[2] in EVALUATION:
-                rest[name] = self._take_evaluation(value)
+                rest[EVALUATION[0]] = self._take_evaluation(value)
             elif name in ("env", "environment.env"):
                 rest["env"] = self._take_env("environment.env", value, draft)
             elif name == "evaluation_config":

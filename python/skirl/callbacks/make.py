@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, Final
 
 from skirl._native import hooks as native_hooks
@@ -107,6 +108,8 @@ def _of_object(given: Any, run: Run, make: bool) -> Dispatcher:
     for name in (*native_hooks(), *OLDER_HOOKS):
         method = getattr(target, name, None)
         if method is not None and _is_overridden(target, name):
+            if isinstance(target, type):
+                method = partial(method, None)  # A class is looked at: `self` is no argument.
             functions.setdefault(OLDER_HOOKS.get(name, name), []).append(method)
     is_ours = issubclass(target, SkirlCallback) if isinstance(target, type) else isinstance(target, SkirlCallback)
     if not functions and not is_ours:

@@ -60,4 +60,4 @@ def _older(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _name(function: Callable[..., Any]) -> str:
-    return getattr(function, "__qualname__", repr(function))
+    return str(getattr(getattr(function, "func", function), "__qualname__", repr(function)))

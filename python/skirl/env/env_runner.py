@@ -1,5 +1,6 @@
 """Environment runners: what steps environments with a policy, alone or as part of an algorithm."""
 
+import secrets
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -89,7 +90,9 @@ class EnvRunner(LiveEnvs):
             native, given = config, {}
         else:
             config = config.copy(copy_frozen=False)
-            native, given = config._values, config._objects.callbacks()
+            if config["seed"] is None:
+                config.debugging(seed=secrets.randbelow(1_000_000_000))
+            native, given = config._settled(), config._objects.callbacks()
         #: The config.
         self.config = config
         #: Steps of environments, and decisions of agents, that were sampled so far.

@@ -108,7 +108,7 @@ impl NativeEnv {
 
     /// The task.
     fn get_task<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let task = self.0.loan.with("the environment", |env| env.get_task())?;
+        let task = self.0.loan.with("the environment", LentEnv::get_task)?;
         to_python(py, &task.map_err(|error| self.raise(&error))?)
     }
 

@@ -55,7 +55,6 @@ impl EpisodeData {
     /// Takes what the engine's episode shows now.
     fn update(&mut self, episode: &Episode<'_>) {
         let agents = 0..self.agents.len();
-        let is_new = self.observations.is_empty() || episode.env_steps() != self.env_steps;
         self.env_steps = episode.env_steps();
         self.sum = episode.episode_return();
         self.agent_returns = agents.clone().filter_map(|agent| episode.agent_return(agent)).collect();
@@ -64,24 +63,25 @@ impl EpisodeData {
         self.actions = agents.clone().map(action).collect();
         self.rewards = agents.map(|agent| episode.reward(agent)).collect();
         (self.terminated, self.truncated) = (episode.terminated(), episode.truncated());
-        if is_new {
-            self.remember();
-        }
+        self.remember();
     }
 
+    /// Adds the step to the history, where it is complete so far.
     fn remember(&mut self) {
         let Some(Some(observation)) = self.observations.first() else { return };
-        let complete =
-            self.history.as_ref().map_or(0, |history| history.observations.len() as u64) == self.env_steps;
-        let fits =
-            self.agents.len() == 1 && observation.len() <= MAX_WIDTH && self.env_steps < MAX_STEPS as u64;
-        if !complete || !fits {
+        let kept = self.history.as_ref().map_or(0, |history| history.observations.len());
+        let steps = self.env_steps as usize;
+        if kept == steps + 1 {
+            return;
+        }
+        let fits = self.agents.len() == 1 && observation.len() <= MAX_WIDTH && steps < MAX_STEPS;
+        if kept != steps || !fits {
             self.history = None;
             return;
         }
         let history = self.history.get_or_insert_default();
         history.observations.push(observation.clone());
-        if self.env_steps > 0 {
+        if steps > 0 {
             history.rewards.push(self.rewards.first().copied().unwrap_or(0.0));
         }
     }
@@ -197,6 +197,7 @@ impl NativeEpisode {
     }
 
     /// An episode is true also before its first step.
+    #[allow(clippy::unused_self)]
     fn __bool__(&self) -> bool {
         true
     }
@@ -446,8 +447,11 @@ impl Episodes {
         if let Some(data) = known {
             data.lock().unwrap_or_else(PoisonError::into_inner).update(episode);
         } else {
-            // The episode before it in the same environment is over.
-            self.forget(|key, other| key.0 && episode.in_evaluation() && other.is_of(episode.env_index()));
+            // The episode before it in the same environment is over, or was given up. One of training that ended is asked
+            // for once more, with its trajectory.
+            self.forget(|id, other| {
+                id.0 == key.0 && other.is_of(episode.env_index()) && (id.0 || !other.ended())
+            });
             let begun = self.begin(episode)?;
             self.lock().insert(key, begun);
         }
@@ -514,7 +518,13 @@ impl Episodes {
 
     /// Dropping Python objects may run Python code: not under the lock.
     fn forget(&self, mut which: impl FnMut(&(bool, u64), &Running) -> bool) {
-        let forgotten: Vec<_> = self.lock().extract_if(.., |key, running| which(key, running)).collect();
+        let mut forgotten = Vec::new();
+        {
+            let mut running = self.lock();
+            let keys: Vec<_> =
+                running.iter().filter(|(key, running)| which(key, running)).map(|(key, _)| *key).collect();
+            forgotten.extend(keys.iter().filter_map(|key| running.remove(key)));
+        }
         drop(forgotten);
     }
 

@@ -74,6 +74,14 @@ fn in_python<T>(work: impl FnOnce(Python<'_>) -> PyResult<T>) -> Result<T, Box<d
     with_python(|py| work(py).map_err(Into::into))
 }
 
+/// Calls a hook that is given the algorithm, which it may use.
+fn with_algorithm(
+    algorithm: &mut Algorithm,
+    hook: impl FnOnce(Python<'_>, &Bound<'_, PyAny>) -> PyResult<()>,
+) -> HookResult {
+    lent::lend(algorithm, |owner| in_python(|py| hook(py, &lent::resolve(py, owner.as_deref())?)))
+}
+
 impl PyCallbacks {
     fn new(dispatcher: &Bound<'_, PyAny>, episodes: Arc<Episodes>, is_first: bool) -> PyResult<Self> {
         let names: Vec<String> = dispatcher.getattr("hooks")?.extract()?;
@@ -124,20 +132,11 @@ impl PyCallbacks {
         in_python(|py| take_metrics(py, &object, episode.custom_metrics))
     }
 
-    /// A hook that is given the algorithm, which it may use.
-    fn with_algorithm(
-        &self,
-        algorithm: &mut Algorithm,
-        hook: impl FnOnce(Python<'_>, &Bound<'_, PyAny>) -> PyResult<()>,
-    ) -> HookResult {
-        lent::lend(algorithm, |owner| in_python(|py| hook(py, &lent::resolve(py, owner.as_deref())?)))
-    }
-
     fn algorithm_hook(&self, hook: Hook, algorithm: &mut Algorithm) -> HookResult {
         if !self.written.contains(hook) {
             return Ok(());
         }
-        self.with_algorithm(algorithm, |py, owner| self.call(py, hook, (owner,)))
+        with_algorithm(algorithm, |py, owner| self.call(py, hook, (owner,)))
     }
 }
 
@@ -251,7 +250,7 @@ impl Callbacks for PyCallbacks {
         let mut report = TrainResult::new();
         algorithm.report_evaluation(evaluation, &mut report);
         let metrics = report.value("evaluation").cloned().unwrap_or_else(|| json!({}));
-        self.with_algorithm(algorithm, |py, owner| {
+        with_algorithm(algorithm, |py, owner| {
             let dict = to_python(py, &metrics)?;
             self.call(py, Hook::EvaluateEnd, (owner, &dict))?;
             results::take_changes(&metrics, &dict, &mut evaluation.extra)
@@ -259,7 +258,7 @@ impl Callbacks for PyCallbacks {
     }
 
     fn on_train_result(&self, algorithm: &mut Algorithm, result: &mut TrainResult) -> HookResult {
-        self.with_algorithm(algorithm, |py, owner| {
+        with_algorithm(algorithm, |py, owner| {
             let dict = to_python(py, &result.as_value())?;
             self.call(py, Hook::TrainResult, (owner, &dict))?;
             *result = results::from_dict(&dict)?;

@@ -238,7 +238,8 @@ impl VectorEnv for BatchedEnv {
             let seeds = vec![None; which.len()];
             with_python(|py| self.reset_now(py, &which, &seeds)).map_err(|error| error.at_env(env))?;
         }
-        self.is_waiting[env] = false;
+        // What was reset must not be reset again with the others that ended.
+        (self.is_waiting[env], self.ended[env]) = (false, false);
         copy_rows(&self.waiting, observations, &self.sizes, env);
         Ok(())
     }

@@ -7,18 +7,20 @@ use skirl::collect::EnvRunner;
 use skirl::collect::episodes::EpisodeRecord;
 use skirl::contract::{Links, ModuleId, ModuleRollout, Rollout};
 use skirl_math::chain::END;
+use skirl_math::rng::StreamKey;
 
 /// Steps of every environment between two looks at what ended.
 const FRAGMENT: usize = 32;
 
-/// Plays `episodes` whole episodes from fresh resets, as many in each environment (up to one), and returns their rows: episode
+/// Plays `episodes` whole episodes from fresh resets with streams under `root`, as many in each environment (up to one), and returns their rows: episode
 /// by episode, agent by agent, in order of time. With them the records of these episodes.
 pub(super) fn sample_episodes(
     runner: &mut EnvRunner,
+    root: StreamKey,
     episodes: usize,
     explore: Option<bool>,
 ) -> Result<(Rollout, Vec<EpisodeRecord>), Error> {
-    runner.reset()?;
+    runner.reset_with(root)?;
     runner.take_finished();
     let num_envs = runner.num_envs();
     let quota = |env: usize| episodes / num_envs + usize::from(env < episodes % num_envs);

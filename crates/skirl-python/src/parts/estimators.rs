@@ -103,7 +103,6 @@ pub(crate) fn discounted_returns<'py>(
 
 /// V-trace: value targets and policy-gradient advantages.
 #[pyfunction]
-#[expect(clippy::too_many_arguments, reason = "Python's keyword arguments, one by one")]
 pub(crate) fn vtrace<'py>(
     py: Python<'py>,
     log_rhos: Floats<'py>,

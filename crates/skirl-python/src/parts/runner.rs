@@ -32,6 +32,25 @@ pub(crate) struct NativeEnvRunner {
     place: Place,
     /// Episodes that ended and were not asked for yet.
     finished: Mutex<Vec<EpisodeRecord>>,
+    fresh: Mutex<FreshStreams>,
+}
+
+/// Streams for episodes from fresh resets: others in every call, and repeatable.
+struct FreshStreams {
+    root: StreamKey,
+    calls: u64,
+}
+
+impl FreshStreams {
+    fn of(root: StreamKey) -> Mutex<Self> {
+        Mutex::new(Self { root, calls: 0 })
+    }
+
+    /// The root of the next call; that of the first is the runner's own.
+    fn next(&mut self) -> StreamKey {
+        self.calls += 1;
+        if self.calls == 1 { self.root } else { self.root.child("again").index(self.calls) }
+    }
 }
 
 enum Place {
@@ -40,9 +59,9 @@ enum Place {
 }
 
 impl NativeEnvRunner {
-    /// The runner that a hook was given.
-    pub(crate) fn lent(loan: Arc<Loan<EnvRunner>>) -> Self {
-        Self { place: Place::Lent(loan), finished: Mutex::default() }
+    /// The runner that a hook was given, with the root of its streams.
+    pub(crate) fn lent(loan: Arc<Loan<EnvRunner>>, root: StreamKey) -> Self {
+        Self { place: Place::Lent(loan), finished: Mutex::default(), fresh: FreshStreams::of(root) }
     }
 
     fn with<T: Send>(
@@ -78,11 +97,14 @@ impl NativeEnvRunner {
     fn build(py: Python<'_>, config: &NativeConfig, dispatchers: Vec<Bound<'_, PyAny>>) -> PyResult<Self> {
         let callbacks = callback_list(&dispatchers)?;
         let mut config = config.inner.clone_box();
-        if config.common().debugging.seed.is_none() {
-            return Err(ConfigError::new_err("expected a configuration with a seed"));
-        }
+        let seed = config.common().debugging.seed;
+        let seed = seed.ok_or_else(|| ConfigError::new_err("expected a configuration with a seed"))?;
         let runner = detached(py, move || build(&mut *config, callbacks))?;
-        Ok(Self { place: Place::Own(Box::new(Mutex::new(runner))), finished: Mutex::default() })
+        Ok(Self {
+            place: Place::Own(Box::new(Mutex::new(runner))),
+            finished: Mutex::default(),
+            fresh: FreshStreams::of(training_root(seed)),
+        })
     }
 
     /// Steps every environment `steps` times, or plays whole episodes from fresh resets: a batch for each module, and the
@@ -95,8 +117,10 @@ impl NativeEnvRunner {
         episodes: Option<usize>,
         explore: Option<bool>,
     ) -> PyResult<(Bound<'py, PyDict>, u64)> {
+        let fresh = episodes.map(|_| self.fresh.lock().unwrap_or_else(PoisonError::into_inner).next());
+        let fresh = fresh.unwrap_or(StreamKey::root(0));
         let (rollout, records) = self.with(py, |runner| match episodes {
-            Some(episodes) => sample_episodes(runner, episodes, explore),
+            Some(episodes) => sample_episodes(runner, fresh, episodes, explore),
             None => {
                 let rollout = runner.sample_explore(steps.unwrap_or(1), explore)?;
                 Ok((rollout, runner.take_finished()))
@@ -133,11 +157,15 @@ impl NativeEnvRunner {
     /// Resets every environment; with a seed, with the streams of that seed.
     #[pyo3(signature = (seed = None))]
     fn reset(&self, py: Python<'_>, seed: Option<u64>) -> PyResult<()> {
-        self.with(py, |runner| {
+        let root = {
+            let mut fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(seed) = seed {
-                runner.set_root(StreamKey::root(seed).child("training"));
+                *fresh = FreshStreams { root: training_root(seed), calls: 0 };
             }
-            runner.reset()?;
+            fresh.next()
+        };
+        self.with(py, |runner| {
+            runner.reset_with(root)?;
             runner.take_finished();
             Ok(())
         })
@@ -198,6 +226,10 @@ impl NativeEnvRunner {
     }
 }
 
+fn training_root(seed: u64) -> StreamKey {
+    StreamKey::root(seed).child("training")
+}
+
 fn build(config: &mut dyn AlgorithmConfig, callbacks: CallbackList) -> Result<EnvRunner, skirl::Error> {
     config.validate()?;
     let common = config.common();
@@ -207,11 +239,11 @@ fn build(config: &mut dyn AlgorithmConfig, callbacks: CallbackList) -> Result<En
     }
     let environments = Environments::make(&spec)?;
     let plan = algo::plan(config, spec, environments.spaces())?;
-    let root = StreamKey::root(common.debugging.seed.unwrap_or_default());
-    let mut options = RunnerOptions::from_config(common, root.child("training"));
+    let seed = common.debugging.seed.unwrap_or_default();
+    let mut options = RunnerOptions::from_config(common, training_root(seed));
     options.callbacks = callbacks;
     let workers = Arc::new(Workers::new(common.resources.num_threads)?);
-    EnvRunner::new(environments, policies(&plan, root)?, options, workers)
+    EnvRunner::new(environments, policies(&plan, StreamKey::root(seed))?, options, workers)
 }
 
 /// As an algorithm makes them: the same seed gives the same weights.
