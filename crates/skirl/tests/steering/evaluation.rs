@@ -372,8 +372,8 @@ fn evaluation_runners_are_so_many_environments() {
 
 #[test]
 fn an_own_function_that_panics_is_there_again_with_its_environments() {
-    register();
     static PANICS: AtomicBool = AtomicBool::new(false);
+    register();
     register_evaluation_function("panics_once", |_, runner| {
         let phases: Vec<Value> = runner.foreach_env(|_, env| env.get_task())?;
         runner.foreach_env(|index, env| env.set_task(&json!({ "phase": index + 1 })))?;
