@@ -84,8 +84,8 @@ def common_stub() -> str:
     sections = sorted({*table.sections, *OTHER_SECTIONS}.difference(NOT_HERE))
     methods = "".join(method(table, section) for section in sections)
     return (
-        f"{HEAD}from collections.abc import Callable, Mapping, Sequence\nfrom typing import Any, Final, Literal, Self\n\n"
-        "from skirl.algorithms._search import SearchSpace\n\n"
+        f"{HEAD}from collections.abc import Callable, Mapping, Sequence\nfrom typing import Any, Final, Literal\n\n"
+        "from typing_extensions import Self\n\nfrom skirl.algorithms._search import SearchSpace\n\n"
         "DOCUMENTED_BY: Final[str]\nNOT_HERE: Final[tuple[str, ...]]\n\n"
         f"class CommonSections:\n    def _set_section(self, section: str, options: Mapping[str, Any]) -> Any: ...\n{methods}"
     )
@@ -95,8 +95,8 @@ def algorithm_stub(algorithm: str) -> str:
     """The stub of one algorithm's module."""
     table = options_of(algorithm)
     return (
-        f"{HEAD}from collections.abc import Callable, Mapping, Sequence\nfrom typing import Any, Literal, Self\n\n"
-        "from skirl.algorithms._search import SearchSpace\nfrom skirl.algorithms.algorithm import Algorithm\n"
+        f"{HEAD}from collections.abc import Callable, Mapping, Sequence\nfrom typing import Any, Literal\n\n"
+        "from typing_extensions import Self\n\nfrom skirl.algorithms._search import SearchSpace\nfrom skirl.algorithms.algorithm import Algorithm\n"
         "from skirl.algorithms.algorithm_config import AlgorithmConfig\n\n"
         f"class {algorithm}Config(AlgorithmConfig):\n"
         f"{method(table, 'training')}"

@@ -307,3 +307,40 @@ def test_a_script_may_end_without_stopping_anything() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
+
+
+def test_nested_observations_and_arrays_of_actions() -> None:
+    gymnasium = pytest.importorskip("gymnasium")
+    spaces = gymnasium.spaces
+
+    class Nested(gymnasium.Env):  # type: ignore[name-defined,misc]
+        observation_space = spaces.Dict(
+            {"place": spaces.Discrete(3, start=1), "pair": spaces.Tuple((spaces.Box(-1, 1, (2, 2), np.float64), spaces.MultiBinary(2)))}
+        )
+        action_space = spaces.MultiDiscrete([2, 3])
+
+        def __init__(self, config: Any = None) -> None:
+            self.steps = 0
+
+        def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+            super().reset(seed=seed)
+            self.steps = 0
+            return self.observation_space.sample(), {}
+
+        def step(self, action: Any) -> Any:
+            assert self.action_space.contains(action)
+            self.steps += 1
+            return self.observation_space.sample(), 1.0, self.steps >= 10, False, {}
+
+    algo = small().environment(Nested).build_algo()
+    algo.train()
+    for _ in range(20):
+        action = algo.compute_single_action(Nested.observation_space.sample())
+        assert Nested.action_space.contains(action)
+    with pytest.raises(EnvError, match=r"observation: expected a part 'pair'"):
+        algo.compute_single_action({"place": 1})
+    module = algo.get_module()
+    batch = {"place": np.array([1, 3]), "pair": (np.zeros((2, 2, 2)), np.ones((2, 2), np.int8))}
+    assert module.forward_inference({"obs": batch})["action_dist_inputs"].shape == (2, 5)
+    assert module.observation_space == Nested.observation_space and module.action_space == Nested.action_space
+    algo.stop()

@@ -1,6 +1,7 @@
 """The package itself: what is in it, how long importing it takes, whether stubs and command fit."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -173,3 +174,20 @@ def test_no_option_reaches_python_as_a_panic() -> None:
             else:
                 assert isinstance(repr(config), str)
     assert time.monotonic() - started < 20
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
+def test_the_command_stops_and_saves_on_ctrl_c(tmp_path: Path) -> None:
+    command = subprocess.Popen(
+        [sys.executable, "-m", "skirl", "train", "--run=PPO", "--env=gymnasium:CartPole-v1", "--set", "training.train_batch_size=200",
+         "--set", "rl_module.fcnet_hiddens=[16]", "--set", f"checkpointing.output_dir={tmp_path / 'run'}"],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(TOOLS), os.environ.get("PYTHONPATH", "")])},
+    )  # fmt: skip
+    assert command.stdout is not None
+    while not command.stdout.readline().startswith("iteration"):
+        assert command.poll() is None
+    command.send_signal(signal.SIGINT)
+    out, _ = command.communicate(timeout=60)
+    assert command.returncode == 130, out
+    assert list((tmp_path / "run" / "checkpoints").iterdir())

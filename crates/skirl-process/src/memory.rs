@@ -62,7 +62,7 @@ impl SharedMemory {
     /// The system has not that much.
     pub fn create(capacity: usize) -> Result<Self, NoMemory> {
         // Never empty: there is always something to map.
-        let capacity = capacity.max(HEADER);
+        let capacity = capacity.max(1);
         let make = || {
             let file = nameless_file()?;
             fchmod(&file, Mode::RUSR | Mode::WUSR)?;

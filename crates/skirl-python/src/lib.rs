@@ -23,8 +23,9 @@ mod value;
 #[cfg(unix)]
 mod worker;
 
-/// The native half of the package `skirl`.
-#[pymodule]
+/// The native half of the package `skirl`. A free-threaded interpreter runs it with its lock on, until somebody has looked
+/// into what goes without.
+#[pymodule(gil_used = true)]
 mod _native {
     use super::{Bound, PyAnyMethods, PyModule, PyResult};
 

@@ -110,7 +110,8 @@ fn a_continuous_action_reaches_its_bound() {
 
 #[test]
 fn several_discrete_actions_are_learned_at_once() {
-    check("probe/MultiDiscrete-v0", 40, &[], 1.0, &json!({}));
+    // Of sixty seeds two are not quite there after so many iterations; none of these five.
+    check("probe/MultiDiscrete-v0", 60, &[], 1.0, &json!({}));
 }
 
 #[test]

@@ -1,6 +1,8 @@
 # Written by python/generate_stubs.py from the engine's option definitions.
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Literal
+
+from typing_extensions import Self
 
 from skirl.algorithms._search import SearchSpace
 

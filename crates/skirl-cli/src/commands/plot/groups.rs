@@ -158,7 +158,8 @@ fn differing_paths(groups: &[&Group]) -> Vec<String> {
         .collect();
     let common =
         |index: usize| paths.iter().all(|path| path.len() > index + 1 && path[index] == paths[0][index]);
-    let shared = (0..).take_while(|&index| common(index)).count();
+    let longest = paths.iter().map(Vec::len).max().unwrap_or(0);
+    let shared = (0..longest).take_while(|&index| common(index)).count();
     paths.iter().map(|path| path[shared..].join("/")).collect()
 }
 
