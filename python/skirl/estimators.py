@@ -151,7 +151,7 @@ class _Sequence:
         self.rewards = self.column(rewards, "rewards")
         truncated = self._flags(truncateds, "truncateds")
         terminated = self._flags(terminateds, "terminateds")
-        self.native = {
+        self.native: dict[str, NDArray[Any]] = {
             "terminateds": terminated,
             "truncateds": truncated,
             "bootstrap_values": self._bootstrap(bootstrap_values, (truncated == 1) & (terminated == 0)),

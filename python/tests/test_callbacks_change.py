@@ -155,6 +155,9 @@ def test_what_was_lent_is_taken_back() -> None:
             thread = threading.Thread(target=elsewhere)
             thread.start()
             thread.join()
+            # On the same thread, but the hook that had it is over.
+            with pytest.raises(SkirlError, match="only while the function"):
+                kept["env"].get_task()
             with pytest.raises(ValueError, match="mine"):
                 algorithm.env_runner.foreach_env(_raises)
             assert algorithm.training_iteration == 1

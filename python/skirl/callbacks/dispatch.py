@@ -1,6 +1,7 @@
 """From a hook of the engine to the functions that the user wrote for it."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from skirl.callbacks.arguments import EnvsOfHook, ModuleOfRun, ModulesOfRun, Run, RunnerOfHook
@@ -207,7 +208,7 @@ class Dispatcher:
 
     def _of_algorithm(self, algorithm: Any, **more: Any) -> Arguments:
         self._run.bind(algorithm)
-        arguments: Arguments = {name: (lambda value=value: value) for name, value in more.items()}
+        arguments: Arguments = {name: partial(more.__getitem__, name) for name in more}
         arguments["algorithm"] = arguments["trainer"] = lambda: algorithm
         arguments["env_runner_group"] = lambda: algorithm.env_runner_group
         arguments["policies"] = lambda: ModulesOfRun(self._run)

@@ -157,7 +157,8 @@ class EnvRunner(LiveEnvs):
 
     def get_weights(self) -> Weights:
         """Copies of the weights by module and name."""
-        return self._native.get_weights()
+        weights: Weights = self._native.get_weights()
+        return weights
 
     def set_weights(self, weights: Mapping[str, Mapping[str, Any]]) -> None:
         """Acts with these weights from the next sample on.
