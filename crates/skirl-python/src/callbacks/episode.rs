@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use numpy::PyArray1;
 use pyo3::exceptions::{PyIndexError, PyKeyError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyString};
+use pyo3::types::{PyDict, PyList};
 use skirl::callbacks::Episode;
 use skirl_env::Column;
 
@@ -35,7 +35,7 @@ pub(super) struct EpisodeData {
     terminated: bool,
     truncated: bool,
     history: Option<History>,
-    forms: Option<Arc<Forms>>,
+    pub(super) forms: Option<Arc<Forms>>,
     /// While a hook of the episode runs.
     pub(super) env: Option<EnvHandle>,
 }
@@ -48,12 +48,26 @@ struct History {
 }
 
 impl EpisodeData {
+    /// Of an episode that was not seen before.
+    pub(super) fn of(episode: &Episode<'_>, forms: Option<Arc<Forms>>) -> Self {
+        let mut data = Self {
+            id: episode.id(),
+            env_index: episode.env_index(),
+            in_evaluation: episode.in_evaluation(),
+            agents: episode.agents().to_vec(),
+            forms,
+            ..Self::default()
+        };
+        data.update(episode);
+        data
+    }
+
     pub(super) fn ended(&self) -> bool {
         self.terminated || self.truncated
     }
 
     /// Takes what the engine's episode shows now.
-    fn update(&mut self, episode: &Episode<'_>) {
+    pub(super) fn update(&mut self, episode: &Episode<'_>) {
         let agents = 0..self.agents.len();
         self.env_steps = episode.env_steps();
         self.sum = episode.episode_return();
@@ -114,10 +128,10 @@ impl EpisodeData {
 /// `custom_metrics` are numbers that are reported as mean, minimum and maximum over the last episodes.
 #[pyclass(name = "Episode", module = "skirl._native", frozen, dict, weakref)]
 pub(crate) struct NativeEpisode {
-    data: Arc<Mutex<EpisodeData>>,
-    user_data: Py<PyDict>,
-    custom_metrics: Py<PyDict>,
-    timestep_data: Py<PyDict>,
+    pub(super) data: Arc<Mutex<EpisodeData>>,
+    pub(super) user_data: Py<PyDict>,
+    pub(super) custom_metrics: Py<PyDict>,
+    pub(super) timestep_data: Py<PyDict>,
 }
 
 impl NativeEpisode {
@@ -420,197 +434,4 @@ fn not_kept(what: &str) -> PyErr {
          observation, for {MAX_STEPS} steps, and only while hooks of its steps are called from its beginning): ask for the \
          last one, index -1, in on_episode_step and keep what you need in episode.user_data"
     ))
-}
-
-/// The episodes that run now, shared by all callbacks of a run.
-#[derive(Default)]
-pub(super) struct Episodes {
-    running: Mutex<BTreeMap<(bool, u64), Running>>,
-    /// Data of episodes that ran when a checkpoint was written, until they go on.
-    restored: Mutex<BTreeMap<u64, serde_json::Value>>,
-    forms: Mutex<Option<Arc<Forms>>>,
-}
-
-struct Running {
-    data: Arc<Mutex<EpisodeData>>,
-    object: Py<NativeEpisode>,
-}
-
-impl Episodes {
-    /// The object of an episode, with what the engine shows now.
-    pub(super) fn object(&self, episode: &mut Episode<'_>) -> PyResult<Py<NativeEpisode>> {
-        let key = (episode.in_evaluation(), episode.id());
-        let known = {
-            let running = self.lock();
-            running.get(&key).map(|running| Arc::clone(&running.data))
-        };
-        if let Some(data) = known {
-            data.lock().unwrap_or_else(PoisonError::into_inner).update(episode);
-        } else {
-            // The episode before it in the same environment is over, or was given up. One of training that ended is asked
-            // for once more, with its trajectory.
-            self.forget(|id, other| {
-                id.0 == key.0 && other.is_of(episode.env_index()) && (id.0 || !other.ended())
-            });
-            let begun = self.begin(episode)?;
-            self.lock().insert(key, begun);
-        }
-        Python::attach(|py| match self.lock().get(&key) {
-            Some(running) => Ok(running.object.clone_ref(py)),
-            None => Err(SkirlError::new_err("an episode was lost")),
-        })
-    }
-
-    fn begin(&self, episode: &mut Episode<'_>) -> PyResult<Running> {
-        let mut data = EpisodeData {
-            id: episode.id(),
-            env_index: episode.env_index(),
-            in_evaluation: episode.in_evaluation(),
-            agents: episode.agents().to_vec(),
-            forms: self.forms(episode),
-            ..EpisodeData::default()
-        };
-        data.update(episode);
-        let data = Arc::new(Mutex::new(data));
-        let saved = match episode.in_evaluation() {
-            true => None,
-            false => self.restored.lock().unwrap_or_else(PoisonError::into_inner).remove(&episode.id()),
-        };
-        let object = Python::attach(|py| {
-            let user_data = PyDict::new(py);
-            if let Some(saved) = &saved {
-                user_data.update(crate::value::to_python(py, saved)?.cast::<pyo3::types::PyMapping>()?)?;
-            }
-            let custom_metrics = PyDict::new(py);
-            for (name, value) in episode.custom_metrics.iter() {
-                custom_metrics.set_item(name, value)?;
-            }
-            let object = NativeEpisode {
-                data: Arc::clone(&data),
-                user_data: user_data.unbind(),
-                custom_metrics: custom_metrics.unbind(),
-                timestep_data: PyDict::new(py).unbind(),
-            };
-            Py::new(py, object)
-        })?;
-        Ok(Running { data, object })
-    }
-
-    /// The forms of observations and actions: found once, all environments of a run have the same.
-    fn forms(&self, episode: &mut Episode<'_>) -> Option<Arc<Forms>> {
-        let mut forms = self.forms.lock().unwrap_or_else(PoisonError::into_inner);
-        if forms.is_none() {
-            let (env, _) = episode.environment().vector()?;
-            *forms = Some(Arc::new(Forms::of(env.observation_space(), env.action_space())));
-        }
-        forms.clone()
-    }
-
-    /// An episode of training by its id, also one that ended in this rollout.
-    pub(super) fn of_training(&self, py: Python<'_>, id: u64) -> Option<Py<NativeEpisode>> {
-        self.lock().get(&(false, id)).map(|running| running.object.clone_ref(py))
-    }
-
-    /// Forgets the episodes of training that are over.
-    pub(super) fn drop_ended(&self) {
-        self.forget(|key, running| !key.0 && running.ended());
-    }
-
-    /// Dropping Python objects may run Python code: not under the lock.
-    fn forget(&self, mut which: impl FnMut(&(bool, u64), &Running) -> bool) {
-        let mut forgotten = Vec::new();
-        {
-            let mut running = self.lock();
-            let keys: Vec<_> =
-                running.iter().filter(|(key, running)| which(key, running)).map(|(key, _)| *key).collect();
-            forgotten.extend(keys.iter().filter_map(|key| running.remove(key)));
-        }
-        drop(forgotten);
-    }
-
-    /// Forgets everything: other episodes follow.
-    pub(super) fn clear(&self) {
-        self.forget(|_, _| true);
-    }
-
-    /// The data that callbacks keep with the episodes that run, by id. What is no plain value cannot be saved: a warning says
-    /// so.
-    pub(super) fn save(&self, py: Python<'_>) -> PyResult<serde_json::Value> {
-        let running: Vec<(u64, Py<PyDict>)> = self
-            .lock()
-            .iter()
-            .filter(|(key, running)| !key.0 && !running.ended())
-            .map(|(key, running)| (key.1, running.object.get().user_data.clone_ref(py)))
-            .collect();
-        let mut saved = serde_json::Map::new();
-        for (id, user_data) in running {
-            let data = plain_values(user_data.bind(py))?;
-            if !data.is_empty() {
-                saved.insert(id.to_string(), data.into());
-            }
-        }
-        Ok(saved.into())
-    }
-
-    /// Takes back what `save` gave.
-    pub(super) fn restore(&self, saved: &serde_json::Value) {
-        self.clear();
-        let entries = saved.as_object().into_iter().flatten();
-        *self.restored.lock().unwrap_or_else(PoisonError::into_inner) =
-            entries.filter_map(|(id, data)| Some((id.parse().ok()?, data.clone()))).collect();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<(bool, u64), Running>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Running {
-    fn ended(&self) -> bool {
-        self.data.lock().unwrap_or_else(PoisonError::into_inner).ended()
-    }
-
-    fn is_of(&self, env_index: usize) -> bool {
-        self.data.lock().unwrap_or_else(PoisonError::into_inner).env_index == env_index
-    }
-}
-
-fn plain_values(user_data: &Bound<'_, PyDict>) -> PyResult<serde_json::Map<String, serde_json::Value>> {
-    let mut plain = serde_json::Map::new();
-    for (key, value) in user_data.iter() {
-        let name = key.cast::<PyString>().map_or_else(|_| key.to_string(), ToString::to_string);
-        match crate::value::from_python(&value, &format!("episode.user_data['{name}']")) {
-            Ok(value) => drop(plain.insert(name, value)),
-            Err(error) => {
-                let message = format!("not saved in the checkpoint: {}", error.value(user_data.py()));
-                let message = std::ffi::CString::new(message).unwrap_or_default();
-                let category = user_data.py().get_type::<pyo3::exceptions::PyUserWarning>();
-                PyErr::warn(user_data.py(), &category, &message, 1)?;
-            }
-        }
-    }
-    Ok(plain)
-}
-
-/// Copies `custom_metrics` into the engine's episode, as floats.
-pub(super) fn take_metrics(
-    py: Python<'_>,
-    object: &Py<NativeEpisode>,
-    into: &mut BTreeMap<String, f64>,
-) -> PyResult<()> {
-    let metrics = object.get().custom_metrics.bind(py);
-    if metrics.is_empty() && into.is_empty() {
-        return Ok(());
-    }
-    into.clear();
-    for (name, value) in metrics.iter() {
-        let number: f64 =
-            value.extract().or_else(|_| value.call_method0("__float__")?.extract()).map_err(|_: PyErr| {
-                PyTypeError::new_err(format!(
-                    "episode.custom_metrics[{name}]: expected a number, found {value}"
-                ))
-            })?;
-        into.insert(name.to_string(), number);
-    }
-    Ok(())
 }

@@ -6,6 +6,7 @@ mod columns;
 mod environment;
 mod episode;
 pub(crate) mod results;
+mod running;
 mod values;
 
 use std::error::Error;
@@ -28,7 +29,7 @@ use crate::env::with_python;
 use crate::lent;
 use crate::value::{from_python, to_python};
 use batches::{MovedTable, with_batch, with_trajectory};
-use episode::{Episodes, take_metrics};
+use running::{Episodes, take_metrics};
 
 pub(crate) use batches::{names, new_batch};
 pub(crate) use columns::action_shape;
