@@ -104,7 +104,7 @@ python_part() {
   "$python" -m pytest -q python/tests
 
   begin "the Python package: types" "mypy's message names the line; stubs are written by: python python/generate_stubs.py"
-  "$python" -m mypy --strict --config-file python/mypy.ini python/skirl
+  "$python" -m mypy --config-file python/mypy.ini python/skirl
 
   begin "the Python examples" "run one alone: $python examples/python/NAME.py"
   python_examples "$python"
