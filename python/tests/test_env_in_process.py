@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 import traceback
 
 import gymnasium
@@ -168,6 +169,23 @@ def test_ctrl_c_between_two_steps_of_quick_environments():
     with pytest.raises(KeyboardInterrupt):
         while True:
             algorithm.train()
+    timer.join()
+
+
+def test_ctrl_c_does_not_wait_for_the_rollout_of_slow_environments():
+    class Slow(Env):
+        def step(self, action):
+            time.sleep(0.005)
+            return super().step(action)
+
+    algorithm = build(Slow, num_envs=1, steps=4096)
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        algorithm.train()
+    # A whole rollout takes twenty seconds.
+    assert time.monotonic() - began < 5
     timer.join()
 
 

@@ -3,9 +3,11 @@
 //! Python hands to its main thread alone.
 
 use std::any::Any;
+use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
@@ -25,6 +27,17 @@ type Outcome<T> = Result<T, Box<dyn Any + Send>>;
 
 /// Every thread that was started, with its process, so that all can end before the interpreter does.
 static RUNNING: Mutex<Vec<(u32, JoinHandle<()>)>> = Mutex::new(Vec::new());
+
+thread_local! {
+    /// Whether the work of this thread was interrupted; none on threads that are not an algorithm's.
+    static INTERRUPTED: RefCell<Option<Arc<AtomicBool>>> = const { RefCell::new(None) };
+}
+
+/// Whether the caller's thread met a signal since the work of this thread began: environments need not be stepped on.
+pub(crate) fn is_interrupted() -> bool {
+    INTERRUPTED
+        .with_borrow(|interrupted| interrupted.as_ref().is_some_and(|flag| flag.load(Ordering::Relaxed)))
+}
 
 /// What a piece of work came to, or the panic that ended it.
 pub(crate) struct Answer<T> {
@@ -47,6 +60,8 @@ impl<T> Answer<T> {
 pub(crate) struct EngineThread {
     /// None once the thread was asked to end.
     jobs: Mutex<Option<Sender<Job>>>,
+    /// What [`is_interrupted`] reads on the thread.
+    interrupted: Arc<AtomicBool>,
     /// Python's name for the thread.
     ident: u64,
     /// Threads do not outlive a fork.
@@ -60,8 +75,11 @@ impl EngineThread {
         py.import("threading")?;
         let (jobs, inbox) = channel();
         let (say_ident, ident) = channel();
+        let interrupted = Arc::new(AtomicBool::new(false));
+        let on_thread = Arc::clone(&interrupted);
         let started =
             Builder::new().name("skirl-engine".to_owned()).stack_size(STACK_BYTES).spawn(move || {
+                INTERRUPTED.set(Some(on_thread));
                 // Attached once for all: a thread that Python knows by name keeps its `threading.local` from job to job.
                 Python::attach(|py| {
                     let _ = say_ident.send(thread_ident(py));
@@ -77,7 +95,7 @@ impl EngineThread {
         let ident = py.detach(move || ident.recv());
         let ident = ident
             .map_err(|_| InternalError::new_err("the engine's thread ended before its first work"))??;
-        Ok(Self { jobs: Mutex::new(Some(jobs)), ident, process: std::process::id() })
+        Ok(Self { jobs: Mutex::new(Some(jobs)), interrupted, ident, process: std::process::id() })
     }
 
     /// Does `work` on the thread and waits for it. `on_interrupt` is called once, when a signal handler raises; another signal
@@ -88,6 +106,7 @@ impl EngineThread {
         on_interrupt: impl Fn(),
         work: impl FnOnce() -> T + Send + 'static,
     ) -> PyResult<Answer<T>> {
+        self.interrupted.store(false, Ordering::Relaxed);
         let answers = self.send(work)?;
         let mut interrupted: Option<PyErr> = None;
         loop {
@@ -102,7 +121,10 @@ impl EngineThread {
             }
             let Err(raised) = py.check_signals() else { continue };
             match &interrupted {
-                None => on_interrupt(),
+                None => {
+                    self.interrupted.store(true, Ordering::Relaxed);
+                    on_interrupt();
+                }
                 Some(_) => self.raise_in_thread(py, &raised),
             }
             interrupted.get_or_insert(raised);

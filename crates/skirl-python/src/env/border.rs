@@ -1,11 +1,13 @@
 //! Stepping over the border into Python.
 
+use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use skirl_env::EnvError;
 use skirl_nn::FlushDenormals;
 
 use super::fault::{describe, whose};
 use super::observation::Outside;
+use crate::engine_thread::is_interrupted;
 
 /// Runs `work` with the interpreter's lock and with subnormal numbers as Python expects them.
 pub(crate) fn with_python<T>(work: impl FnOnce(Python<'_>) -> T) -> T {
@@ -15,9 +17,14 @@ pub(crate) fn with_python<T>(work: impl FnOnce(Python<'_>) -> T) -> T {
     })
 }
 
-/// An interrupt that is waiting (Ctrl-C) becomes an error here; on threads other than the main one there is none.
+/// An interrupt (Ctrl-C) becomes an error here: one that is waiting, on the main thread; one that the caller of an algorithm
+/// met, on the algorithm's. With several threads the rollout is finished first.
 pub(super) fn check_signals(py: Python<'_>) -> Result<(), EnvError> {
-    py.check_signals().map_err(|error| EnvError::foreign("interrupted", error))
+    let signals = match is_interrupted() {
+        true => Err(PyKeyboardInterrupt::new_err(())),
+        false => py.check_signals(),
+    };
+    signals.map_err(|error| EnvError::foreign("interrupted", error))
 }
 
 /// Tells of an observation outside its space, as a Python warning. It is used as it is.
