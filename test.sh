@@ -103,14 +103,14 @@ python_part() {
   begin "the Python package: tests" "repeat one with: $python -m pytest python/tests -k NAME"
   "$python" -m pytest -q python/tests
 
-  begin "the Python package: types" "mypy's message names the line; stubs are written by: python python/generate_stubs.py"
+  begin "the Python package: types" "mypy's message names the line; stubs are written by: python python/tools/generate_stubs.py"
   "$python" -m mypy --config-file python/mypy.ini python/skirl
 
   begin "the Python examples" "run one alone: $python examples/python/NAME.py"
   python_examples "$python"
 
-  begin "the site: migration pages, links" "write the pages with: python python/generate_migration.py"
-  "$python" python/generate_migration.py --check
+  begin "the site: migration pages, links" "write the pages with: python python/tools/generate_migration.py"
+  "$python" python/tools/generate_migration.py --check
   "$venv/bin/mkdocs" build --strict --quiet --site-dir "$scratch/site"
 
   begin "native environments against Gymnasium" "a difference names environment and seed; see 'Platforms' in docs/environments.md"

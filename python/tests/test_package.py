@@ -13,12 +13,14 @@ import pytest
 import skirl
 
 PACKAGE = Path(skirl.__file__).parent
-TOOLS = PACKAGE.parent
+#: Where the package was found, for processes of their own; and the sources.
+FOUND = PACKAGE.parent
+SOURCES = Path(__file__).resolve().parents[1]
 
 
 def python(*arguments: str, timeout: float = 120) -> "subprocess.CompletedProcess[str]":
     """Another Python with this package."""
-    path = os.pathsep.join([str(TOOLS), os.environ.get("PYTHONPATH", "")])
+    path = os.pathsep.join([str(FOUND), os.environ.get("PYTHONPATH", "")])
     return subprocess.run(
         [sys.executable, *arguments], capture_output=True, text=True, timeout=timeout, check=False, env={**os.environ, "PYTHONPATH": path}
     )
@@ -62,14 +64,14 @@ def test_the_version_is_the_engines() -> None:
 
 
 def test_the_generated_stubs_are_up_to_date() -> None:
-    run = python(str(TOOLS / "generate_stubs.py"), "--check")
+    run = python(str(SOURCES / "tools" / "generate_stubs.py"), "--check")
     assert run.returncode == 0, run.stdout + run.stderr
 
 
 def test_the_stubs_fit_the_binary() -> None:
     pytest.importorskip("mypy")
     run = python(
-        "-m", "mypy.stubtest", "--mypy-config-file", str(TOOLS / "mypy.ini"),
+        "-m", "mypy.stubtest", "--mypy-config-file", str(SOURCES / "mypy.ini"),
         "skirl._native", "skirl.algorithms.ppo", "skirl.algorithms.a2c", "skirl.algorithms.pg", "skirl.algorithms._common_sections",
     )  # fmt: skip
     assert run.returncode == 0, run.stdout + run.stderr
@@ -91,7 +93,7 @@ def test_a_type_checker_knows_the_options(tmp_path: Path) -> None:
     pytest.importorskip("mypy")
     script = tmp_path / "script.py"
     script.write_text(TYPED, encoding="utf-8")
-    run = python("-m", "mypy", "--strict", "--config-file", str(TOOLS / "mypy.ini"), "--cache-dir", str(tmp_path), str(script))
+    run = python("-m", "mypy", "--strict", "--config-file", str(SOURCES / "mypy.ini"), "--cache-dir", str(tmp_path), str(script))
     lines = [line for line in run.stdout.splitlines() if "script.py" in line and "error" in line]
     assert len(lines) == 2 and "lrr" in lines[0] and "batch_mode" in lines[1], run.stdout
 
@@ -115,7 +117,7 @@ class Mine(CartPoleEnv):
 
 def test_the_command_trains_python_environments(tmp_path: Path) -> None:
     (tmp_path / "my_module.py").write_text(ENV, encoding="utf-8")
-    path = os.pathsep.join([str(TOOLS), os.environ.get("PYTHONPATH", "")])
+    path = os.pathsep.join([str(FOUND), os.environ.get("PYTHONPATH", "")])
     for env in ("my_module:Mine", "gymnasium:CartPole-v1"):
         run = subprocess.run(
             [sys.executable, "-m", "skirl", "train", "--run=PPO", f"--env={env}", "--set", "training.train_batch_size=200",
@@ -182,7 +184,7 @@ def test_the_command_stops_and_saves_on_ctrl_c(tmp_path: Path) -> None:
         [sys.executable, "-m", "skirl", "train", "--run=PPO", "--env=gymnasium:CartPole-v1", "--set", "training.train_batch_size=200",
          "--set", "rl_module.fcnet_hiddens=[16]", "--set", f"checkpointing.output_dir={tmp_path / 'run'}"],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(TOOLS), os.environ.get("PYTHONPATH", "")])},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(FOUND), os.environ.get("PYTHONPATH", "")])},
     )  # fmt: skip
     assert command.stdout is not None
     while not command.stdout.readline().startswith("iteration"):

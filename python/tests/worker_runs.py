@@ -15,7 +15,7 @@ import numpy as np
 from skirl.algorithms.algorithm import Algorithm
 from skirl.algorithms.ppo import PPOConfig
 
-PACKAGE = str(Path(__file__).parent.parent)
+PACKAGE = Path(sys.modules["skirl"].__file__ or "").parents[1]
 
 
 class Corridor(gymnasium.Env):

@@ -1,4 +1,4 @@
-# Written by python/generate_stubs.py from the engine's option definitions.
+# Written by python/tools/generate_stubs.py from the engine's option definitions.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Literal
 

@@ -1,7 +1,7 @@
 """Writes the stubs of the configs, `python/skirl/algorithms/*.pyi`, from the engine's option definitions.
 
-    python python/generate_stubs.py            # writes them
-    python python/generate_stubs.py --check    # says which are out of date
+    python python/tools/generate_stubs.py            # writes them
+    python python/tools/generate_stubs.py --check    # says which are out of date
 """
 
 import sys
@@ -12,9 +12,9 @@ from skirl.algorithms._options import Option, OptionTable, options_of
 from skirl.algorithms._rllib_options import OTHER_SECTIONS
 from skirl.algorithms._sections import FIRST, parameters
 
-DIRECTORY = Path(__file__).parent / "skirl" / "algorithms"
+DIRECTORY = Path(__file__).resolve().parents[1] / "skirl" / "algorithms"
 ALGORITHMS = ("PPO", "A2C", "PG")
-HEAD = "# Written by python/generate_stubs.py from the engine's option definitions.\n"
+HEAD = "# Written by python/tools/generate_stubs.py from the engine's option definitions.\n"
 
 #: The engine's words for a type -> Python's. Words of a fixed set are `Literal`.
 TYPES = {
@@ -118,7 +118,7 @@ def main() -> int:
     outdated = [path for path, text in stubs().items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     if "--check" in sys.argv:
         for path in outdated:
-            print(f"{path} is out of date: run python python/generate_stubs.py")
+            print(f"{path} is out of date: run python python/tools/generate_stubs.py")
         return int(bool(outdated))
     for path in outdated:
         path.write_text(stubs()[path], encoding="utf-8")

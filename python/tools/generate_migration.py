@@ -2,8 +2,8 @@
 
 What stands in the tables is the engine's own answer, so they cannot drift from what it does:
 
-    python python/generate_migration.py          writes the pages
-    python python/generate_migration.py --check  fails if they are not up to date
+    python python/tools/generate_migration.py          writes the pages
+    python python/tools/generate_migration.py --check  fails if they are not up to date
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from skirl import _native
 from skirl.algorithms.ppo import PPOConfig
 from skirl.errors import ConfigError
 
-PAGES = Path(__file__).resolve().parent.parent / "docs" / "migrating"
+PAGES = Path(__file__).resolve().parents[2] / "docs" / "migrating"
 
 # Options of RLlib 2.60's PPOConfig by section, with their defaults; `...` where the default is an object of RLlib's.
 RLLIB: dict[str, dict[str, Any]] = {
@@ -211,7 +211,7 @@ def main() -> int:
     pages = {PAGES / "rllib.md": rllib_page(), PAGES / "sb3.md": sb3_page()}
     stale = [path for path, text in pages.items() if not path.exists() or path.read_text() != text]
     if check and stale:
-        print("not up to date:", *stale, "; run python/generate_migration.py", file=sys.stderr)
+        print("not up to date:", *stale, "; run python/tools/generate_migration.py", file=sys.stderr)
         return 1
     for path in stale:
         path.parent.mkdir(exist_ok=True)
