@@ -85,7 +85,8 @@ class SampleBatch(dict[str, Array]):
         rows[self.end_rows] = 0
         following = obs[np.minimum(rows, self.count - 1)]
         following[self.end_rows] = self.end_obs
-        return following
+        column: np.ndarray[Any, Any] = following
+        return column
 
 
 class MultiAgentBatch(dict[str, SampleBatch]):
