@@ -83,10 +83,9 @@ class SampleBatch(dict[str, Array]):
         obs = self[self.OBS]
         rows = np.arange(self.count) + self.num_envs if self.num_envs else self["next_row"].copy()
         rows[self.end_rows] = 0
-        following = obs[np.minimum(rows, self.count - 1)]
+        following: Array = obs[np.minimum(rows, self.count - 1)]
         following[self.end_rows] = self.end_obs
-        column: np.ndarray[Any, Any] = following
-        return column
+        return following
 
 
 class MultiAgentBatch(dict[str, SampleBatch]):
