@@ -111,7 +111,7 @@ python_part() {
 
   begin "the site: migration pages, links" "write the pages with: python python/tools/generate_migration.py"
   "$python" python/tools/generate_migration.py --check
-  "$venv/bin/mkdocs" build --strict --quiet --site-dir "$scratch/site"
+  NO_MKDOCS_2_WARNING=1 "$venv/bin/mkdocs" build --strict --quiet --site-dir "$scratch/site"
 
   begin "native environments against Gymnasium" "a difference names environment and seed; see 'Platforms' in docs/environments.md"
   PYTHON="$python" crates/skirl-env/tests/gymnasium/check_parity.sh
