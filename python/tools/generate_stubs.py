@@ -87,7 +87,7 @@ def common_stub() -> str:
         f"{HEAD}from collections.abc import Callable, Mapping, Sequence\nfrom typing import Any, Final, Literal\n\n"
         "from typing_extensions import Self\n\nfrom skirl.algorithms._search import SearchSpace\n\n"
         "DOCUMENTED_BY: Final[str]\nNOT_HERE: Final[tuple[str, ...]]\n\n"
-        f"class CommonSections:\n    def _set_section(self, section: str, options: Mapping[str, Any]) -> Any: ...\n{methods}"
+        f"class CommonSections:\n{methods}"
     )
 
 

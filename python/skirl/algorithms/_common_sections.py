@@ -1,8 +1,5 @@
 """The section methods that the configs of all algorithms have. Their signatures are in the stub beside this file."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from skirl.algorithms._options import options_of
 from skirl.algorithms._rllib_options import OTHER_SECTIONS
 from skirl.algorithms._sections import section_method
@@ -14,10 +11,10 @@ NOT_HERE = ("callbacks", "training")
 
 
 class CommonSections:
-    """What `AlgorithmConfig` inherits: `environment(...)`, `env_runners(...)`, and so on."""
+    """What `AlgorithmConfig` inherits: `environment(...)`, `env_runners(...)`, and so on.
 
-    def _set_section(self, section: str, options: Mapping[str, Any]) -> Any:
-        raise NotImplementedError
+    Whoever inherits it has `_set_section(section, options)`, which they call.
+    """
 
 
 def _make() -> None:

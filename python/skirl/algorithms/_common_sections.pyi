@@ -10,7 +10,6 @@ DOCUMENTED_BY: Final[str]
 NOT_HERE: Final[tuple[str, ...]]
 
 class CommonSections:
-    def _set_section(self, section: str, options: Mapping[str, Any]) -> Any: ...
     def api_stack(self, **options: Any) -> Self: ...
     def checkpointing(
         self,
