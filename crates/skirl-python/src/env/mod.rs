@@ -11,6 +11,8 @@ mod border;
 mod build;
 mod convert;
 mod fault;
+mod layers;
+mod method;
 mod observation;
 mod outcome;
 mod python_env;
