@@ -106,9 +106,7 @@ impl Way {
         }
         let values = returned.try_iter().and_then(Iterator::collect::<PyResult<Vec<_>>>);
         match values {
-            Ok(values) if values.len() == STEP_VALUES => {
-                Ok(PyTuple::new(action.py(), values)?.into_any())
-            }
+            Ok(values) if values.len() == STEP_VALUES => Ok(PyTuple::new(action.py(), values)?.into_any()),
             _ => Ok(returned),
         }
     }
