@@ -140,6 +140,25 @@ def test_a_step_that_is_patched_while_training_is_called_once_the_environment_wa
     assert len(called) == 40
 
 
+def test_an_environment_may_change_its_own_step_at_any_time():
+    class Swapping(Watched):
+        swapped = 0
+
+        def step(self, action):
+            self.step = self.other
+            return super().step(action)
+
+        def other(self, action):
+            self.swapped += 1
+            del self.step
+            return super().step(action)
+
+    made = []
+    register_env("layered", chain(made=made, env=Swapping))
+    train("layered", steps=20)
+    assert [env.swapped for env in made] == [20, 20]
+
+
 def test_steps_by_hand_count():
     made = []
     register_env("layered", chain(made=made, max_steps=6))

@@ -9,7 +9,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple, PyType};
 
-use super::method::call_with;
+use super::method::call_method_with;
 
 /// Observation, reward, two flags, info.
 const STEP_VALUES: usize = 5;
@@ -33,7 +33,7 @@ struct Limit {
 
 /// How an environment is stepped: what is called, and what is done in place of the wrappers around that.
 pub(super) struct Way {
-    step: Py<PyAny>,
+    env: Py<PyAny>,
     /// From the inside to the outside.
     limits: Vec<Limit>,
     /// A checker waits for its first step, so there is more to leave out after that.
@@ -64,9 +64,8 @@ fn is(layer: &Bound<'_, PyAny>, known: &Known) -> PyResult<bool> {
 
 impl Way {
     /// Goes through all wrappers.
-    pub(super) fn whole(env: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let step = env.getattr(intern!(env.py(), "step"))?.unbind();
-        Ok(Self { step, limits: Vec::new(), unsettled: false })
+    pub(super) fn whole(env: &Bound<'_, PyAny>) -> Self {
+        Self { env: env.clone().unbind(), limits: Vec::new(), unsettled: false }
     }
 
     /// Leaves out as many wrappers as can be; for an environment whose episode has begun.
@@ -93,20 +92,21 @@ impl Way {
             layer = layer.getattr(intern!(py, "env"))?;
         }
         limits.reverse();
-        Ok(Self { limits, unsettled, ..Self::whole(&layer)? })
+        Ok(Self { env: layer.unbind(), limits, unsettled })
     }
 
     /// Takes a step; what the outermost wrapper that is called returned. [`count`](Self::count) must follow if that is a
     /// step's five values.
     pub(super) fn step<'py>(&self, action: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        let returned = call_with(self.step.bind(action.py()), action)?;
+        let py = action.py();
+        let returned = call_method_with(self.env.bind(py), intern!(py, "step"), action)?;
         // `TimeLimit` makes a tuple of whatever holds five values.
         if self.limits.is_empty() || returned.is_exact_instance_of::<PyTuple>() {
             return Ok(returned);
         }
         let values = returned.try_iter().and_then(Iterator::collect::<PyResult<Vec<_>>>);
         match values {
-            Ok(values) if values.len() == STEP_VALUES => Ok(PyTuple::new(action.py(), values)?.into_any()),
+            Ok(values) if values.len() == STEP_VALUES => Ok(PyTuple::new(py, values)?.into_any()),
             _ => Ok(returned),
         }
     }

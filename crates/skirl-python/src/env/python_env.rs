@@ -35,7 +35,7 @@ pub(super) struct Conversions {
 impl PythonEnv {
     pub(super) fn new(object: &Bound<'_, PyAny>) -> PyResult<Self> {
         Ok(Self {
-            way: Way::whole(object)?,
+            way: Way::whole(object),
             lent: Cell::new(true),
             reset: object.getattr("reset")?.unbind(),
             object: object.clone().unbind(),
@@ -109,8 +109,7 @@ impl PythonEnv {
     ) -> Result<(), Fault> {
         if self.lent.take() {
             let env = self.object.bind(py);
-            let way = Way::shortest(env, &conversions.wrappers).or_else(|_| Way::whole(env));
-            self.way = way.map_err(Fault::Raised)?;
+            self.way = Way::shortest(env, &conversions.wrappers).unwrap_or_else(|_| Way::whole(env));
         }
         let action = conversions.actions.make(py, actions, row).map_err(Fault::Raised)?;
         let returned = self.way.step(&action).map_err(Fault::Raised)?;

@@ -113,3 +113,11 @@ fn schedules_follow_the_environment_steps() {
         assert!(close("curr_entropy_coeff", entropy), "{metrics:?}");
     }
 }
+
+#[test]
+fn the_memory_of_the_observations_is_given_back() {
+    let (mut learner, batch) = start::<PgRule>("pg", "categorical", &pg());
+    let memory = batch.obs.as_ptr();
+    learner.update(batch, 0).unwrap();
+    assert_eq!(learner.take_spent().as_ptr(), memory);
+}
