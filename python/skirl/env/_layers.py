@@ -88,9 +88,8 @@ def _gymnasiums(described: type) -> tuple[type, Any] | None:
 
 def _passes_on(wrapper: type) -> bool:
     """Whether `super().step` is `gymnasium.Wrapper`'s, which calls the environment inside."""
-    base = sys.modules["gymnasium"].Wrapper
-    step = getattr(super(wrapper, wrapper), "step", None)
-    return step is vars(base).get("step") and _same(step.__code__, _pass_on.__code__)
+    own: Any = vars(sys.modules["gymnasium"].Wrapper)["step"]
+    return getattr(super(wrapper, wrapper), "step", None) is own and _same(own.__code__, _pass_on.__code__)
 
 
 def _pass_on(self: Any, action: Any) -> Any:

@@ -119,5 +119,6 @@ fn the_memory_of_the_observations_is_given_back() {
     let (mut learner, batch) = start::<PgRule>("pg", "categorical", &pg());
     let memory = batch.obs.as_ptr();
     learner.update(batch, 0).unwrap();
-    assert_eq!(learner.take_spent().as_ptr(), memory);
+    let spent = learner.take_spent();
+    assert_eq!(spent.as_ptr(), memory);
 }
