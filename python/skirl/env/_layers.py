@@ -89,7 +89,10 @@ def _gymnasiums(described: type) -> tuple[type, Any] | None:
 def _passes_on(wrapper: type) -> bool:
     """Whether `super().step` is `gymnasium.Wrapper`'s, which calls the environment inside."""
     own: Any = vars(sys.modules["gymnasium"].Wrapper)["step"]
-    return getattr(super(wrapper, wrapper), "step", None) is own and _same(own.__code__, _pass_on.__code__)
+    if not _same(own.__code__, _pass_on.__code__):
+        return False
+    inherited: Any = getattr(super(wrapper, wrapper), "step", None)
+    return own is inherited
 
 
 def _pass_on(self: Any, action: Any) -> Any:
