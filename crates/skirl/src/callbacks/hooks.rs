@@ -1,9 +1,10 @@
 //! The hooks: one table, from which the trait, the set and the form for closures are made.
 
+use std::any::Any;
 use std::error::Error;
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{Environment, Episode, Trajectory};
 use crate::Algorithm;
@@ -45,7 +46,7 @@ macro_rules! hooks {
         ///
         /// An error or a panic ends the run with an error that names callbacks, hook, episode and step; what was
         /// learned before is saved.
-        pub trait Callbacks: Send + Sync {
+        pub trait Callbacks: Any + Send + Sync {
             /// The name in errors, in the configuration and in checkpoints; unique in a run.
             fn name(&self) -> &str;
 
@@ -67,6 +68,25 @@ macro_rules! hooks {
             /// [`on_checkpoint_loaded`](Self::on_checkpoint_loaded).
             fn restore_state(&self, state: &Value) -> HookResult {
                 let _ = state;
+                Ok(())
+            }
+
+            /// What it keeps with a running episode of training elsewhere than in the episode's `user_data`. It goes there
+            /// before that is saved, and it is for [`on_episode_step`](Self::on_episode_step) and the others to take it back.
+            ///
+            /// # Errors
+            /// Any error: the checkpoint is not written then.
+            fn episode_data(&self, id: u64) -> Result<Map<String, Value>, Box<dyn Error + Send + Sync>> {
+                let _ = id;
+                Ok(Map::new())
+            }
+
+            /// Other episodes follow than those that ran: a saved state was put back.
+            fn forget_episodes(&self) {}
+
+            /// Takes what the same callbacks logged in processes of environments since the last call: a text of each.
+            fn take_logged(&self, in_evaluation: bool, logged: &[String]) -> HookResult {
+                let _ = (in_evaluation, logged);
                 Ok(())
             }
 
@@ -174,6 +194,8 @@ impl HookSet {
     /// The hooks of episodes: with one of them, one thread steps all environments.
     pub const EPISODE: Self =
         Self::of(&[Hook::EpisodeCreated, Hook::EpisodeStart, Hook::EpisodeStep, Hook::EpisodeEnd]);
+    /// The hooks that have an environment in hand: they are called where it is.
+    pub const ENVIRONMENT: Self = Self::EPISODE.and(Hook::EnvironmentCreated);
     /// The hooks that see whole rollouts of training.
     pub const SAMPLE: Self = Self::of(&[Hook::PostprocessTrajectory, Hook::SampleEnd]);
 
