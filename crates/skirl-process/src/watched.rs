@@ -22,6 +22,11 @@ impl Watched {
     }
 
     /// The environments themselves.
+    pub fn envs(&self) -> &dyn VectorEnv {
+        &*self.envs
+    }
+
+    /// As [`envs`](Self::envs), to change them.
     pub fn envs_mut(&mut self) -> &mut dyn VectorEnv {
         &mut *self.envs
     }
