@@ -184,7 +184,7 @@ pub enum Reply {
         /// In words.
         message: String,
         /// The hook that failed, where one did.
-        hook: Option<HookFailure>,
+        hook: Option<Box<HookFailure>>,
     },
 }
 

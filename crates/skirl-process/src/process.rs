@@ -50,7 +50,7 @@ pub enum Failure {
     /// It made no progress in time, and was killed.
     Hung(String),
     /// A hook of callbacks failed.
-    Hook(HookFailure),
+    Hook(Box<HookFailure>),
     /// Nobody wants the answer any more.
     Interrupted {
         /// The process did not take notice, and was killed.

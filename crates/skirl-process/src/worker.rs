@@ -103,7 +103,7 @@ type Answer = Result<(Reply, Vec<u8>), Fault>;
 /// Why something could not be done.
 struct Fault {
     message: String,
-    hook: Option<HookFailure>,
+    hook: Option<Box<HookFailure>>,
 }
 
 impl From<String> for Fault {
@@ -123,7 +123,7 @@ impl Fault {
         let message = host.explain(error);
         match error {
             skirl::Error::Callback(failed) => {
-                let hook = Some(HookFailure::of(failed, host.explain_hook(failed)));
+                let hook = Some(Box::new(HookFailure::of(failed, host.explain_hook(failed))));
                 Self { message, hook }
             }
             _ => message.into(),

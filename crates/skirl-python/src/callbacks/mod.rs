@@ -81,7 +81,7 @@ fn list_with(dispatchers: &[Bound<'_, PyAny>], episodes: Episodes) -> PyResult<C
 pub(crate) fn travelling(py: Python<'_>, callbacks: &CallbackList) -> Option<Py<PyAny>> {
     let mut first = None;
     for each in callbacks.iter() {
-        let each = (each as &dyn Any).downcast_ref::<PyCallbacks>().filter(|each| !each.tracks)?;
+        let each = each.as_any()?.downcast_ref::<PyCallbacks>().filter(|each| !each.tracks)?;
         first.get_or_insert_with(|| each.dispatcher.clone_ref(py));
     }
     first
@@ -180,6 +180,10 @@ impl Callbacks for PyCallbacks {
             let own = from_python(&own, &format!("the state of callbacks '{}'", self.name))?;
             Ok((!own.is_null()).then(|| json!({ "state": own })))
         })
+    }
+
+    fn as_any(&self) -> Option<&dyn Any> {
+        Some(self)
     }
 
     fn episode_data(&self, id: u64) -> Result<Map<String, Value>, Box<dyn Error + Send + Sync>> {

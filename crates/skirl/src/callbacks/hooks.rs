@@ -46,7 +46,7 @@ macro_rules! hooks {
         ///
         /// An error or a panic ends the run with an error that names callbacks, hook, episode and step; what was
         /// learned before is saved.
-        pub trait Callbacks: Any + Send + Sync {
+        pub trait Callbacks: Send + Sync {
             /// The name in errors, in the configuration and in checkpoints; unique in a run.
             fn name(&self) -> &str;
 
@@ -69,6 +69,11 @@ macro_rules! hooks {
             fn restore_state(&self, state: &Value) -> HookResult {
                 let _ = state;
                 Ok(())
+            }
+
+            /// Itself by its type, for a program that makes its like in the processes of environments.
+            fn as_any(&self) -> Option<&dyn Any> {
+                None
             }
 
             /// What it keeps with a running episode of training elsewhere than in the episode's `user_data`. It goes there
