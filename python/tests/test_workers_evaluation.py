@@ -91,14 +91,21 @@ class KilledOnce(Corridor):
 def test_a_killed_runner_plays_the_same_round(at: int, how: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     fatal = {"evaluation_config": {"env_config": {"mark": str(tmp_path / "mark"), "at": at, "how": how}, **DRAWN}}
     number = {"evaluation_interval": 1, "evaluation_duration": 40, "evaluation_num_env_runners": 2, "evaluation_config": DRAWN}
+    told = []
+
+    def recreated(env_runner_indices: list[int], is_evaluation: bool) -> None:
+        told.append((len(env_runner_indices), is_evaluation))
+
     whole = build(KilledOnce, 0, 2, evaluation=number)
-    broken = build(KilledOnce, 0, 2, evaluation={**number, **fatal})
+    callbacks = {"on_env_runners_recreated": recreated}
+    broken = build(KilledOnce, 0, 2, evaluation={**number, **fatal}, callbacks=callbacks)
     for _ in range(2):
         mine, theirs = whole.train(), broken.train()
         assert episodes(mine) == episodes(theirs)
     assert (tmp_path / "mark").exists()
     assert theirs["evaluation"]["num_healthy_workers"] == 2
     assert theirs["evaluation"]["num_remote_worker_restarts"] == 1
+    assert told == [(1, True)]
     assert "[evaluation env_runner " in capfd.readouterr().err
 
 

@@ -172,6 +172,11 @@ impl Evaluator {
         self.runner.faults()
     }
 
+    /// How often the process of each runner was replaced.
+    pub(super) fn restarts(&self) -> Vec<u64> {
+        self.runner.restarts()
+    }
+
     /// The first id that no episode so far has.
     pub(super) fn next_episode_id(&self) -> u64 {
         self.runner.next_episode_id()
