@@ -48,6 +48,7 @@ after = algorithm.get_weights()["default_policy"]
 print("same" if all((after[name] == array).all() for name, array in before.items()) else "changed", algorithm.iteration, flush=True)
 result = algorithm.train()
 print(result["env_runners"]["num_env_steps_sampled"], result["training_iteration"], flush=True)
+print(algorithm.env_runner_group.num_remote_env_runner_restarts(), flush=True)
 algorithm.stop()
 print(len(worker_runs.workers()), flush=True)
 """
@@ -79,16 +80,18 @@ def interrupt(
 
 
 def test_a_long_rollout_is_cut(tmp_path: Path) -> None:
+    # The workers are those from before.
     # 1000 steps of each environment, of 20 ms each and two in a process: 40 seconds.
     seconds, out, err = interrupt(tmp_path)
-    assert out == "interrupted\nsame 1\n4000 2\n0\n", (out, err)
+    assert out == "interrupted\nsame 1\n4000 2\n0\n0\n", (out, err)
     assert err == ""
     assert seconds < 5.0
 
 
 def test_an_environment_that_hangs_does_not_hold_it(tmp_path: Path) -> None:
+    # Both workers had to be killed.
     seconds, out, err = interrupt(tmp_path, options='{"hang": 20.0}')
-    assert out == "interrupted\nsame 1\n4000 2\n0\n", (out, err)
+    assert out == "interrupted\nsame 1\n4000 2\n2\n0\n", (out, err)
     assert err == ""
     assert seconds < 8.0
 
@@ -96,7 +99,7 @@ def test_an_environment_that_hangs_does_not_hold_it(tmp_path: Path) -> None:
 def test_evaluation_is_cut(tmp_path: Path) -> None:
     evaluation = '{"evaluation": {"evaluation_num_env_runners": 2, "evaluation_duration": 4000, "evaluation_config": {"explore": True}}}'
     seconds, out, err = interrupt(tmp_path, "algorithm.evaluate()", evaluation=evaluation, runners=0)
-    assert out == "interrupted\nsame 1\n4000 2\n0\n", (out, err)
+    assert out == "interrupted\nsame 1\n4000 2\n0\n0\n", (out, err)
     assert err == ""
     assert seconds < 5.0
 
