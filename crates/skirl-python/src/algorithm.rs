@@ -180,6 +180,13 @@ impl NativeAlgorithm {
         visited.map_err(|failed| failed.into_py_err(py))
     }
 
+    /// Processes of the training environments, how many of them are up, and how many were replaced; None where they are
+    /// stepped in this process.
+    fn processes(&self, py: Python<'_>) -> PyResult<Option<(u64, u64, u64)>> {
+        let faults = self.held.quick(py, |algorithm| Ok(algorithm.faults()))?;
+        Ok(faults.map(|faults| (faults.processes, faults.healthy, faults.restarts)))
+    }
+
     /// Environments of training.
     #[getter]
     fn num_envs(&self, py: Python<'_>) -> PyResult<usize> {

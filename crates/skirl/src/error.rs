@@ -22,10 +22,12 @@ pub enum Error {
         source: EnvError,
     },
     /// The process of an environment runner failed, and was not replaced.
-    #[error("env_runner {runner}: {message}{}", same_way(*.others))]
+    #[error("{}env_runner {runner}: {message}{}", whose(*.in_evaluation), same_way(*.others))]
     EnvRunner {
         /// Which one, counted from 1.
         runner: usize,
+        /// It is one of evaluation's.
+        in_evaluation: bool,
         /// What happened, first of all.
         message: String,
         /// How many others failed as well.
@@ -193,6 +195,10 @@ pub enum Error {
     Internal(String),
 }
 
+fn whose(in_evaluation: bool) -> &'static str {
+    if in_evaluation { "evaluation's " } else { "" }
+}
+
 fn same_way(others: usize) -> String {
     match others {
         0 => String::new(),
@@ -229,8 +235,8 @@ impl Error {
     #[must_use]
     pub fn with_others(self, more: usize) -> Self {
         match self {
-            Self::EnvRunner { runner, message, others } => {
-                Self::EnvRunner { runner, message, others: others + more }
+            Self::EnvRunner { runner, in_evaluation, message, others } => {
+                Self::EnvRunner { runner, in_evaluation, message, others: others + more }
             }
             other => other,
         }

@@ -26,6 +26,12 @@ class LiveEnvs:
         count: int = self._native.num_envs
         return count
 
+    def processes(self) -> tuple[int, int, int] | None:
+        """Processes of the environments, how many of them are up, and how many were replaced; None where they are stepped in
+        this one."""
+        found: tuple[int, int, int] | None = self._native.processes()
+        return found
+
     def foreach_env(self, func: Callable[[Any], Any]) -> list[Any]:
         """Calls `func(env)` for every environment, in order, and gathers what it returns.
 

@@ -31,6 +31,10 @@ use skirl_env::VectorEnv;
 /// environment in it, where it has such (`envs`), or the batch. `None` where the environments are not Python's.
 pub(crate) fn python_object(py: Python<'_>, envs: &dyn VectorEnv, index: usize) -> Option<Py<PyAny>> {
     let any: &dyn Any = envs;
+    #[cfg(unix)]
+    if let Some(watched) = any.downcast_ref::<skirl_process::watched::Watched>() {
+        return python_object(py, skirl_env::wrappers::VectorWrapper::inner(watched), index);
+    }
     if let Some(envs) = any.downcast_ref::<vector_env::PythonVectorEnv>() {
         return envs.object(index).map(|env| env.clone_ref(py));
     }

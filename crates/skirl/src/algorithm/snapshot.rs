@@ -72,7 +72,7 @@ impl Algorithm {
     fn snapshot_runner(&self, snapshot: &mut Snapshot) -> Result<(), Error> {
         let runner = self.parts.runner.lock();
         let (mut tensors, mut filter) = (Tensors::new(), Tensors::new());
-        let (mut state, saved_envs) = match runner.save_state() {
+        let (mut state, saved_envs) = match runner.save_state()? {
             EnvRunnerState::Vector(state) => vector_state(&state, &mut tensors)?,
             EnvRunnerState::Agents(state) => agents_state(&state, &mut tensors)?,
         };
@@ -172,7 +172,8 @@ impl Algorithm {
         self.restore_learners(snapshot, same_build)?;
         self.restore_runner(snapshot)?;
         self.parts.task.restore_state(state.get("pipeline").unwrap_or(&Value::Null))?;
-        self.metrics = from_json(state.get("metrics"), "metrics")?;
+        self.metrics.take_faults(self.faults());
+        self.metrics.go_on_from(from_json(state.get("metrics"), "metrics")?);
         self.metrics.set_window(self.config.common().reporting.metrics_num_episodes_for_smoothing);
         (self.evaluator, self.evaluated) = (None, None);
         self.evaluation_tasks = tasks_from_value(state.get("evaluation_tasks"));

@@ -96,7 +96,8 @@ impl Middleware for Collect {
             serde_json::from_value(state.clone()).map_err(|source| wrong(source.to_string()))?;
         let runner = self.runner.lock();
         running.check_for(runner.policies()).map_err(wrong)?;
-        let EnvRunnerState::Vector(runner) = runner.save_state() else { return Ok(()) };
+        let state = runner.save_state().map_err(PipelineError::failed)?;
+        let EnvRunnerState::Vector(runner) = state else { return Ok(()) };
         let lengths: Vec<u64> = runner.episodes.iter().map(|episode| episode.len).collect();
         episodes.restore(running, &lengths);
         Ok(())
