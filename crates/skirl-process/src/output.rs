@@ -106,3 +106,21 @@ impl Output {
 pub fn tell(tag: &str, text: &str) {
     let _ = std::io::stderr().write_all(format!("{tag} {text}\n").as_bytes());
 }
+
+/// What failed last in this process, without its traceback: what follows from the same cause is told in a line.
+static TOLD: Mutex<Option<String>> = Mutex::new(None);
+
+/// Tells of a failure that is put right. A Python traceback is shown once: the same one again, of whichever worker, is left out.
+pub fn tell_failure(tag: &str, message: &str, what_follows: &str) {
+    let (first, rest) = message.split_once('\n').unwrap_or((message, ""));
+    if !rest.starts_with("Traceback") {
+        return tell(tag, &format!("{message}; {what_follows}"));
+    }
+    let cause = rest.lines().next_back().unwrap_or("").to_owned();
+    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+    if told.as_deref() == Some(&cause) {
+        return tell(tag, &format!("{first} (the traceback ends as the one above); {what_follows}"));
+    }
+    tell(tag, &format!("{first}; {what_follows}\n{rest}"));
+    *told = Some(cause);
+}

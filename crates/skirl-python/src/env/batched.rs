@@ -15,12 +15,11 @@ use skirl_env::{
 };
 
 use super::action::ActionMaker;
-use super::array;
 use super::border::{check_signals, with_python};
 use super::fault::{Call, Episode};
 use super::observation::ObservationReader;
 use super::outcome::{kind, reset_observation, step_tuple};
-use crate::space;
+use super::{array, object};
 
 /// One Python object that is `num_envs` environments.
 pub(crate) struct BatchedEnv {
@@ -54,11 +53,7 @@ impl BatchedEnv {
         let py = env.py();
         let described = py.import("skirl.env._batched")?.call_method1("describe", (env, num_envs))?;
         let (mode, can_reset_single, takes_seeds): (String, bool, bool) = described.extract()?;
-        let name = env.getattr("unwrapped")?.get_type().name()?;
-        let read =
-            |attribute: &str| space::from_python(&env.getattr(attribute)?, &format!("{attribute} of {name}"));
-        let (observation_space, action_space) =
-            (read("single_observation_space")?, read("single_action_space")?);
+        let (observation_space, action_space) = object::spaces(env, "single_")?;
         Ok(Self {
             step: env.getattr("step")?.unbind(),
             reset: env.getattr("reset")?.unbind(),
@@ -279,12 +274,7 @@ impl VectorEnv for BatchedEnv {
 
 impl Drop for BatchedEnv {
     fn drop(&mut self) {
-        let _ = Python::try_attach(|py| {
-            let env = self.object.bind(py);
-            if let Err(error) = env.call_method0(intern!(py, "close")) {
-                error.write_unraisable(py, Some(env));
-            }
-        });
+        object::close(std::iter::once(&self.object));
     }
 }
 

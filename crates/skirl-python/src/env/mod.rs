@@ -11,6 +11,8 @@ mod border;
 mod build;
 mod convert;
 mod fault;
+mod multi_agent;
+mod object;
 mod observation;
 mod outcome;
 mod python_env;
@@ -18,7 +20,8 @@ mod state;
 mod vector_env;
 
 pub(crate) use border::with_python;
-pub(crate) use build::{install_resolver, native_env};
+pub(crate) use build::{agents, install_resolver, native_env};
+pub(crate) use multi_agent::PythonMultiAgentEnv;
 
 use std::any::Any;
 

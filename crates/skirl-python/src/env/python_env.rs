@@ -108,14 +108,6 @@ impl PythonEnv {
         outcomes.truncated[row] = flag(&*item(3)?).map_err(|refusal| Fault::Refused("truncated", refusal))?;
         Ok(())
     }
-
-    /// Asks the environment to free what it holds. What it raises then is printed: there is nobody to tell.
-    pub(super) fn close(&self, py: Python<'_>) {
-        let env = self.object.bind(py);
-        if let Err(error) = env.call_method0(intern!(py, "close")) {
-            error.write_unraisable(py, Some(env));
-        }
-    }
 }
 
 /// What went wrong in a step; explained only when it did.
@@ -137,7 +129,8 @@ impl Fault {
     }
 }
 
-fn call_reset<'py>(reset: &Bound<'py, PyAny>, seed: Option<u64>) -> PyResult<Bound<'py, PyAny>> {
+/// Calls `reset`, with the seed if there is one.
+pub(super) fn call_reset<'py>(reset: &Bound<'py, PyAny>, seed: Option<u64>) -> PyResult<Bound<'py, PyAny>> {
     let Some(seed) = seed else { return reset.call0() };
     let kwargs = PyDict::new(reset.py());
     kwargs.set_item(intern!(reset.py(), "seed"), seed)?;

@@ -1,17 +1,14 @@
 //! A range of Python environments as the engine's [`VectorEnv`].
 
-use pyo3::intern;
 use pyo3::prelude::*;
 use serde_json::Value;
 use skirl_env::{ColumnMut, ColumnRef, EnvError, EnvState, EpisodeClock, Outcomes, Space, VectorEnv};
 
 use super::action::ActionMaker;
 use super::border::{check_signals, with_python};
-use super::fault::describe;
 use super::observation::ObservationReader;
 use super::python_env::{Conversions, PythonEnv};
-use super::state;
-use crate::{space, value};
+use super::{object, state};
 
 /// Environments of Python that step one after the other.
 pub(crate) struct PythonVectorEnv {
@@ -28,9 +25,9 @@ impl PythonVectorEnv {
         let Some(first) = envs.first() else {
             return Err(crate::errors::InternalError::new_err("no environment was made"));
         };
-        let (observation_space, action_space) = spaces(first)?;
+        let (observation_space, action_space) = object::spaces(first, "")?;
         for (index, env) in envs.iter().enumerate().skip(1) {
-            let (observations, actions) = spaces(env)?;
+            let (observations, actions) = object::spaces(env, "")?;
             same(&observation_space, &observations, "observation", index)?;
             same(&action_space, &actions, "action", index)?;
         }
@@ -51,14 +48,6 @@ impl PythonVectorEnv {
     pub(crate) fn object(&self, index: usize) -> Option<&Py<PyAny>> {
         self.envs.get(index).map(|env| &env.object)
     }
-}
-
-/// Observation and action space of an environment.
-pub(super) fn spaces(env: &Bound<'_, PyAny>) -> PyResult<(Space, Space)> {
-    let name = env.getattr("unwrapped").unwrap_or_else(|_| env.clone()).get_type().name()?;
-    let read =
-        |attribute: &str| space::from_python(&env.getattr(attribute)?, &format!("{attribute} of {name}"));
-    Ok((read("observation_space")?, read("action_space")?))
 }
 
 fn same(expected: &Space, found: &Space, what: &str, index: usize) -> PyResult<()> {
@@ -139,41 +128,16 @@ impl VectorEnv for PythonVectorEnv {
     }
 
     fn set_task(&mut self, env: usize, task: &Value) -> Result<(), EnvError> {
-        with_python(|py| {
-            let method = task_method(self.envs[env].object.bind(py), "set_task")?;
-            let called = value::to_python(py, task).and_then(|task| method.call1((task,)));
-            called.map(drop).map_err(|error| task_raised(py, "set_task", error))
-        })
+        object::set_task(&self.envs[env].object, task)
     }
 
     fn get_task(&mut self, env: usize) -> Result<Value, EnvError> {
-        with_python(|py| {
-            let method = task_method(self.envs[env].object.bind(py), "get_task")?;
-            let task = method.call0().and_then(|task| value::from_python(&task, "the task"));
-            task.map_err(|error| task_raised(py, "get_task", error))
-        })
+        object::get_task(&self.envs[env].object)
     }
-}
-
-/// A method of the environment, or of the first wrapper around it that has one.
-fn task_method<'py>(env: &Bound<'py, PyAny>, name: &str) -> Result<Bound<'py, PyAny>, EnvError> {
-    let py = env.py();
-    if let Ok(method) = env.call_method1(intern!(py, "get_wrapper_attr"), (name,)) {
-        return Ok(method);
-    }
-    let kind = env.getattr("unwrapped").unwrap_or_else(|_| env.clone()).get_type();
-    env.getattr(name).map_err(|_| EnvError::NoTask {
-        env: kind.qualname().map_or_else(|_| name.to_owned(), |name| name.to_string()),
-    })
-}
-
-fn task_raised(py: Python<'_>, method: &str, error: PyErr) -> EnvError {
-    EnvError::foreign(format!("{method} raised {}", describe(py, &error)), error)
 }
 
 impl Drop for PythonVectorEnv {
     fn drop(&mut self) {
-        // No interpreter, no environments: it is going down.
-        let _ = Python::try_attach(|py| self.envs.iter().for_each(|env| env.close(py)));
+        object::close(self.envs.iter().map(|env| &env.object));
     }
 }

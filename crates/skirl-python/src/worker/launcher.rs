@@ -7,14 +7,18 @@ use skirl_env::{EnvError, registry};
 use skirl_process::{Launch, WorkerCommand};
 
 use crate::env::with_python;
+use crate::value::map_to_python;
 
 /// Environments written in Python, with one agent, get a process for each environment runner.
 pub(crate) fn install_launcher() {
     set_launcher(Box::new(|order| {
         // What is wrong with the name is said by whoever makes the environments.
         let spec = registry::spec(&order.spec.env).ok()?;
-        let here = !spec.one_shard || spec.is_multi_agent();
-        if here || stays(order) {
+        if !spec.one_shard || stays(order) {
+            return None;
+        }
+        // Where it cannot be made, whoever makes it in earnest says why.
+        if with_python(|py| has_several_agents(py, order)).unwrap_or(false) {
             return None;
         }
         Some(prepare(order).and_then(|launch| skirl_process::launch(&launch, order)))
@@ -24,6 +28,13 @@ pub(crate) fn install_launcher() {
 /// Callbacks that see episodes have to be where the environments are.
 fn stays(order: LaunchOrder<'_>) -> bool {
     order.episode_hooks
+}
+
+/// Environments with several agents are stepped in this process.
+fn has_several_agents(py: Python<'_>, order: LaunchOrder<'_>) -> PyResult<bool> {
+    let env_config = map_to_python(py, &order.spec.env_config)?;
+    let build = py.import("skirl.env._build")?;
+    build.call_method1("makes_several_agents", (&order.spec.env, env_config))?.extract()
 }
 
 fn prepare(order: LaunchOrder<'_>) -> Result<Launch, Error> {

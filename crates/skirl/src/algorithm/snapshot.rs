@@ -78,7 +78,8 @@ impl Algorithm {
         };
         if !saved_envs {
             snapshot.manifest.not_saved.push(format!(
-                "the state of environment {}, which has no save_state: resumed episodes start anew",
+                "the state of environment {}, which cannot save it (save_state in Rust, get_state and set_state in Python): resumed \
+                 episodes start anew",
                 self.plan.environment.env
             ));
         }
