@@ -130,7 +130,9 @@ impl PythonMultiAgentEnv {
             if !value.is_finite() {
                 return Err(call.non_finite_reward(value));
             }
-            position.map(|position| out.rewards[position] = value);
+            if let Some(position) = position {
+                out.rewards[position] = value;
+            }
             Ok(())
         })?;
         let terminated = self.flags(&call, "terminated", &item(tuple, 2, &call)?, &mut out.terminated)?;
