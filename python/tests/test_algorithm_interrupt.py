@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -37,8 +38,19 @@ algo.evaluate(episodes=2)
 """
 
 
+STARTED: list["subprocess.Popen[str]"] = []
+
+
+@pytest.fixture(autouse=True)
+def _nothing_goes_on() -> Iterator[None]:
+    yield
+    while STARTED:
+        STARTED.pop().kill()
+
+
 def start(code: str) -> "subprocess.Popen[str]":
     script = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    STARTED.append(script)
     assert script.stdout is not None
     assert script.stdout.readline() == "ready\n", script.communicate()[1]
     return script

@@ -22,7 +22,8 @@ import numpy as np
 import worker_runs as runs
 from skirl.errors import EnvError
 from skirl.testing import FaultyEnv
-from worker_runs import Corridor, build
+from skirl.callbacks.callbacks import RLlibCallback
+from worker_runs import Corridor, build, config
 
 
 @pytest.fixture(autouse=True)
@@ -54,6 +55,21 @@ def test_a_killed_runner_is_named_and_replaced(tmp_path: Path, capfd: pytest.Cap
     assert result["env_runners"]["num_env_steps_dropped_lifetime"] == 38
     error = capfd.readouterr().err
     assert re.search(r"\[env_runner 2\] \(pid \d+\) was killed by signal 9 \(SIGKILL\).*it is replaced, and the run goes on", error)
+
+
+def test_callbacks_are_told_which_runners_were_replaced(tmp_path: Path) -> None:
+    told: list[tuple[int, list[int], bool]] = []
+
+    class Watches(RLlibCallback):
+        def on_env_runners_recreated(
+            self, *, algorithm: Any, env_runner_group: Any, env_runner_indices: list[int], is_evaluation: bool, **kwargs: Any
+        ) -> None:
+            assert env_runner_group.foreach_env_runner(lambda runner: runner)
+            told.append((algorithm.iteration, env_runner_indices, is_evaluation))
+
+    faults = {"counter_file": str(tmp_path / "faults"), "kill_at": 20, "only_worker": 2}
+    train(config(FaultyEnv, 2, 2, faults).callbacks(Watches).build_algo(), 4)
+    assert told == [(0, [2], False)]
 
 
 def test_a_runner_that_exits_is_replaced(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ use skirl::algorithm::EnvRange;
 use skirl::collect::vector_runner::RunnerState;
 use skirl::config;
 use skirl_env::VectorEnv;
+use skirl_env::wrappers::VectorWrapper;
 use skirl_math::rng::StreamKey;
 
 use crate::frame::{self, FrameError};
@@ -125,7 +126,7 @@ impl Worker {
             Request::Call { env } => {
                 let watched = self.range()?.runner.env_mut() as &mut dyn std::any::Any;
                 let watched = watched.downcast_mut::<Watched>().ok_or("nothing was built")?;
-                let envs = watched.envs_mut();
+                let envs = watched.inner_mut();
                 let before = envs.get_task(env).ok();
                 let returned = host.call(envs, env, bytes)?;
                 let task = envs.get_task(env).ok().filter(|task| Some(task) != before.as_ref());

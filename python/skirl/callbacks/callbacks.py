@@ -121,6 +121,14 @@ class SkirlCallback:
     ) -> None:
         """The result of an iteration, which may be changed before stop criteria and files see it."""
 
+    def on_env_runners_recreated(
+        self, *, algorithm: Any, env_runner_group: Any, env_runner_indices: list[int], is_evaluation: bool, **kwargs: Any
+    ) -> None:
+        """Environment runners failed in the last rollout and were replaced; their environments began new episodes.
+
+        `env_runner_indices` counts from 1, and names each runner once.
+        """
+
     def on_checkpoint_saved(self, *, path: str, **kwargs: Any) -> None:
         """A checkpoint was written completely. The algorithm is not lent to this hook."""
 

@@ -39,6 +39,10 @@ ARGUMENTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "on_evaluate_start": (_ALGORITHM, _ALGORITHM_OTHERS),
     "on_evaluate_end": ((*_ALGORITHM, "evaluation_metrics"), _ALGORITHM_OTHERS),
     "on_train_result": ((*_ALGORITHM, "result"), _ALGORITHM_OTHERS),
+    "on_env_runners_recreated": (
+        ("algorithm", "env_runner_group", "env_runner_indices", "is_evaluation"),
+        ("metrics_logger", "trainer"),
+    ),
     "on_checkpoint_saved": (("path",), ()),
     "on_checkpoint_loaded": (_ALGORITHM, _ALGORITHM_OTHERS),
 }
@@ -245,6 +249,11 @@ class Dispatcher:
     def _report(logger: MetricsLogger, result: dict[str, Any], section: str) -> None:
         if not logger.is_empty():
             logger.report_into(result.setdefault(section, {}))
+
+    def on_env_runners_recreated(self, algorithm: Any, indices: list[int], is_evaluation: bool) -> None:
+        """Called by the engine."""
+        given = self._of_algorithm(algorithm, env_runner_indices=indices, is_evaluation=is_evaluation)
+        self._call("on_env_runners_recreated", given)
 
     def on_checkpoint_saved(self, path: Any) -> None:
         """Called by the engine."""

@@ -20,7 +20,6 @@ OLDER_HOOKS: Final = {
 #: Hooks of RLlib that nothing here would call.
 NOT_CALLED: Final = (
     "on_create_policy",
-    "on_env_runners_recreated",
     "on_evaluate_offline_end",
     "on_evaluate_offline_start",
     "on_offline_eval_runners_recreated",

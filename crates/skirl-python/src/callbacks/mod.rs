@@ -18,7 +18,7 @@ use pyo3::types::PyDict;
 use serde_json::{Map, Value, json};
 use skirl::Algorithm;
 use skirl::callbacks::{
-    CallbackList, Callbacks, Environment, Episode, Hook, HookResult, HookSet, Trajectory,
+    CallbackList, Callbacks, Environment, Episode, Hook, HookResult, HookSet, RecreatedRunners, Trajectory,
 };
 use skirl::contract::Rollout;
 use skirl::evaluate::Evaluation;
@@ -264,6 +264,17 @@ impl Callbacks for PyCallbacks {
             self.call(py, Hook::TrainResult, (owner, &dict))?;
             *result = results::from_dict(&dict)?;
             Ok(())
+        })
+    }
+
+    fn on_env_runners_recreated(
+        &self,
+        algorithm: &mut Algorithm,
+        recreated: &RecreatedRunners,
+    ) -> HookResult {
+        with_algorithm(algorithm, |py, owner| {
+            let indices = &recreated.env_runner_indices;
+            self.call(py, Hook::EnvRunnersRecreated, (owner, indices, recreated.is_evaluation))
         })
     }
 

@@ -52,6 +52,17 @@ impl Algorithm {
         self.callbacks.clone().call(hook, Place::default(), |each| call(each, self))
     }
 
+    /// Tells callbacks which environment runners of training were replaced since the last call.
+    pub(super) fn tell_of_recreated(&mut self) -> Result<(), Error> {
+        let recreated = self.told.since(self.parts.runner.lock().restarts(), false);
+        match recreated {
+            Some(recreated) => self.call_hook(Hook::EnvRunnersRecreated, |each, algorithm| {
+                each.on_env_runners_recreated(algorithm, &recreated)
+            }),
+            None => Ok(()),
+        }
+    }
+
     /// Tells callbacks that a checkpoint was written.
     pub(crate) fn announce_saved(&self, path: &Path) -> Result<(), Error> {
         let place = Place::default();

@@ -39,7 +39,7 @@ pub use evaluator::{EvaluateRequest, Evaluator, EvaluatorParts};
 pub use own_evaluation::{CustomEvaluation, register_evaluation_function};
 
 use crate::algo::{self, BuildFrom, Parts};
-use crate::callbacks::{CallbackList, Hook, HookSet, Place};
+use crate::callbacks::{CallbackList, Hook, HookSet, Place, Told};
 use crate::checkpoint;
 use crate::collect::launch::LaunchOrder;
 use crate::collect::live::Tasks;
@@ -83,6 +83,8 @@ pub struct Algorithm {
     seed: u64,
     warnings: Vec<String>,
     callbacks: CallbackList,
+    /// What callbacks know of replaced environment runners.
+    told: Told,
 }
 
 impl Algorithm {
@@ -151,6 +153,7 @@ impl Algorithm {
             seed,
             warnings,
             callbacks,
+            told: Told::default(),
         };
         // What environments shared while they were made: a checkpoint before the first step holds it, too.
         algorithm.plan.environment.shared.commit()?;
@@ -252,7 +255,7 @@ impl Algorithm {
         let learners = context.take(LEARNER_RESULTS).unwrap_or_default();
         let agent_steps = context.get(AGENT_STEPS).copied().unwrap_or(0);
         self.metrics.take(&self.plan, &episodes, learners, agent_steps);
-        Ok(())
+        self.tell_of_recreated()
     }
 
     fn run_pipeline(&mut self) -> Result<(), Error> {

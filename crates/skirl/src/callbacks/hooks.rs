@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{Environment, Episode, Trajectory};
+use super::{Environment, Episode, RecreatedRunners, Trajectory};
 use crate::Algorithm;
 use crate::contract::Rollout;
 use crate::evaluate::Evaluation;
@@ -147,6 +147,9 @@ hooks! {
     EvaluateEnd => on_evaluate_end(algorithm: &mut Algorithm, evaluation: &mut Evaluation);
     /// The result of an iteration, which may be changed before stop criteria and sinks see it.
     TrainResult => on_train_result(algorithm: &mut Algorithm, result: &mut TrainResult);
+    /// Environment runners failed in the rollout before and were replaced; their environments started new episodes. Called
+    /// after what was learned from that rollout.
+    EnvRunnersRecreated => on_env_runners_recreated(algorithm: &mut Algorithm, recreated: &RecreatedRunners);
     /// A checkpoint was written completely.
     CheckpointSaved => on_checkpoint_saved(algorithm: &Algorithm, path: &Path);
     /// A checkpoint was loaded into the algorithm.

@@ -34,6 +34,7 @@ mod error;
 mod hooks;
 mod learn_on_batch;
 mod list;
+mod recreated;
 mod registry;
 mod trajectory;
 
@@ -42,10 +43,12 @@ pub use episode::{Episode, EpisodeHooks};
 pub use error::{CallbackError, Place};
 pub use hooks::{CallbackFns, Callbacks, Hook, HookResult, HookSet};
 pub use list::CallbackList;
+pub use recreated::RecreatedRunners;
 pub use registry::{register_callbacks, registered_callbacks};
 pub use trajectory::Trajectory;
 
 pub(crate) use episode::Moment;
 pub(crate) use learn_on_batch::LearnOnBatch;
+pub(crate) use recreated::Told;
 pub(crate) use registry::complete;
 pub(crate) use trajectory::postprocess;

@@ -16,14 +16,14 @@ use super::normalizer::Normalizer;
 use super::runner_options::RunnerOptions;
 use super::runner_state::EnvRunnerState;
 use super::shard::ShardFaults;
-use super::vector_runner::StepRules;
+use super::vector_runner::{InStep, StepRules};
 use crate::callbacks::HookSet;
 use crate::contract::{DEFAULT_MODULE_ID, ModuleId, Policies, Rollout};
 use crate::error::Error;
 use crate::publish::WeightBoard;
 use crate::workers::{Gate, Workers};
 use hooks::episode_hooks;
-use places::{Place, at_once, join_shards, side_by_side, vector_shards};
+use places::{Place, at_once, join_shards, sample_in_step, side_by_side, vector_shards};
 
 mod hooks;
 mod places;
@@ -36,6 +36,8 @@ pub struct EnvRunner {
     options: RunnerOptions,
     workers: Arc<Workers>,
     gate: Gate,
+    /// Serves where one thread steps several ranges.
+    in_step: InStep,
     /// Statistics go on being gathered; off in evaluation, where they are copied from training.
     update_statistics: bool,
     /// A rollout failed, and so did the reset after it.
@@ -92,6 +94,7 @@ impl EnvRunner {
             normalizers,
             workers,
             gate: Gate::default(),
+            in_step: InStep::default(),
             update_statistics: true,
             needs_reset: false,
             tasks: TaskRecord::default(),
@@ -139,6 +142,12 @@ impl EnvRunner {
         let mut all = ShardFaults::default();
         let each = shards.iter().map(|place| place.shard.faults());
         each.map(|faults| faults.map(|faults| all += faults)).collect::<Option<()>>().map(|()| all)
+    }
+
+    /// How often each process of the environments was replaced, in their order; empty where this process steps them.
+    pub fn restarts(&self) -> Vec<u64> {
+        let Kind::Vector(shards) = &self.kind else { return Vec::new() };
+        shards.iter().filter_map(|place| place.shard.faults().map(|faults| faults.restarts)).collect()
     }
 
     /// The policies that act here.
@@ -261,7 +270,9 @@ impl EnvRunner {
                         let rules = StepRules { hooks: None, ..rules };
                         at_once(shards, |shard| shard.sample(&rules, steps))?;
                     }
-                    None => self.workers.for_each(&mut self.gate, steps, shards, sample),
+                    None => self.workers.for_each_or(&mut self.gate, steps, shards, sample, |shards| {
+                        sample_in_step(&mut self.in_step, shards, &rules, steps);
+                    }),
                     // Hooks are called in a fixed order: by step and environment if there is one shard, as an algorithm
                     // with hooks makes it; else by shard first.
                     Some(_) => {

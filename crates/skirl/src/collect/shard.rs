@@ -71,6 +71,11 @@ pub trait Shard: Send {
     /// [`begin`](Self::begin) must follow.
     fn restore_state(&mut self, state: RunnerState) -> Result<(), Error>;
 
+    /// The range itself, where this process steps it.
+    fn in_process(&mut self) -> Option<&mut VectorRunner> {
+        None
+    }
+
     /// What went wrong and was put right, of a range in a process of its own; such ranges are waited for side by side.
     fn faults(&self) -> Option<ShardFaults> {
         None
@@ -145,6 +150,10 @@ impl Shard for VectorRunner {
 
     fn sample(&mut self, rules: &StepRules<'_>, steps: usize) -> Result<(), Error> {
         self.sample(rules, steps)
+    }
+
+    fn in_process(&mut self) -> Option<&mut VectorRunner> {
+        Some(self)
     }
 
     fn columns(&self) -> RolloutColumns<'_> {

@@ -3,8 +3,9 @@
 //! Observations are written by the environment straight into the table's next block where the space allows it, so a
 //! step is: forward, draw, convert, step, and a look at the flags.
 
-use serde::{Deserialize, Serialize};
-use skirl_env::{Column, EnvState, Outcomes, VectorEnv};
+use std::ops::Range;
+
+use skirl_env::{Column, Outcomes, VectorEnv};
 use skirl_math::rng::StreamKey;
 use skirl_nn::Tape;
 use skirl_nn::distributions::DistScratch;
@@ -16,11 +17,19 @@ use super::normalizer::Normalizer;
 use super::observations::{ObservationConnector, SeenObservations, find_non_finite};
 use super::rewards::RewardConnector;
 use crate::callbacks::{EpisodeHooks, Hook};
-use crate::contract::policy::{DIST_INPUTS, Policy, VALUE};
+use crate::contract::policy::{Policy, VALUE};
 use crate::contract::{Links, ModuleRollout};
 use crate::error::Error;
 
 mod hooks;
+mod in_step;
+mod outputs;
+mod state;
+
+use outputs::Outputs;
+
+pub use in_step::InStep;
+pub use state::RunnerState;
 
 /// Rows of one forward: small enough that the activations stay in the first-level cache.
 pub const FORWARD_ROWS: usize = 64;
@@ -201,41 +210,65 @@ impl VectorRunner {
 
     /// Steps every environment `steps` times. The table is valid until the next call.
     pub fn sample(&mut self, rules: &StepRules<'_>, steps: usize) -> Result<(), Error> {
-        let (rows, block) = (steps * self.num_envs, self.num_envs * self.table.obs_width);
-        self.table.resize(rows, rows + self.num_envs);
-        self.table.links = Links::Rectangular { num_envs: self.num_envs };
-        self.table.ends.clear();
-        self.episodes.iter_mut().for_each(|episode| episode.started = true);
-        self.table.obs[..block].copy_from_slice(&self.current);
+        self.open(steps);
         for t in 0..steps {
             self.act(rules, t)?;
             self.step_envs(rules, t)?;
         }
-        self.current.copy_from_slice(&self.table.obs[steps * block..][..block]);
         self.close(rules, steps)
+    }
+
+    /// A table for `steps` blocks, with the first one's observations.
+    fn open(&mut self, steps: usize) {
+        let rows = steps * self.num_envs;
+        self.table.resize(rows, rows + self.num_envs);
+        self.table.links = Links::Rectangular { num_envs: self.num_envs };
+        self.table.ends.clear();
+        self.episodes.iter_mut().for_each(|episode| episode.started = true);
+        self.table.obs[..self.current.len()].copy_from_slice(&self.current);
+    }
+
+    /// Observations of block `t`, `[num_envs, obs_width]`.
+    fn block(&self, t: usize) -> &[f32] {
+        let size = self.num_envs * self.table.obs_width;
+        &self.table.obs[t * size..][..size]
     }
 
     /// Forward and draw for block `t`.
     fn act(&mut self, rules: &StepRules<'_>, t: usize) -> Result<(), Error> {
-        let Self { table, tape, scratch, keys, .. } = self;
-        let tape = tape.get_or_insert_with(|| rules.policy.net.tape(self.num_envs.min(FORWARD_ROWS)));
-        let (width, dist_width) = (table.obs_width, table.dist_width);
+        let mut tape = self.take_tape(rules);
+        let width = self.table.obs_width;
         for first in (0..self.num_envs).step_by(FORWARD_ROWS) {
-            let rows = FORWARD_ROWS.min(self.num_envs - first);
-            let (start, end) = (t * self.num_envs + first, t * self.num_envs + first + rows);
-            rules.policy.net.forward(
-                &[Mat::new(&table.obs[start * width..end * width], rows, width)],
-                None,
-                tape,
-            )?;
-            let inputs = tape.output(DIST_INPUTS);
-            let explore = rules.explore.then_some((&keys[first..first + rows], self.steps));
-            let logp = &mut table.logp[start..end];
-            rules.policy.choose(inputs, explore, &mut table.actions, start..end, logp, scratch)?;
-            copy_rows(inputs, &mut table.dist_inputs[start * dist_width..end * dist_width]);
-            if rules.policy.has_value() {
-                copy_rows(tape.output(VALUE), &mut table.values[start..end]);
-            }
+            let envs = first..self.num_envs.min(first + FORWARD_ROWS);
+            let obs = &self.block(t)[envs.start * width..envs.end * width];
+            rules.policy.net.forward(&[Mat::new(obs, envs.len(), width)], None, &mut tape)?;
+            self.draw(rules, t, envs, Outputs::of(rules.policy, &tape))?;
+        }
+        self.tape = Some(tape);
+        Ok(())
+    }
+
+    fn take_tape(&mut self, rules: &StepRules<'_>) -> Tape {
+        self.tape.take().unwrap_or_else(|| rules.policy.net.tape(self.num_envs.min(FORWARD_ROWS)))
+    }
+
+    /// Draws the actions of some environments for block `t`, and keeps what they were drawn from.
+    fn draw(
+        &mut self,
+        rules: &StepRules<'_>,
+        t: usize,
+        envs: Range<usize>,
+        outputs: Outputs<'_>,
+    ) -> Result<(), Error> {
+        let Self { table, scratch, keys, .. } = self;
+        let (start, end) = (t * self.num_envs + envs.start, t * self.num_envs + envs.end);
+        let explore = rules.explore.then_some((&keys[envs], self.steps));
+        let logp = &mut table.logp[start..end];
+        rules.policy.choose(outputs.dist_inputs, explore, &mut table.actions, start..end, logp, scratch)?;
+        let width = table.dist_width;
+        copy_rows(outputs.dist_inputs, &mut table.dist_inputs[start * width..end * width]);
+        if let Some(values) = outputs.values {
+            copy_rows(values, &mut table.values[start..end]);
         }
         Ok(())
     }
@@ -307,6 +340,8 @@ impl VectorRunner {
     /// Cuts the open chains at the last block and values every end row that bootstraps.
     fn close(&mut self, rules: &StepRules<'_>, steps: usize) -> Result<(), Error> {
         let width = self.table.obs_width;
+        let block = self.current.len();
+        self.current.copy_from_slice(&self.table.obs[steps * block..][..block]);
         for index in 0..self.num_envs {
             let row = (steps - 1) * self.num_envs + index;
             if !self.table.terminated[row] && !self.table.truncated[row] {
@@ -318,9 +353,9 @@ impl VectorRunner {
             *env = (self.first_env + row % self.num_envs) as u32;
         }
         self.number_rows(steps);
-        if let Some(tape) = &mut self.tape {
-            value_end_rows(rules.policy, &mut self.table, tape, self.num_envs.min(FORWARD_ROWS))?;
-        }
+        let mut tape = self.take_tape(rules);
+        value_end_rows(rules.policy, &mut self.table, &mut tape, self.num_envs.min(FORWARD_ROWS))?;
+        self.tape = Some(tape);
         Ok(())
     }
 
@@ -396,56 +431,6 @@ impl VectorRunner {
     pub fn take_seen(&mut self) -> Vec<skirl_math::stats::ColumnMoments> {
         self.seen.take()
     }
-
-    /// State for exact resume.
-    pub fn save_state(&self) -> RunnerState {
-        let env = self.env.save_state();
-        RunnerState {
-            env_saved: env.is_some(),
-            env,
-            steps: self.steps,
-            current: self.current.clone(),
-            episodes: self.episodes.clone(),
-        }
-    }
-
-    /// Puts a saved state back. Where the environment's own is missing, [`restart`](Self::restart) and
-    /// [`begin`](Self::begin) must follow.
-    pub fn restore_state(&mut self, state: RunnerState) -> Result<(), Error> {
-        if state.current.len() != self.current.len() || state.episodes.len() != self.num_envs {
-            return Err(Error::RunnerState {
-                expected: format!(
-                    "{} environments with inputs of width {}",
-                    self.num_envs, self.table.obs_width
-                ),
-                found: format!("{} environments and {} inputs", state.episodes.len(), state.current.len()),
-            });
-        }
-        if let Some(env) = &state.env {
-            self.env.restore_state(env).map_err(|source| Error::env(self.first_env, state.steps, source))?;
-            self.current = state.current;
-        }
-        self.steps = state.steps;
-        self.episodes = state.episodes;
-        Ok(())
-    }
-}
-
-/// What a runner needs to go on as if it had never stopped.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct RunnerState {
-    /// State of the environments, where they can save it. Stored beside, as tensors.
-    #[serde(skip)]
-    pub env: Option<EnvState>,
-    /// Whether the environments could save their state.
-    pub env_saved: bool,
-    /// Counter of the exploration streams.
-    pub steps: u64,
-    /// Inputs that wait for an action, `[num_envs, obs_width]`. Stored beside, as a tensor.
-    #[serde(skip)]
-    pub current: Vec<f32>,
-    /// Running episode of each environment.
-    pub episodes: Vec<RunningEpisode>,
 }
 
 /// A reward that is trained on; the raw one as an error if `f32` cannot hold it.

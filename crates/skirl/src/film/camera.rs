@@ -1,9 +1,9 @@
 //! Environments that are filmed while they are stepped.
 
-use serde_json::Value;
+use skirl_env::wrappers::VectorWrapper;
 use skirl_env::{
-    AgentActions, AgentIndex, AgentStep, ColumnMut, ColumnRef, Env, EnvError, EnvState, MultiAgentEnv,
-    Outcomes, Scene, Space, VectorEnv,
+    AgentActions, AgentIndex, AgentStep, ColumnMut, ColumnRef, EnvError, EnvState, MultiAgentEnv, Outcomes,
+    Scene, Space, VectorEnv,
 };
 
 use super::Film;
@@ -15,25 +15,13 @@ pub(super) struct VectorCamera {
     pub(super) film: Film,
 }
 
-impl VectorEnv for VectorCamera {
-    fn num_envs(&self) -> usize {
-        self.env.num_envs()
+impl VectorWrapper for VectorCamera {
+    fn inner(&self) -> &dyn VectorEnv {
+        &*self.env
     }
 
-    fn observation_space(&self) -> &Space {
-        self.env.observation_space()
-    }
-
-    fn action_space(&self) -> &Space {
-        self.env.action_space()
-    }
-
-    fn max_episode_steps(&self) -> Option<u32> {
-        self.env.max_episode_steps()
-    }
-
-    fn will_reset(&mut self, seeds: &[(usize, u64)]) -> Result<(), EnvError> {
-        self.env.will_reset(seeds)
+    fn inner_mut(&mut self) -> &mut dyn VectorEnv {
+        &mut *self.env
     }
 
     fn reset(
@@ -58,30 +46,6 @@ impl VectorEnv for VectorCamera {
             self.film.step(self.first_env + env, || self.env.draw(env));
         }
         Ok(())
-    }
-
-    fn save_state(&self) -> Option<EnvState> {
-        self.env.save_state()
-    }
-
-    fn restore_state(&mut self, state: &EnvState) -> Result<(), EnvError> {
-        self.env.restore_state(state)
-    }
-
-    fn draw(&self, env: usize) -> Option<Scene> {
-        self.env.draw(env)
-    }
-
-    fn env_mut(&mut self, env: usize) -> Option<&mut dyn Env> {
-        self.env.env_mut(env)
-    }
-
-    fn set_task(&mut self, env: usize, task: &Value) -> Result<(), EnvError> {
-        self.env.set_task(env, task)
-    }
-
-    fn get_task(&mut self, env: usize) -> Result<Value, EnvError> {
-        self.env.get_task(env)
     }
 }
 

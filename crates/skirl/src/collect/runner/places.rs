@@ -8,7 +8,7 @@ use skirl_math::rng::StreamKey;
 use super::super::action_codec::ActionCodec;
 use super::super::runner_options::RunnerOptions;
 use super::super::shard::Shard;
-use super::super::vector_runner::VectorRunner;
+use super::super::vector_runner::{InStep, StepRules, VectorRunner};
 use super::single_policy;
 use crate::contract::{DEFAULT_MODULE_ID, ModuleRollout, Policies, Rollout};
 use crate::error::Error;
@@ -58,6 +58,25 @@ pub(super) fn at_once(
         }
     });
     first_error(places)
+}
+
+/// Has one thread step all ranges: with a forward for all of them where they fit into one, else one after the other.
+pub(super) fn sample_in_step(
+    in_step: &mut InStep,
+    places: &mut [Place],
+    rules: &StepRules<'_>,
+    steps: usize,
+) {
+    let num_envs = places.iter().map(|place| place.shard.num_envs()).sum();
+    let mut ranges: Vec<&mut VectorRunner> =
+        places.iter_mut().filter_map(|place| place.shard.in_process()).collect();
+    let all_here = ranges.len() > 1 && ranges.iter().map(|range| range.num_envs()).sum::<usize>() == num_envs;
+    if all_here && InStep::serves(num_envs) {
+        // Which range failed is in the error.
+        places[0].outcome = in_step.sample(&mut ranges, rules, steps);
+        return;
+    }
+    places.iter_mut().for_each(|place| place.outcome = place.shard.sample(rules, steps));
 }
 
 /// The error of the first range that failed, with how many more failed in the same way.
