@@ -109,7 +109,7 @@ def agents_of(env: str, env_config: Mapping[str, Any]) -> list[Any]:
 
     if _native.native_env(env) is not None or not registry.lookup(env)[0]:
         return _native.agents(env, _config.to_json(env_config))
-    kind, made = _build.build(env, _config.to_json(env_config), 1)
+    kind, made, _ = _build.build(env, _config.to_json(env_config), 1)
     try:
         return _agents.ids_of(made[0]) if kind == "several agents" else ["default_agent"]
     finally:

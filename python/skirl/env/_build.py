@@ -36,23 +36,30 @@ _contexts: weakref.WeakKeyDictionary[Any, EnvContext] = weakref.WeakKeyDictionar
 worker = Worker()
 
 
-def build(name: str, env_config: dict[str, Any], num_envs: int, shared: Sequence[Any] = ()) -> tuple[str, list[Any]]:
-    """What was made ("batch", "one agent" or "several agents"), and `num_envs` environments, or the one batch of as many.
+def build(
+    name: str, env_config: dict[str, Any], num_envs: int, shared: Sequence[Any] = ()
+) -> tuple[str, list[Any], Callable[[int], Any]]:
+    """What was made ("batch", "one agent" or "several agents"); `num_envs` environments, or the one batch of as many; and what
+    makes environment `i` once more.
 
     `shared` has the native handle to shared state of each environment.
     """
     config = _config.from_json(env_config)
-    first = make(name, config, 0, num_envs, shared)
+
+    def make_one(index: int) -> Any:
+        return make(name, config, index, num_envs, shared)
+
+    first = make_one(0)
     if is_batched(first):
-        return "batch", [first]
+        return "batch", [first], make_one
     several = _agents.has_several(first)
     _check(first, name, several)
     envs = [first]
     for index in range(1, num_envs):
-        env = make(name, config, index, num_envs, shared)
+        env = make_one(index)
         _check(env, name, several)
         envs.append(env)
-    return "several agents" if several else "one agent", envs
+    return "several agents" if several else "one agent", envs, make_one
 
 
 def make(name: str, config: dict[str, Any], index: int, num_envs: int, shared: Sequence[Any] = ()) -> Any:
@@ -153,7 +160,7 @@ def makes_several_agents(name: str, env_config: dict[str, Any]) -> bool:
         return creator is not None and _agents.is_multi_agent_class(creator)
     if not any(module in sys.modules for module in ("skirl.env.multi_agent_env", "pettingzoo")):
         return False
-    kind, made = build(name, env_config, 1)
+    kind, made, _ = build(name, env_config, 1)
     for env in made:
         env.close()
     return kind == "several agents"

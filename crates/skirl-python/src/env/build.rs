@@ -65,17 +65,21 @@ fn build(
         .map(|index| NativeSharedState { shared: context.shared.for_env(context.first_env_index + index) })
         .collect();
     let made = py.import("skirl.env._build")?.call_method1("build", (name, config, num_envs, shared))?;
-    let (kind, envs): (String, Vec<Bound<'_, PyAny>>) = made.extract()?;
+    let (kind, envs, make): (String, Vec<Bound<'_, PyAny>>, Py<PyAny>) = made.extract()?;
     match (kind.as_str(), envs.as_slice()) {
         ("batch", [env]) => Ok(AnyEnv::Single(Box::new(BatchedEnv::new(env, num_envs, limit)?))),
-        ("several agents", envs) => several_agents(envs).map(AnyEnv::Multi),
-        _ => Ok(AnyEnv::Single(Box::new(PythonVectorEnv::new(&envs, limit)?))),
+        ("several agents", envs) => several_agents(py, envs, &make).map(AnyEnv::Multi),
+        _ => Ok(AnyEnv::Single(Box::new(PythonVectorEnv::new(&envs, make, limit)?))),
     }
 }
 
-fn several_agents(envs: &[Bound<'_, PyAny>]) -> PyResult<Vec<Box<dyn MultiAgentEnv>>> {
+fn several_agents(
+    py: Python<'_>,
+    envs: &[Bound<'_, PyAny>],
+    make: &Py<PyAny>,
+) -> PyResult<Vec<Box<dyn MultiAgentEnv>>> {
     let one = |(index, env)| -> PyResult<Box<dyn MultiAgentEnv>> {
-        Ok(Box::new(PythonMultiAgentEnv::new(env, index)?))
+        Ok(Box::new(PythonMultiAgentEnv::new(env, index, make.clone_ref(py))?))
     };
     envs.iter().enumerate().map(one).collect()
 }

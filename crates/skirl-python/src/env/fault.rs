@@ -53,7 +53,7 @@ impl Call<'_, '_> {
         let error = no_exit(py, error);
         if !error.is_instance_of::<PyException>(py) {
             // KeyboardInterrupt and the like are nobody's fault.
-            return EnvError::foreign("interrupted", error);
+            return EnvError::interrupted(error);
         }
         let message = format!("{} raised {}; {}", self.whose(), describe(py, &error), self.circumstances());
         EnvError::foreign(message, error)

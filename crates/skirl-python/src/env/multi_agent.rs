@@ -11,7 +11,7 @@ use skirl_env::{AgentActions, AgentIndex, AgentStep, EnvError, EnvState, MultiAg
 
 use super::action::ActionMaker;
 use super::border::{check_signals, warn_outside, with_python};
-use super::fault::{Call, Episode};
+use super::fault::{Call, Episode, describe};
 use super::observation::ObservationReader;
 use super::outcome::{flag, kind, reset_observation, reward, step_tuple};
 use super::python_env::{Conversions, call_reset};
@@ -33,6 +33,8 @@ pub(crate) struct PythonMultiAgentEnv {
     /// Index among the environments that were made together.
     index: usize,
     episode: Episode,
+    /// Makes environment `index` once more.
+    make: Py<PyAny>,
 }
 
 /// One agent that may take part.
@@ -61,7 +63,7 @@ impl Agent {
 
 impl PythonMultiAgentEnv {
     /// Takes over environment `index` of those that were just made.
-    pub(super) fn new(env: &Bound<'_, PyAny>, index: usize) -> PyResult<Self> {
+    pub(super) fn new(env: &Bound<'_, PyAny>, index: usize, make: Py<PyAny>) -> PyResult<Self> {
         let described = env.py().import("skirl.env._agents")?.call_method1("describe", (env,))?;
         let positions = PyDict::new(env.py());
         let (mut names, mut agents) = (Vec::new(), Vec::new());
@@ -85,6 +87,7 @@ impl PythonMultiAgentEnv {
             agents,
             index,
             episode: Episode::default(),
+            make,
         })
     }
 
@@ -300,6 +303,21 @@ impl MultiAgentEnv for PythonMultiAgentEnv {
 
     fn restore_state(&mut self, state: &EnvState) -> Result<(), EnvError> {
         with_python(|py| state::restore(self.object.bind(py), state, 0))
+    }
+
+    fn rebuild(&mut self) -> Result<(), EnvError> {
+        let made = with_python(|py| {
+            let made = self.make.bind(py).call1((self.index,));
+            let made = made.and_then(|env| Self::new(&env, self.index, self.make.clone_ref(py)));
+            made.map_err(|error| {
+                let message = format!("it could not be made anew: {}", describe(py, &error));
+                EnvError::foreign(message, error)
+            })
+        })?;
+        object::hand_on_task(&self.object, &made.object);
+        // The old one is closed as it is dropped.
+        *self = made;
+        Ok(())
     }
 
     fn set_task(&mut self, task: &Value) -> Result<(), EnvError> {

@@ -37,6 +37,13 @@ pub(super) fn get_task(env: &Py<PyAny>) -> Result<Value, EnvError> {
     })
 }
 
+/// Gives the task of an environment, if it has one and tells it, to the one that takes its place.
+pub(super) fn hand_on_task(from: &Py<PyAny>, to: &Py<PyAny>) {
+    if let Ok(task) = get_task(from) {
+        let _ = set_task(to, &task);
+    }
+}
+
 /// A method of the environment, or of the first wrapper around it that has one.
 fn task_method<'py>(env: &Bound<'py, PyAny>, name: &str) -> Result<Bound<'py, PyAny>, EnvError> {
     let py = env.py();

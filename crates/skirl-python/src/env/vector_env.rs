@@ -6,6 +6,7 @@ use skirl_env::{ColumnMut, ColumnRef, EnvError, EnvState, EpisodeClock, Outcomes
 
 use super::action::ActionMaker;
 use super::border::{check_signals, with_python};
+use super::fault::describe;
 use super::observation::ObservationReader;
 use super::python_env::{Conversions, PythonEnv};
 use super::{object, state};
@@ -17,11 +18,18 @@ pub(crate) struct PythonVectorEnv {
     action_space: Space,
     conversions: Conversions,
     clock: EpisodeClock,
+    /// Makes environment `i` once more.
+    make: Py<PyAny>,
 }
 
 impl PythonVectorEnv {
     /// Takes over environments (at least one) that were just made.
-    pub(super) fn new(envs: &[Bound<'_, PyAny>], max_episode_steps: Option<u32>) -> PyResult<Self> {
+    /// `make(i)` makes environment `i` once more.
+    pub(super) fn new(
+        envs: &[Bound<'_, PyAny>],
+        make: Py<PyAny>,
+        max_episode_steps: Option<u32>,
+    ) -> PyResult<Self> {
         let Some(first) = envs.first() else {
             return Err(crate::errors::InternalError::new_err("no environment was made"));
         };
@@ -41,7 +49,16 @@ impl PythonVectorEnv {
             observation_space,
             action_space,
             conversions,
+            make,
         })
+    }
+
+    fn make_again(&self, py: Python<'_>, index: usize) -> PyResult<PythonEnv> {
+        let env = self.make.bind(py).call1((index,))?;
+        let (observations, actions) = object::spaces(&env, "")?;
+        same(&self.observation_space, &observations, "observation", index)?;
+        same(&self.action_space, &actions, "action", index)?;
+        PythonEnv::new(&env)
     }
 
     /// Environment `index`, as its creator returned it.
@@ -125,6 +142,19 @@ impl VectorEnv for PythonVectorEnv {
             }
             Ok(())
         })
+    }
+
+    fn rebuild(&mut self, env: usize) -> Result<(), EnvError> {
+        let made = with_python(|py| {
+            self.make_again(py, env).map_err(|error| {
+                let message = format!("it could not be made anew: {}", describe(py, &error));
+                EnvError::foreign(message, error)
+            })
+        })?;
+        let failed = std::mem::replace(&mut self.envs[env], made);
+        object::hand_on_task(&failed.object, &self.envs[env].object);
+        object::close(std::iter::once(&failed.object));
+        Ok(())
     }
 
     fn set_task(&mut self, env: usize, task: &Value) -> Result<(), EnvError> {

@@ -217,7 +217,12 @@ impl RunMetrics {
 
 /// How the processes of the environment runners are, where there are some; counts since this process was started.
 fn report_faults(result: &mut TrainResult, parts: &Parts) {
-    let Some(faults) = parts.runner.lock().faults() else { return };
+    let runner = parts.runner.lock();
+    if let Some((restarts, dropped)) = runner.env_restarts() {
+        result.set("fault_tolerance/num_sub_environment_restarts", restarts);
+        result.set("env_runners/num_env_steps_dropped_lifetime", dropped);
+    }
+    let Some(faults) = runner.faults() else { return };
     result.set("fault_tolerance/num_healthy_workers", faults.healthy);
     result.set("fault_tolerance/num_remote_worker_restarts", faults.restarts);
     result.set("fault_tolerance/num_sub_environment_restarts", faults.env_restarts);

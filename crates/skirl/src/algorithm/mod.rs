@@ -244,6 +244,7 @@ impl Algorithm {
     fn training_step(&mut self) -> Result<(), Error> {
         self.plan.environment.shared.begin()?;
         let stepped = self.run_pipeline();
+        self.warnings.extend(self.parts.runner.lock().take_notes());
         if stepped.is_err() {
             // Nothing of a failed rollout is left, nor of what it shared.
             self.plan.environment.shared.discard();

@@ -24,9 +24,11 @@ use crate::publish::WeightBoard;
 use crate::workers::{Gate, Workers};
 use hooks::episode_hooks;
 use places::{Place, at_once, join_shards, sample_in_step, side_by_side, vector_shards};
+use restarts::Restarts;
 
 mod hooks;
 mod places;
+mod restarts;
 
 /// Steps environments with the newest published policy.
 pub struct EnvRunner {
@@ -48,6 +50,7 @@ pub struct EnvRunner {
     seeds: StreamKey,
     /// Ids of one environment's agents.
     agents: Vec<String>,
+    restarts: Restarts,
 }
 
 enum Kind {
@@ -101,6 +104,7 @@ impl EnvRunner {
             seeds: options.seed.child("env"),
             options,
             agents,
+            restarts: Restarts::default(),
         };
         runner.number_episodes(0);
         runner.announce_environments()?;
@@ -230,8 +234,11 @@ impl EnvRunner {
         if self.needs_reset {
             self.reset()?;
         }
+        let before = self.env_steps_made();
         let outcome = make(self).and_then(|rollout| self.show(rollout));
         if outcome.is_err() {
+            let made = self.env_steps_made().saturating_sub(before);
+            self.drop_steps(made);
             self.restart(self.options.seed);
             self.needs_reset = self.begin_episodes(false).is_err();
             self.take_finished();
