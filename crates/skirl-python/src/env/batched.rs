@@ -37,8 +37,7 @@ pub(crate) struct BatchedEnv {
     /// The environment has reset by itself when a step returns.
     same_step: bool,
     can_reset_single: bool,
-    /// A list of seeds, one for each environment; otherwise one number for the batch.
-    takes_seeds: bool,
+    seeds: SeedsAs,
     /// First observations that wait for `reset` to ask for them.
     waiting: Vec<Column>,
     is_waiting: Vec<bool>,
@@ -48,11 +47,21 @@ pub(crate) struct BatchedEnv {
     episode: Episode,
 }
 
+/// How a batch takes its seeds.
+enum SeedsAs {
+    /// One for each environment, `None` where it is not reset.
+    List,
+    /// An array with one for each environment that is reset.
+    Array,
+    /// One for the batch.
+    Number,
+}
+
 impl BatchedEnv {
     pub(super) fn new(env: &Bound<'_, PyAny>, num_envs: usize, limit: Option<u32>) -> PyResult<Self> {
         let py = env.py();
         let described = py.import("skirl.env._batched")?.call_method1("describe", (env, num_envs))?;
-        let (mode, can_reset_single, takes_seeds): (String, bool, bool) = described.extract()?;
+        let (mode, can_reset_single, seeds): (String, bool, String) = described.extract()?;
         let (observation_space, action_space) = object::spaces(env, "single_")?;
         Ok(Self {
             step: env.getattr("step")?.unbind(),
@@ -64,7 +73,11 @@ impl BatchedEnv {
             sizes: observation_space.leaves().iter().map(Leaf::size).collect(),
             same_step: mode == "SameStep",
             can_reset_single,
-            takes_seeds,
+            seeds: match seeds.as_str() {
+                "list" => SeedsAs::List,
+                "array" => SeedsAs::Array,
+                _ => SeedsAs::Number,
+            },
             waiting: observation_space.columns(num_envs),
             is_waiting: vec![false; num_envs],
             ended: vec![false; num_envs],
@@ -116,10 +129,12 @@ impl BatchedEnv {
     ) -> PyResult<Bound<'py, PyAny>> {
         let kwargs = PyDict::new(py);
         if let Some(first) = seeds.iter().flatten().next() {
-            match self.takes_seeds {
-                true => kwargs.set_item(intern!(py, "seed"), PyList::new(py, seeds)?)?,
-                false => kwargs.set_item(intern!(py, "seed"), *first)?,
-            }
+            let given = match self.seeds {
+                SeedsAs::List => PyList::new(py, seeds)?.into_any(),
+                SeedsAs::Array => PyArray1::from_iter(py, seeds.iter().flatten().copied()).into_any(),
+                SeedsAs::Number => first.into_pyobject(py)?.into_any(),
+            };
+            kwargs.set_item(intern!(py, "seed"), given)?;
         }
         if let Some(mask) = mask {
             let options = PyDict::new(py);

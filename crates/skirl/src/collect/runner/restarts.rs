@@ -85,8 +85,7 @@ impl EnvRunner {
                 place.shard.env_mut().rebuild(index)
             }
             Kind::Agents(runner) => {
-                let env = runner.envs_mut().nth(env);
-                env.map_or(Ok(()), |env| env.rebuild())
+                runner.envs_mut().nth(env).map_or(Ok(()), skirl_env::MultiAgentEnv::rebuild)
             }
         }
     }
