@@ -43,6 +43,7 @@ pub(crate) struct Rules {
 /// # Errors
 /// What the first worker that failed says; too little memory; spaces that the algorithm cannot serve.
 pub fn launch(launch: &Launch, order: LaunchOrder<'_>) -> Result<Vec<Box<dyn RemoteShard>>, Error> {
+    crate::output::forget_told();
     let common = order.config.common();
     let (runners, each) =
         (common.env_runners.num_env_runners.max(1), common.env_runners.num_envs_per_env_runner);
