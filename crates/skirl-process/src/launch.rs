@@ -48,6 +48,7 @@ pub(crate) struct Rules {
 /// # Errors
 /// What the first worker that failed says; too little memory; spaces that the algorithm cannot serve.
 pub fn launch(launch: &Launch, order: LaunchOrder<'_>) -> Result<Vec<Box<dyn RemoteShard>>, Error> {
+    crate::output::forget_told();
     let (common, spec) = (order.config.common(), order.spec);
     let runners = order.num_runners.clamp(1, spec.num_envs.max(1));
     let bound = |index: usize| index * spec.num_envs / runners;

@@ -9,7 +9,7 @@ use skirl::Error;
 use crate::launch::{Launch, Rules, Told, as_error, no_worker};
 use crate::memory::SharedMemory;
 use crate::message::{Build, Reply, Request};
-use crate::output::tell;
+use crate::output::tell_failure;
 use crate::process::{Failure, Process};
 use crate::shard::RemoteRange;
 
@@ -71,7 +71,9 @@ impl RemoteRange {
         }
         if let Some(reason) = self.why_not_again() {
             self.failures.in_a_row = 0;
-            return Err(no_worker(&self.build, &format!("{first}{reason}")));
+            // A traceback may follow the first line.
+            let (said, rest) = first.split_at(first.find('\n').unwrap_or(first.len()));
+            return Err(no_worker(&self.build, &format!("{said}{reason}{rest}")));
         }
         self.failures.first = Some(first);
         let keep = !lost && self.rules.options.restart_failed_sub_environments;
@@ -83,7 +85,7 @@ impl RemoteRange {
         }
         self.round.is_due = self.failures.in_a_row == 1 && self.round.can_be_played_again();
         let what = if keep { "its environments are reset" } else { "it is replaced" };
-        tell(&self.tag(), &format!("{}; {what}, and the run goes on", failure.message()));
+        tell_failure(&self.tag(), failure.message(), &format!("{what}, and the run goes on"));
         std::thread::sleep(Duration::from_secs_f64(self.rules.options.delay_between_env_runner_restarts_s));
         if !self.round.is_due {
             self.episodes.iter_mut().for_each(skirl::collect::episodes::RunningEpisode::restart);

@@ -19,6 +19,7 @@ use crate::config::NativeConfig;
 use crate::foreach_env::foreach_env;
 use crate::held::Held;
 use crate::module::NativeModule;
+use crate::shared::NativeSharedState;
 use crate::value::{map_to_python, to_python};
 
 /// An iteration from which on Ctrl-C does not wait for its end: the state before it is kept, which costs about as much as a
@@ -212,6 +213,11 @@ impl NativeAlgorithm {
     /// Iterations since the start of the run.
     fn training_iteration(&self, py: Python<'_>) -> PyResult<u64> {
         self.held.quick(py, |algorithm| Ok(algorithm.training_iteration()))
+    }
+
+    /// What environments, callbacks and the user's loop share.
+    fn shared_state(&self, py: Python<'_>) -> PyResult<NativeSharedState> {
+        self.held.quick(py, |algorithm| Ok(NativeSharedState { shared: algorithm.shared_state().clone() }))
     }
 
     /// What runs, in words.

@@ -13,6 +13,8 @@ mod convert;
 mod fault;
 mod layers;
 mod method;
+mod multi_agent;
+mod object;
 mod observation;
 mod outcome;
 mod python_env;
@@ -20,7 +22,8 @@ mod state;
 mod vector_env;
 
 pub(crate) use border::with_python;
-pub(crate) use build::{install_resolver, native_env};
+pub(crate) use build::{agents, install_resolver, native_env};
+pub(crate) use multi_agent::PythonMultiAgentEnv;
 
 use std::any::Any;
 

@@ -10,6 +10,7 @@ use skirl_process::{Launch, WorkerCommand};
 use crate::callbacks::travelling;
 use crate::engine_thread::interruption;
 use crate::env::with_python;
+use crate::value::map_to_python;
 
 /// Environments written in Python, with one agent, get a process for each environment runner. Callbacks that watch them have
 /// to be able to go there.
@@ -23,8 +24,19 @@ pub(crate) fn install_launcher() {
         if here || dispatcher.as_ref().is_some_and(Option::is_none) {
             return None;
         }
+        // Where it cannot be made, whoever makes it in earnest says why.
+        if with_python(|py| has_several_agents(py, order)).unwrap_or(false) {
+            return None;
+        }
         Some(prepare(order, dispatcher.flatten()).and_then(|launch| skirl_process::launch(&launch, order)))
     }));
+}
+
+/// Environments with several agents are stepped in this process.
+fn has_several_agents(py: Python<'_>, order: LaunchOrder<'_>) -> PyResult<bool> {
+    let env_config = map_to_python(py, &order.spec.env_config)?;
+    let build = py.import("skirl.env._build")?;
+    build.call_method1("makes_several_agents", (&order.spec.env, env_config))?.extract()
 }
 
 fn prepare(order: LaunchOrder<'_>, dispatcher: Option<Py<PyAny>>) -> Result<Launch, Error> {

@@ -5,7 +5,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use crate::algo::Parts;
-use crate::collect::ShardFaults;
 use crate::collect::episodes::EpisodeRecord as Collected;
 use crate::contract::slots::LearnerResults;
 use crate::evaluate::Evaluation;
@@ -146,9 +145,8 @@ impl RunMetrics {
         }
     }
 
-    /// Takes what the processes of environments have dropped, where there are some.
-    pub(super) fn take_faults(&mut self, faults: Option<ShardFaults>) {
-        let dropped = faults.map_or(0, |faults| faults.env_steps_dropped);
+    /// Takes how many steps failed environments have dropped since this run was built.
+    pub(super) fn take_dropped(&mut self, dropped: u64) {
         self.env_steps_dropped_lifetime += dropped - self.env_steps_dropped_here;
         self.env_steps_dropped_here = dropped;
     }
@@ -244,7 +242,12 @@ impl RunMetrics {
     /// How the processes of the environment runners are, where there are some: since this process was started, but for what
     /// was dropped.
     fn report_faults(&self, result: &mut TrainResult, parts: &Parts) {
-        let Some(faults) = parts.runner.lock().faults() else { return };
+        let runner = parts.runner.lock();
+        if let Some(restarts) = runner.env_restarts() {
+            result.set("fault_tolerance/num_sub_environment_restarts", restarts);
+            result.set("env_runners/num_env_steps_dropped_lifetime", self.env_steps_dropped_lifetime);
+        }
+        let Some(faults) = runner.faults() else { return };
         result.set("fault_tolerance/num_healthy_workers", faults.healthy);
         result.set("fault_tolerance/num_remote_worker_restarts", faults.restarts);
         result.set("fault_tolerance/num_sub_environment_restarts", faults.env_restarts);

@@ -245,7 +245,7 @@ impl Algorithm {
             }
         }
         let env_steps = self.env_steps();
-        self.metrics.take_faults(self.faults());
+        self.metrics.take_dropped(self.parts.runner.lock().env_steps_dropped());
         self.metrics.end_iteration(env_steps - steps_before, started.elapsed());
         Ok(self.metrics.report(&self.plan, &self.parts, env_steps, calls, started.elapsed()))
     }
@@ -253,6 +253,7 @@ impl Algorithm {
     fn training_step(&mut self) -> Result<(), Error> {
         self.plan.environment.shared.begin()?;
         let stepped = self.run_pipeline();
+        self.warnings.extend(self.parts.runner.lock().take_notes());
         if stepped.is_err() {
             // Nothing of a failed rollout is left, nor of what it shared.
             self.plan.environment.shared.discard();

@@ -78,7 +78,8 @@ impl Algorithm {
         };
         if !saved_envs {
             snapshot.manifest.not_saved.push(format!(
-                "the state of environment {}, which has no save_state: resumed episodes start anew",
+                "the state of environment {}, which cannot save it (save_state in Rust, get_state and set_state in Python): resumed \
+                 episodes start anew",
                 self.plan.environment.env
             ));
         }
@@ -172,7 +173,7 @@ impl Algorithm {
         self.restore_learners(snapshot, same_build)?;
         self.restore_runner(snapshot)?;
         self.parts.task.restore_state(state.get("pipeline").unwrap_or(&Value::Null))?;
-        self.metrics.take_faults(self.faults());
+        self.metrics.take_dropped(self.parts.runner.lock().env_steps_dropped());
         self.metrics.go_on_from(from_json(state.get("metrics"), "metrics")?);
         self.metrics.set_window(self.config.common().reporting.metrics_num_episodes_for_smoothing);
         (self.evaluator, self.evaluated) = (None, None);

@@ -24,9 +24,11 @@ use crate::publish::WeightBoard;
 use crate::workers::{Gate, Workers};
 use hooks::episode_hooks;
 use places::{Place, at_once, join_shards, sample_in_step, side_by_side, vector_shards};
+use restarts::Restarts;
 
 mod hooks;
 mod places;
+mod restarts;
 
 /// Steps environments with the newest published policy.
 pub struct EnvRunner {
@@ -52,6 +54,7 @@ pub struct EnvRunner {
     spare: Vec<f32>,
     /// Number of the first episode.
     first_episode: u64,
+    restarts: Restarts,
 }
 
 enum Kind {
@@ -107,6 +110,7 @@ impl EnvRunner {
             agents,
             spare: Vec::new(),
             first_episode: 0,
+            restarts: Restarts::default(),
         };
         runner.number_episodes(0);
         runner.announce_environments()?;
@@ -242,8 +246,11 @@ impl EnvRunner {
         if self.needs_reset {
             self.reset()?;
         }
+        let before = self.env_steps_made();
         let outcome = make(self).and_then(|rollout| self.show(rollout));
         if outcome.is_err() {
+            let made = self.env_steps_made().saturating_sub(before);
+            self.drop_steps(made);
             self.restart(self.options.seed);
             self.needs_reset = self.begin_episodes(false).is_err();
             self.take_finished();

@@ -33,7 +33,20 @@ impl Collect {
         Self { whole_episodes: Some(WholeEpisodes::new(min_rows)), ..self }
     }
 
+    /// Until it succeeds, where failing environments are to be put right.
     fn sample(&mut self, runner: &mut EnvRunner) -> Result<Rollout, Error> {
+        loop {
+            match self.try_sample(runner) {
+                Ok(rollout) => {
+                    runner.went_well();
+                    return Ok(rollout);
+                }
+                Err(error) => runner.put_right(error)?,
+            }
+        }
+    }
+
+    fn try_sample(&mut self, runner: &mut EnvRunner) -> Result<Rollout, Error> {
         let steps = self.steps;
         let Some(episodes) = &mut self.whole_episodes else { return runner.sample(steps) };
         let sampled = runner.sample_with(|runner| gather(runner, episodes, steps));
