@@ -123,8 +123,8 @@ def test_environments_are_visited_with_their_context(runners):
     found = algorithm.env_runner_group.foreach_env_with_context(
         lambda env, context: [context["size"], list(context["far"]), context.worker_index, context.vector_index, type(env).__name__]
     )
-    expected = [[0, 0], [0, 1]] if runners == 0 else [[1, 0], [1, 1], [2, 0], [2, 1]]
-    assert found == [[[7, [1, 2], *place, "Env"] for place in expected]]
+    workers = [0] if runners == 0 else [1, 2]
+    assert found == [[[7, [1, 2], worker, index, "Env"] for index in range(2)] for worker in workers]
     algorithm.stop()
     native = config("CartPole-v1").environment(env_config={"max_episode_steps": 9}).build_algo()
     if runners == 0:
