@@ -243,14 +243,15 @@ mod tests {
         let plain = rate(Box::new(|| other.copy_from_slice(&table.obs)));
         let fresh = rate(Box::new(|| drop(std::hint::black_box(table.obs.clone()))));
         let into = rate(Box::new(|| layout.write(&mut memory, &table).unwrap()));
-        let mut kept = table.clone();
-        let out = rate(Box::new(|| {
-            let read = layout.read(&memory, 0).unwrap();
-            let columns = skirl::contract::RolloutColumns { obs: read.obs, ..table.columns() };
-            kept = ModuleRollout::join(&[columns, columns], steps).unwrap();
-        })) * 2.0;
+        let read = layout.read(&memory, 0).unwrap();
+        let columns = skirl::contract::RolloutColumns { obs: read.obs, ..table.columns() };
+        let join = |spare| ModuleRollout::join_into(spare, &[columns, columns], steps).unwrap();
+        let out = rate(Box::new(|| drop(std::hint::black_box(join(Vec::new()))))) * 2.0;
+        let mut kept = join(Vec::new());
+        let again = rate(Box::new(|| kept = join(std::mem::take(&mut kept.obs)))) * 2.0;
         eprintln!(
-            "memcpy {plain:.1} GB/s, into new memory {fresh:.1}; into shared memory {into:.1}, out of it (joined) {out:.1}"
+            "memcpy {plain:.1} GB/s, into new memory {fresh:.1}; into shared memory {into:.1}, out of it into a new table \
+             {out:.1}, into the memory of the one before {again:.1}"
         );
     }
 }

@@ -458,3 +458,18 @@ fn the_first_minibatch_meets_the_policy_that_acted() {
         }
     }
 }
+
+#[test]
+fn a_table_in_memory_that_was_used_before_is_as_a_fresh_one() {
+    for threads in [1, 2] {
+        let sections =
+            json!({"env_runners": {"num_envs_per_env_runner": 4}, "resources": {"num_threads": threads}});
+        let [mut fresh, mut used] = [0, 1].map(|_| runner("CartPole-v1", &sections));
+        let spare = vec![f32::NAN; 4096];
+        let memory = spare.as_ptr();
+        used.reuse(spare);
+        let [fresh, used] = [&mut fresh, &mut used].map(|runner| runner.sample(64).unwrap());
+        assert_eq!(used.modules, fresh.modules);
+        assert_eq!(used.modules["default_policy"].obs.as_ptr(), memory);
+    }
+}

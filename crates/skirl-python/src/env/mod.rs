@@ -11,6 +11,8 @@ mod border;
 mod build;
 mod convert;
 mod fault;
+mod layers;
+mod method;
 mod multi_agent;
 mod object;
 mod observation;

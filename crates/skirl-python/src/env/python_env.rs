@@ -1,5 +1,7 @@
 //! One environment of Python: its methods, bound once, and its episode.
 
+use std::cell::Cell;
+
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use pyo3::{Borrowed, intern};
@@ -7,34 +9,44 @@ use skirl_env::{ColumnMut, ColumnRef, EnvError, Outcomes};
 
 use super::action::ActionMaker;
 use super::fault::{Call, Episode};
+use super::layers::{KnownWrappers, Way};
 use super::observation::ObservationReader;
 use super::outcome::{flag, reset_observation, reward, step_tuple};
 
 /// An environment that is called from here.
 pub(super) struct PythonEnv {
     pub(super) object: Py<PyAny>,
-    step: Py<PyAny>,
+    way: Way,
+    /// Somebody else had the environment: what is around it is looked at before the next step.
+    lent: Cell<bool>,
     reset: Py<PyAny>,
     pub(super) episode: Episode,
     /// An observation outside its bounds was reported: once for each environment.
     warned: bool,
 }
 
-/// The spaces of all environments that step together, as conversions.
+/// What environments that step together have in common: their spaces, as conversions, and what may be around them.
 pub(super) struct Conversions {
     pub(super) observations: ObservationReader,
     pub(super) actions: ActionMaker,
+    pub(super) wrappers: KnownWrappers,
 }
 
 impl PythonEnv {
     pub(super) fn new(object: &Bound<'_, PyAny>) -> PyResult<Self> {
         Ok(Self {
-            step: object.getattr("step")?.unbind(),
+            way: Way::whole(object),
+            lent: Cell::new(true),
             reset: object.getattr("reset")?.unbind(),
             object: object.clone().unbind(),
             episode: Episode::default(),
             warned: false,
         })
+    }
+
+    /// To be called when somebody else gets hold of the environment.
+    pub(super) fn lend(&self) {
+        self.lent.set(true);
     }
 
     /// Starts an episode and writes its first observation into row `row`.
@@ -47,6 +59,7 @@ impl PythonEnv {
         row: usize,
     ) -> Result<(), EnvError> {
         self.episode.start(seed);
+        self.lend();
         let call = |env| Call { env, method: "reset", episode: &self.episode, action: None };
         let env = self.object.bind(py);
         let returned = call_reset(self.reset.bind(py), seed).map_err(|error| call(env).raised(error))?;
@@ -72,6 +85,9 @@ impl PythonEnv {
             return Err(fault.explain(&Call { env, method: "step", episode: &self.episode, action }));
         }
         self.episode.steps += 1;
+        if self.way.is_unsettled() {
+            self.lend();
+        }
         if !self.warned
             && conversions.observations.is_bounded()
             && let Some(outside) = conversions.observations.outside(columns, row)
@@ -83,7 +99,7 @@ impl PythonEnv {
     }
 
     fn step_unexplained(
-        &self,
+        &mut self,
         py: Python<'_>,
         actions: &[ColumnRef<'_>],
         conversions: &Conversions,
@@ -91,9 +107,14 @@ impl PythonEnv {
         outcomes: &mut Outcomes,
         row: usize,
     ) -> Result<(), Fault> {
+        if self.lent.take() {
+            let env = self.object.bind(py);
+            self.way = Way::shortest(env, &conversions.wrappers).unwrap_or_else(|_| Way::whole(env));
+        }
         let action = conversions.actions.make(py, actions, row).map_err(Fault::Raised)?;
-        let returned = self.step.bind(py).call1((action,)).map_err(Fault::Raised)?;
+        let returned = self.way.step(&action).map_err(Fault::Raised)?;
         let tuple = step_tuple(&returned).map_err(|refusal| Fault::Refused("", refusal))?;
+        let at_limit = self.way.count(py).map_err(Fault::Raised)?;
         let item = |index: usize| -> Result<Borrowed<'_, '_, PyAny>, Fault> {
             tuple.get_borrowed_item(index).map_err(Fault::Raised)
         };
@@ -105,7 +126,9 @@ impl PythonEnv {
         outcomes.rewards[row] = value;
         outcomes.terminated[row] =
             flag(&*item(2)?).map_err(|refusal| Fault::Refused("terminated", refusal))?;
-        outcomes.truncated[row] = flag(&*item(3)?).map_err(|refusal| Fault::Refused("truncated", refusal))?;
+        // As `TimeLimit` does, whatever the environment says.
+        outcomes.truncated[row] =
+            at_limit || flag(&*item(3)?).map_err(|refusal| Fault::Refused("truncated", refusal))?;
         Ok(())
     }
 }

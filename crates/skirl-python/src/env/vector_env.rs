@@ -7,6 +7,7 @@ use skirl_env::{ColumnMut, ColumnRef, EnvError, EnvState, EpisodeClock, Outcomes
 use super::action::ActionMaker;
 use super::border::{check_signals, with_python};
 use super::fault::describe;
+use super::layers::KnownWrappers;
 use super::observation::ObservationReader;
 use super::python_env::{Conversions, PythonEnv};
 use super::{object, state};
@@ -42,6 +43,7 @@ impl PythonVectorEnv {
         let conversions = Conversions {
             observations: ObservationReader::new(first.py(), &observation_space),
             actions: ActionMaker::new(&first.getattr("action_space")?, &action_space)?,
+            wrappers: KnownWrappers::ask(first.py())?,
         };
         Ok(Self {
             envs: envs.iter().map(PythonEnv::new).collect::<PyResult<_>>()?,
@@ -63,7 +65,9 @@ impl PythonVectorEnv {
 
     /// Environment `index`, as its creator returned it.
     pub(crate) fn object(&self, index: usize) -> Option<&Py<PyAny>> {
-        self.envs.get(index).map(|env| &env.object)
+        let env = self.envs.get(index)?;
+        env.lend();
+        Some(&env.object)
     }
 }
 
@@ -138,6 +142,7 @@ impl VectorEnv for PythonVectorEnv {
         self.clock.restore(state)?;
         with_python(|py| {
             for (index, env) in self.envs.iter().enumerate() {
+                env.lend();
                 state::restore(env.object.bind(py), state, index).map_err(|error| error.at_env(index))?;
             }
             Ok(())
@@ -158,6 +163,7 @@ impl VectorEnv for PythonVectorEnv {
     }
 
     fn set_task(&mut self, env: usize, task: &Value) -> Result<(), EnvError> {
+        self.envs[env].lend();
         object::set_task(&self.envs[env].object, task)
     }
 

@@ -51,6 +51,8 @@ pub struct EnvRunner {
     /// Ids of one environment's agents.
     agents: Vec<String>,
     restarts: Restarts,
+    /// Memory for the observations of the next table.
+    spare: Vec<f32>,
 }
 
 enum Kind {
@@ -105,6 +107,7 @@ impl EnvRunner {
             options,
             agents,
             restarts: Restarts::default(),
+            spare: Vec::new(),
         };
         runner.number_episodes(0);
         runner.announce_environments()?;
@@ -214,6 +217,11 @@ impl EnvRunner {
         }
     }
 
+    /// Takes memory for the observations of the next rollout. What is in it does not matter.
+    pub fn reuse(&mut self, spent: Vec<f32>) {
+        self.spare = spent;
+    }
+
     /// Takes the newest weights, if they are newer than the ones here.
     pub fn sync(&mut self, board: &WeightBoard) -> Result<(), Error> {
         board.update(&mut self.policies)
@@ -271,6 +279,9 @@ impl EnvRunner {
                     explore: self.options.explore,
                     hooks,
                 };
+                if let [only] = &mut shards[..] {
+                    only.shard.reuse(&mut self.spare);
+                }
                 let sample = |_, place: &mut Place| place.outcome = place.shard.sample(&rules, steps);
                 match hooks {
                     None if side_by_side(shards) => {
@@ -287,7 +298,7 @@ impl EnvRunner {
                         shards.iter_mut().enumerate().for_each(|(index, shard)| sample(index, shard));
                     }
                 }
-                join_shards(shards, &self.policies, steps)?
+                join_shards(shards, &self.policies, steps, std::mem::take(&mut self.spare))?
             }
             Kind::Agents(runner) => {
                 let _flush = skirl_nn::FlushDenormals::enable();

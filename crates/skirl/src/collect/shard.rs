@@ -58,6 +58,9 @@ pub trait Shard: Send {
         None
     }
 
+    /// Takes memory for the observations of the next table, where this range makes one that is given away.
+    fn reuse(&mut self, _spare: &mut Vec<f32>) {}
+
     /// Episodes that ended since the last call, by step and then environment.
     fn take_finished(&mut self) -> Vec<EpisodeRecord>;
 
@@ -162,6 +165,10 @@ impl Shard for VectorRunner {
 
     fn take_table(&mut self) -> Option<ModuleRollout> {
         Some(self.take_table())
+    }
+
+    fn reuse(&mut self, spare: &mut Vec<f32>) {
+        self.reuse(spare);
     }
 
     fn take_finished(&mut self) -> Vec<EpisodeRecord> {

@@ -7,7 +7,7 @@ use super::runner_state::EnvRunnerState;
 use super::whole_episodes::{Running, WholeEpisodes};
 use crate::contract::Rollout;
 use crate::contract::shared::Shared;
-use crate::contract::slots::{AGENT_STEPS, ENV_STEPS, EPISODES, SAMPLE};
+use crate::contract::slots::{AGENT_STEPS, ENV_STEPS, EPISODES, SAMPLE, SPENT};
 use crate::error::Error;
 use crate::pipeline::{Declaration, Flow, Middleware, PipelineError, View};
 use crate::publish::WeightBoard;
@@ -78,7 +78,7 @@ impl Middleware for Collect {
     }
 
     fn declare(&self, slots: &mut Declaration) {
-        slots.writes(SAMPLE).writes(EPISODES);
+        slots.writes(SAMPLE).writes(EPISODES).takes_optional(SPENT);
         slots.updates(ENV_STEPS).initial(ENV_STEPS, 0).updates(AGENT_STEPS).initial(AGENT_STEPS, 0);
     }
 
@@ -86,6 +86,7 @@ impl Middleware for Collect {
         let shared = self.runner.clone();
         let mut runner = shared.lock();
         runner.sync(&self.board).map_err(PipelineError::failed)?;
+        runner.reuse(view.take_optional(SPENT)?.unwrap_or_default());
         let rollout = self.sample(&mut runner).map_err(PipelineError::failed)?;
         *view.get_mut(ENV_STEPS)? += rollout.env_steps;
         *view.get_mut(AGENT_STEPS)? += rollout.agent_steps;

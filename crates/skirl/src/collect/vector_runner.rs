@@ -410,6 +410,13 @@ impl VectorRunner {
         &self.table
     }
 
+    /// Takes memory for the observations of the next table, unless there is some already.
+    pub fn reuse(&mut self, spare: &mut Vec<f32>) {
+        if self.table.obs.capacity() == 0 {
+            self.table.obs = std::mem::take(spare);
+        }
+    }
+
     /// Takes the table out, leaving an empty one of the same widths.
     pub fn take_table(&mut self) -> ModuleRollout {
         let links = Links::Rectangular { num_envs: self.num_envs };

@@ -329,11 +329,17 @@ impl ModuleRollout {
     ///
     /// Rows come in the order (step, environment), whatever the ranges were. Each number is copied once.
     pub fn join(parts: &[RolloutColumns<'_>], steps: usize) -> Option<Self> {
+        Self::join_into(Vec::new(), parts, steps)
+    }
+
+    /// As [`join`](Self::join), with the observations in the memory of `spare` if that is large enough.
+    pub fn join_into(spare: Vec<f32>, parts: &[RolloutColumns<'_>], steps: usize) -> Option<Self> {
         let first = parts.first()?;
         let widths: Vec<usize> = parts.iter().map(|part| part.rows / steps.max(1)).collect();
         let num_envs = widths.iter().sum();
         let links = Links::Rectangular { num_envs };
         let mut whole = Self::new(first.obs_width, first.dist_width, first.no_actions(), links);
+        whole.obs = spare;
         whole.resize(steps * num_envs, steps * num_envs);
         let mut first_env = 0;
         for (part, &width) in parts.iter().zip(&widths) {

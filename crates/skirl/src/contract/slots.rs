@@ -16,6 +16,9 @@ pub const TRAIN_BATCH: Slot<BTreeMap<ModuleId, Batch>> = Slot::iteration("train_
 pub const LEARNER_RESULTS: Slot<LearnerResults> = Slot::iteration("learner_results");
 /// Weights that the learners made in this iteration.
 pub const NEW_WEIGHTS: Slot<Weights> = Slot::iteration("new_weights");
+/// Memory of observations that were learned from, for the next table: the system takes longer to hand out new pages than to
+/// fill them.
+pub const SPENT: Slot<Vec<f32>> = Slot::kept_unsaved("spent_observations");
 /// Environment steps since the start of the run.
 pub const ENV_STEPS: Slot<u64> = Slot::kept("env_steps");
 /// Decisions of agents since the start of the run.

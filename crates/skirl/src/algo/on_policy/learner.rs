@@ -31,6 +31,7 @@ pub struct BatchLearner<R: UpdateRule> {
     pub rows_trained: u64,
     order: Vec<u32>,
     gathered: Option<Batch>,
+    spent: Vec<f32>,
     kept: Option<(R, Stream, u64)>,
 }
 
@@ -63,8 +64,8 @@ struct Totals {
 impl<R: UpdateRule> BatchLearner<R> {
     /// Starts with the rule's first state.
     pub fn new(learner: Learner<ScratchOf<R>>, options: UpdateOptions, rule: R, shuffle: Stream) -> Self {
-        let (order, gathered, kept) = (Vec::new(), None, None);
-        Self { learner, options, rule, shuffle, rows_trained: 0, order, gathered, kept }
+        let (order, gathered, spent, kept) = (Vec::new(), None, Vec::new(), None);
+        Self { learner, options, rule, shuffle, rows_trained: 0, order, gathered, spent, kept }
     }
 
     /// Remembers the whole state for [`roll_back`](Self::roll_back).
@@ -103,7 +104,13 @@ impl<R: UpdateRule> BatchLearner<R> {
         self.learner.check_weights()?;
         let metrics = self.metrics(&totals, &iteration, explained);
         self.rule.adapt(&totals.last_epoch);
+        self.spent = batch.obs;
         Ok(metrics)
+    }
+
+    /// The memory of the last batch's observations. What is in it is of no use any more.
+    pub fn take_spent(&mut self) -> Vec<f32> {
+        std::mem::take(&mut self.spent)
     }
 
     /// One pass; `false` when the rule ended the iteration.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{BatchLearner, UpdateRule};
 use crate::contract::ModuleId;
 use crate::contract::shared::Shared;
-use crate::contract::slots::{ENV_STEPS, LEARNER_RESULTS, LearnerResults, NEW_WEIGHTS, TRAIN_BATCH};
+use crate::contract::slots::{ENV_STEPS, LEARNER_RESULTS, LearnerResults, NEW_WEIGHTS, SPENT, TRAIN_BATCH};
 use crate::error::Error;
 use crate::learn::Batch;
 use crate::pipeline::{Declaration, Flow, Middleware, PipelineError, View};
@@ -33,7 +33,7 @@ impl<R: UpdateRule> Middleware for Update<R> {
     }
 
     fn declare(&self, slots: &mut Declaration) {
-        slots.takes(TRAIN_BATCH).reads(ENV_STEPS).writes(LEARNER_RESULTS).writes(NEW_WEIGHTS);
+        slots.takes(TRAIN_BATCH).reads(ENV_STEPS).writes(LEARNER_RESULTS).writes(NEW_WEIGHTS).writes(SPENT);
     }
 
     fn forward(&mut self, view: &mut View<'_>) -> Result<Flow, PipelineError> {
@@ -48,6 +48,8 @@ impl<R: UpdateRule> Middleware for Update<R> {
         let (results, weights) = trained.map_err(PipelineError::failed)?;
         view.put(LEARNER_RESULTS, results)?;
         view.put(NEW_WEIGHTS, weights)?;
+        let spent = learners.values_mut().map(BatchLearner::take_spent).max_by_key(Vec::capacity);
+        view.put(SPENT, spent.unwrap_or_default())?;
         Ok(Flow::Continue)
     }
 }

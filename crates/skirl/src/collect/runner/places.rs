@@ -47,16 +47,21 @@ pub(super) fn side_by_side(places: &[Place]) -> bool {
     places.len() > 1 && places.iter().all(|place| place.shard.faults().is_some())
 }
 
-/// Has all processes work at the same time, each with a thread that waits for it. The error of the first range that failed.
+/// Has all processes work at the same time, the calling thread waiting for the first and a thread for each of the others. The
+/// error of the first range that failed.
 pub(super) fn at_once(
     places: &mut [Place],
     work: impl Fn(&mut dyn Shard) -> Result<(), Error> + Sync,
 ) -> Result<(), Error> {
-    std::thread::scope(|scope| {
-        for place in &mut *places {
-            scope.spawn(|| place.outcome = work(&mut *place.shard));
-        }
-    });
+    let run = |place: &mut Place| place.outcome = work(&mut *place.shard);
+    if let Some((first, others)) = places.split_first_mut() {
+        std::thread::scope(|scope| {
+            for place in others {
+                scope.spawn(|| run(place));
+            }
+            run(first);
+        });
+    }
     first_error(places)
 }
 
@@ -87,8 +92,13 @@ fn first_error(places: &mut [Place]) -> Result<(), Error> {
     Err(first.with_others(failed.len()))
 }
 
-/// One table out of the ranges' tables; the error of the first range that failed.
-pub(super) fn join_shards(places: &mut [Place], policies: &Policies, steps: usize) -> Result<Rollout, Error> {
+/// One table out of the ranges' tables, in the memory `spare` where there is enough; the error of the first range that failed.
+pub(super) fn join_shards(
+    places: &mut [Place],
+    policies: &Policies,
+    steps: usize,
+    spare: Vec<f32>,
+) -> Result<Rollout, Error> {
     first_error(places)?;
     let own = match &mut *places {
         [only] => only.shard.take_table(),
@@ -96,7 +106,7 @@ pub(super) fn join_shards(places: &mut [Place], policies: &Policies, steps: usiz
     };
     let join = || {
         let columns: Vec<_> = places.iter().map(|place| place.shard.columns()).collect();
-        ModuleRollout::join(&columns, steps)
+        ModuleRollout::join_into(spare, &columns, steps)
     };
     let table =
         own.or_else(join).ok_or_else(|| Error::Internal("a runner without environments".to_owned()))?;

@@ -113,3 +113,12 @@ fn schedules_follow_the_environment_steps() {
         assert!(close("curr_entropy_coeff", entropy), "{metrics:?}");
     }
 }
+
+#[test]
+fn the_memory_of_the_observations_is_given_back() {
+    let (mut learner, batch) = start::<PgRule>("pg", "categorical", &pg());
+    let memory = batch.obs.as_ptr();
+    learner.update(batch, 0).unwrap();
+    let spent = learner.take_spent();
+    assert_eq!(spent.as_ptr(), memory);
+}
