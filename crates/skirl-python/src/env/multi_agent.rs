@@ -14,7 +14,7 @@ use super::border::{check_signals, warn_outside, with_python};
 use super::fault::{Call, Episode, describe};
 use super::observation::ObservationReader;
 use super::outcome::{flag, kind, reset_observation, reward, step_tuple};
-use super::python_env::{Conversions, call_reset};
+use super::python_env::call_reset;
 use super::{object, state};
 use crate::space;
 
@@ -42,7 +42,8 @@ struct Agent {
     id: Py<PyAny>,
     observation_space: Space,
     action_space: Space,
-    conversions: Conversions,
+    observations: ObservationReader,
+    actions: ActionMaker,
     /// An observation outside its bounds was reported.
     warned: bool,
 }
@@ -53,11 +54,14 @@ impl Agent {
         let observation_space =
             space::from_python(observations, &format!("observation space of agent {name}"))?;
         let action_space = space::from_python(actions, &format!("action space of agent {name}"))?;
-        let conversions = Conversions {
+        Ok(Self {
             observations: ObservationReader::new(id.py(), &observation_space),
             actions: ActionMaker::new(actions, &action_space)?,
-        };
-        Ok(Self { id: id.unbind(), observation_space, action_space, conversions, warned: false })
+            id: id.unbind(),
+            observation_space,
+            action_space,
+            warned: false,
+        })
     }
 }
 
@@ -111,7 +115,7 @@ impl PythonMultiAgentEnv {
             self.agents.iter().enumerate().filter(|(position, _)| actions.acts[*position])
         {
             let columns = column_refs(&actions.actions[position]);
-            dict.set_item(&agent.id, agent.conversions.actions.make(py, &columns, 0)?)?;
+            dict.set_item(&agent.id, agent.actions.make(py, &columns, 0)?)?;
         }
         Ok(dict)
     }
@@ -174,7 +178,7 @@ impl PythonMultiAgentEnv {
         self.for_each(call, "the observations", observations, |position, observation| {
             let Some(position) = position else { return Ok(()) };
             let columns = &mut column_muts(&mut out.observations[position]);
-            let read = self.agents[position].conversions.observations.read(observation, columns, 0);
+            let read = self.agents[position].observations.read(observation, columns, 0);
             read.map_err(|error| call.blame(of_agent(error, &self.names[position])))?;
             out.observed[position] = true;
             Ok(())
@@ -220,7 +224,7 @@ impl PythonMultiAgentEnv {
     /// Tells of observations outside their spaces, once for each agent.
     fn warn(&mut self, py: Python<'_>, out: &mut AgentStep) -> Result<(), EnvError> {
         for (position, agent) in self.agents.iter_mut().enumerate() {
-            let reader = &agent.conversions.observations;
+            let reader = &agent.observations;
             if agent.warned || !out.observed[position] || !reader.is_bounded() {
                 continue;
             }

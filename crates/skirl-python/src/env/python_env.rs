@@ -25,15 +25,10 @@ pub(super) struct PythonEnv {
     warned: bool,
 }
 
-/// The spaces of an agent, as conversions.
+/// What environments that step together have in common: their spaces, as conversions, and what may be around them.
 pub(super) struct Conversions {
     pub(super) observations: ObservationReader,
     pub(super) actions: ActionMaker,
-}
-
-/// What environments that step together have in common: their spaces, and what may be around them.
-pub(super) struct Common {
-    pub(super) conversions: Conversions,
     pub(super) wrappers: KnownWrappers,
 }
 
@@ -78,15 +73,14 @@ impl PythonEnv {
         &mut self,
         py: Python<'_>,
         actions: &[ColumnRef<'_>],
-        common: &Common,
+        conversions: &Conversions,
         columns: &mut [ColumnMut<'_>],
         outcomes: &mut Outcomes,
         row: usize,
     ) -> Result<(), EnvError> {
-        let stepped = self.step_unexplained(py, actions, common, columns, outcomes, row);
+        let stepped = self.step_unexplained(py, actions, conversions, columns, outcomes, row);
         if let Err(fault) = stepped {
-            let action =
-                common.conversions.actions.make(py, actions, row).map(|action| action.to_string()).ok();
+            let action = conversions.actions.make(py, actions, row).map(|action| action.to_string()).ok();
             let env = self.object.bind(py);
             return Err(fault.explain(&Call { env, method: "step", episode: &self.episode, action }));
         }
@@ -95,8 +89,8 @@ impl PythonEnv {
             self.lend();
         }
         if !self.warned
-            && common.conversions.observations.is_bounded()
-            && let Some(outside) = common.conversions.observations.outside(columns, row)
+            && conversions.observations.is_bounded()
+            && let Some(outside) = conversions.observations.outside(columns, row)
         {
             self.warned = true;
             super::border::warn_outside(self.object.bind(py), row, &outside)?;
@@ -108,23 +102,23 @@ impl PythonEnv {
         &mut self,
         py: Python<'_>,
         actions: &[ColumnRef<'_>],
-        common: &Common,
+        conversions: &Conversions,
         columns: &mut [ColumnMut<'_>],
         outcomes: &mut Outcomes,
         row: usize,
     ) -> Result<(), Fault> {
         if self.lent.take() {
             let env = self.object.bind(py);
-            self.way = Way::shortest(env, &common.wrappers).unwrap_or_else(|_| Way::whole(env));
+            self.way = Way::shortest(env, &conversions.wrappers).unwrap_or_else(|_| Way::whole(env));
         }
-        let action = common.conversions.actions.make(py, actions, row).map_err(Fault::Raised)?;
+        let action = conversions.actions.make(py, actions, row).map_err(Fault::Raised)?;
         let returned = self.way.step(&action).map_err(Fault::Raised)?;
         let tuple = step_tuple(&returned).map_err(|refusal| Fault::Refused("", refusal))?;
         let at_limit = self.way.count(py).map_err(Fault::Raised)?;
         let item = |index: usize| -> Result<Borrowed<'_, '_, PyAny>, Fault> {
             tuple.get_borrowed_item(index).map_err(Fault::Raised)
         };
-        common.conversions.observations.read(&*item(0)?, columns, row).map_err(Fault::Value)?;
+        conversions.observations.read(&*item(0)?, columns, row).map_err(Fault::Value)?;
         let value = reward(&*item(1)?).map_err(|refusal| Fault::Refused("the reward", refusal))?;
         if !value.is_finite() {
             return Err(Fault::Reward(value));

@@ -9,7 +9,7 @@ use super::border::{check_signals, with_python};
 use super::fault::describe;
 use super::layers::KnownWrappers;
 use super::observation::ObservationReader;
-use super::python_env::{Common, Conversions, PythonEnv};
+use super::python_env::{Conversions, PythonEnv};
 use super::{object, state};
 
 /// Environments of Python that step one after the other.
@@ -17,7 +17,7 @@ pub(crate) struct PythonVectorEnv {
     envs: Vec<PythonEnv>,
     observation_space: Space,
     action_space: Space,
-    common: Common,
+    conversions: Conversions,
     clock: EpisodeClock,
     /// Makes environment `i` once more.
     make: Py<PyAny>,
@@ -43,14 +43,14 @@ impl PythonVectorEnv {
         let conversions = Conversions {
             observations: ObservationReader::new(first.py(), &observation_space),
             actions: ActionMaker::new(&first.getattr("action_space")?, &action_space)?,
+            wrappers: KnownWrappers::ask(first.py())?,
         };
-        let common = Common { conversions, wrappers: KnownWrappers::ask(first.py())? };
         Ok(Self {
             envs: envs.iter().map(PythonEnv::new).collect::<PyResult<_>>()?,
             clock: EpisodeClock::new(envs.len(), max_episode_steps),
             observation_space,
             action_space,
-            common,
+            conversions,
             make,
         })
     }
@@ -105,8 +105,8 @@ impl VectorEnv for PythonVectorEnv {
         observations: &mut [ColumnMut<'_>],
     ) -> Result<(), EnvError> {
         self.clock.start(env)?;
-        let Self { envs, common, .. } = self;
-        with_python(|py| envs[env].reset(py, seed, &common.conversions, observations, env))
+        let Self { envs, conversions, .. } = self;
+        with_python(|py| envs[env].reset(py, seed, conversions, observations, env))
             .map_err(|error| error.at_env(env))
     }
 
@@ -118,11 +118,11 @@ impl VectorEnv for PythonVectorEnv {
     ) -> Result<(), EnvError> {
         self.clock.before_step()?;
         outcomes.resize(self.envs.len());
-        let Self { envs, common, clock, .. } = self;
+        let Self { envs, conversions, clock, .. } = self;
         with_python(|py| {
             check_signals(py)?;
             for (index, env) in envs.iter_mut().enumerate() {
-                env.step(py, actions, common, observations, outcomes, index)
+                env.step(py, actions, conversions, observations, outcomes, index)
                     .map_err(|error| error.at_env(index).at_step(clock.total_steps() + 1))?;
             }
             Ok::<(), EnvError>(())
