@@ -286,6 +286,21 @@ mod tests {
         );
     }
 
+    #[test]
+    fn only_the_request_under_way_is_cancelled() {
+        let memory = SharedMemory::create(64).unwrap();
+        let (here, there) = (Progress::of(memory.file()).unwrap(), Progress::of(memory.file()).unwrap());
+        assert!(!there.is_cancelled(), "nothing is under way");
+        there.answer(3);
+        assert!(!there.is_cancelled());
+        here.cancel(3);
+        assert!(there.is_cancelled() && !here.is_cancelled());
+        there.answer(4);
+        assert!(!there.is_cancelled(), "the next request is another one");
+        there.add(2);
+        assert_eq!((here.count(), here.env_steps()), (1, 2));
+    }
+
     #[cfg(unix)]
     #[test]
     fn only_the_owner_may_look() {

@@ -298,6 +298,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn failures_of_hooks_come_back_as_the_engines_errors() {
+        let place = Place { episode: Some(7), env: Some(2), env_step: Some(11) };
+        let (callbacks, source) = ("Mine".to_owned(), "as raised".into());
+        let error = CallbackError { callbacks, hook: Hook::EpisodeStart, place, source };
+        let sent = serde_json::to_vec(&HookFailure::of(&error, "with a traceback".to_owned())).unwrap();
+        let back = serde_json::from_slice::<HookFailure>(&sent).unwrap().to_error();
+        assert_eq!((back.hook, back.place), (Hook::EpisodeStart, place));
+        assert_eq!(back.to_string(), error.to_string().replace("as raised", "with a traceback"));
+    }
+
+    #[test]
     fn states_and_statistics_come_back_as_they_went() {
         let state = EnvState::from([
             ("a".to_owned(), Column::F64(vec![f64::NAN, -0.0])),
