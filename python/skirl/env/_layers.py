@@ -79,9 +79,9 @@ def _gymnasiums(described: type) -> tuple[type, Any] | None:
     found = getattr(wrappers, described.__name__, None)
     if not isinstance(found, type):
         return None
-    step = vars(found).get("step")
-    ours: Any = vars(described)["step"]
-    if not isinstance(getattr(step, "__code__", None), CodeType) or not _same(step.__code__, ours.__code__):
+    step, ours = vars(found).get("step"), vars(described)["step"]
+    code = getattr(step, "__code__", None)
+    if not isinstance(code, CodeType) or not _same(code, ours.__code__):
         return None
     return (found, step) if _passes_on(found) else None
 
