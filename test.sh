@@ -136,6 +136,8 @@ python_examples() {
   "$python" "$examples/custom_metrics.py" --iterations 3 --output "$scratch/pole_angle.svg"
   "$python" "$examples/rewrite_trajectories.py" --iterations 3
   "$python" "$examples/custom_evaluation.py" --iterations 2
+  "$python" "$examples/multi_agent.py"
+  "$python" "$examples/shared_counter.py"
   "$python" "$examples/old_names.py"
   if "$python" -c "import Box2D, mujoco" 2> /dev/null; then
     "$python" "$examples/gymnasium_tuned.py" lunar_lander --iterations 1

@@ -49,7 +49,7 @@ _LAZY = {
     "register_env": "skirl.env.registry",
 }
 #: Modules that are reached as attributes: `skirl.tune`.
-_MODULES = ("algorithms", "callbacks", "check", "core", "env", "estimators", "evaluation", "policy", "testing", "tune")
+_MODULES = ("algorithms", "callbacks", "check", "core", "env", "estimators", "evaluation", "policy", "shared", "testing", "tune")
 
 __all__ = [
     "A2C",

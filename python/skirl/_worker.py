@@ -25,8 +25,8 @@ def command() -> tuple[list[str], list[tuple[str, str]]]:
     return [sys.executable, "-m", "skirl._worker"], [("PYTHONPATH", path)]
 
 
-def constructors(env: str) -> bytes:
-    """What a worker needs to make environments of this name. For the process that trains."""
+def constructors(env: str, dispatcher: Any = None) -> bytes:
+    """What a worker needs to make environments of this name, and callbacks like the dispatcher's. For the process that trains."""
     import cloudpickle  # type: ignore[import-untyped]
 
     from skirl.env import registry
@@ -38,13 +38,19 @@ def constructors(env: str) -> bytes:
         content["gymnasium"] = sys.modules["gymnasium"].envs.registration.registry.get(env_id.rpartition(":")[2])
     else:
         content["name"], content["creator"] = env, registry.creator_of(env)
+    if dispatcher is not None:
+        content["callbacks"] = dispatcher.run.given
+        try:
+            content["config"] = cloudpickle.dumps(dispatcher.run.config)
+        except Exception as error:  # Only hooks that look at it need it.
+            content["no_config"] = f"{type(error).__name__}: {error}"
     inner = cloudpickle.dumps(content)
     # The path comes first: what is imported while the rest is read is found on it.
     return bytes(cloudpickle.dumps({"path": sys.path, "content": inner}))
 
 
-def prepare(worker_index: int, num_workers: int, recreated: bool, constructors: bytes) -> None:
-    """Makes the constructors known in this worker."""
+def prepare(worker_index: int, num_workers: int, recreated: bool, constructors: bytes) -> list[Any]:
+    """Makes the constructors known in this worker; the dispatchers of its callbacks."""
     import cloudpickle
 
     from skirl.env import _build, registry
@@ -61,6 +67,12 @@ def prepare(worker_index: int, num_workers: int, recreated: bool, constructors: 
         import gymnasium
 
         gymnasium.envs.registration.registry.setdefault(spec.id, spec)
+    if "callbacks" not in content:
+        return []
+    from skirl.callbacks.make import worker_dispatchers
+
+    config = cloudpickle.loads(content["config"]) if "config" in content else None
+    return worker_dispatchers(content["callbacks"], config, content.get("no_config"), worker_index)
 
 
 def pickled(function: Callable[[Any], Any]) -> bytes:

@@ -125,6 +125,20 @@ def test_a_patched_step_is_called(tmp_path, monkeypatch):
     assert len(called) == 2 * 60
 
 
+@pytest.mark.parametrize(("place", "wrapper"), list(enumerate([TimeLimit, OrderEnforcing, PassiveEnvChecker])))
+def test_a_version_that_does_more_in_a_step_is_not_stood_in_for(place, wrapper, monkeypatch):
+    original = wrapper.step
+
+    def step(self, action):
+        self.total = getattr(self, "total", 0) + 1
+        return original(self, action)
+
+    step.__module__, step.__qualname__ = original.__module__, original.__qualname__
+    monkeypatch.setattr(wrapper, "step", step)
+    known = _layers.known()
+    assert known[place] is None and sum(each is None for each in known) == 1
+
+
 def test_a_step_that_is_patched_while_training_is_called_once_the_environment_was_visited():
     register_env("layered", chain())
     algorithm = build("layered", steps=20)

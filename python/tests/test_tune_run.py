@@ -312,3 +312,24 @@ def test_when_a_checkpoint_is_due() -> None:
     assert not due(True, is_function=True)
     trial.interrupted = True
     assert due(True, checkpoint_at_end=False), "what is interrupted is saved"
+
+
+def test_a_trial_counts_for_what_it_keeps_busy():
+    import gymnasium
+
+    from skirl.algorithms.ppo import PPO, PPOConfig
+    from skirl.tune.resources import cores_of
+
+    def cores(env, **options):
+        return cores_of(PPOConfig().environment(env).update_from_dict(options), PPO)
+
+    class Own(gymnasium.Env):
+        pass
+
+    assert cores(Own, num_env_runners=3) == 3
+    assert cores(Own, num_env_runners=0, num_threads=2) == 2
+    # Runners of native environments are threads.
+    assert cores("CartPole-v1", num_env_runners=3) == 1
+    assert cores("CartPole-v1", num_threads=2, evaluation_parallel_to_training=True, evaluation_interval=1) == 3
+    assert cores_of({"env": Own, "num_env_runners": 4}, PPO) == 4
+    assert cores_of({"whatever": 1}, object) == 1

@@ -210,3 +210,16 @@ def test_every_step_is_accounted_for_whenever_runners_are_killed(kills: int, tmp
     assert result["fault_tolerance"]["num_healthy_workers"] == 2
     # A step is counted once both environments of a runner have made it: a kill may leave one of them ahead.
     assert 0 <= made - trained - dropped <= 2 * kills
+
+
+def test_a_bug_of_all_workers_shows_its_traceback_once(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    algorithm = faulty(tmp_path, {"raise_at": 23, "times": None})
+    with pytest.raises(EnvError) as caught:
+        algorithm.train()
+    printed = capfd.readouterr().err
+    assert printed.count("Traceback (most recent call last)") == 1
+    assert printed.count("(the traceback ends as the one above)") >= 2
+    first, *rest = str(caught.value).splitlines()
+    # The first line tells it all, and what follows is the traceback as Python prints it.
+    assert "PlantedFault: fault planted in step 23" in first and "(+1 runner failed the same way)" in first
+    assert rest[0] == "Traceback (most recent call last):" and "fault planted in step 23" in rest[-1]

@@ -138,6 +138,10 @@ skirl's defaults are RLlib's, not SB3's. To train as SB3 does, set what the thir
 """
 
 
+#: Options that take a function, which the engine does not have.
+FUNCTIONS = {"policy_mapping_fn": "same, asked once for each agent when the algorithm is built; `policy_mapping` is the map itself"}
+
+
 def answer(name: str, value: Any, section: str | None) -> str:
     """What skirl says to the option: an empty string if it takes it."""
     config = PPOConfig()
@@ -178,6 +182,8 @@ def row(name: str, value: Any, section: str | None) -> str:
     said = answer(name, None if value is ... else value, section)
     if said:
         return f"| `{name}` | {said.replace('|', '/')} | |"
+    if name in FUNCTIONS:
+        return f"| `{name}` | {FUNCTIONS[name]} | |"
     known = synonyms().get(name, name)
     if default_of(section, known) is ...:
         return f"| `{name}` | {'same, a group of options' if is_group(section, name) else HARMLESS} | |"

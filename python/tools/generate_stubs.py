@@ -43,6 +43,8 @@ BY_PATH = {
     "environment.env": "str | type | Callable[..., Any] | None",
     "evaluation.custom_evaluation_function": "str | Callable[..., Any] | None",
 }
+#: Options that the engine does not have and that are no maps.
+OTHERS = {"policy_mapping_fn": "Callable[..., str] | None"}
 
 
 def type_of(option: Option) -> str:
@@ -75,7 +77,7 @@ def method(table: OptionTable, section: str) -> str:
 def _annotation(table: OptionTable, section: str, name: str) -> str:
     option = table.in_section(section, name)
     # Groups, and the maps that stand for another section.
-    return type_of(option) if option else "Mapping[str, Any]"
+    return type_of(option) if option else OTHERS.get(name, "Mapping[str, Any]")
 
 
 def common_stub() -> str:

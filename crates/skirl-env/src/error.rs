@@ -226,6 +226,12 @@ pub enum EnvError {
         /// What is there.
         found: String,
     },
+    /// Somebody asked the run to end while the environment was stepped: not its fault.
+    #[error("interrupted")]
+    Interrupted {
+        /// That request, as it arrived.
+        source: ForeignError,
+    },
     /// Shared state failed.
     #[error(transparent)]
     SharedState(#[from] crate::shared_state::SharedStateError),
@@ -264,6 +270,11 @@ impl EnvError {
     pub fn foreign(message: impl Into<String>, source: impl StdError + Send + Sync + 'static) -> EnvError {
         let source = ForeignError(Arc::new(source));
         EnvError::Foreign { message: message.into(), place: Place::default(), source }
+    }
+
+    /// A request to end, which met an environment by chance.
+    pub fn interrupted(source: impl StdError + Send + Sync + 'static) -> EnvError {
+        EnvError::Interrupted { source: ForeignError(Arc::new(source)) }
     }
 
     /// An action that the space does not hold.

@@ -58,6 +58,14 @@ pub trait MultiAgentEnv: Any + Send {
         None
     }
 
+    /// Puts a new environment in the place of this one, which failed. As [`VectorEnv::rebuild`](crate::VectorEnv::rebuild).
+    fn rebuild(&mut self) -> Result<(), EnvError> {
+        match self.inner_mut() {
+            Some(inner) => inner.rebuild(),
+            None => Ok(()),
+        }
+    }
+
     /// Sets the task. As [`Env::set_task`].
     fn set_task(&mut self, task: &Value) -> Result<(), EnvError> {
         match self.inner_mut() {

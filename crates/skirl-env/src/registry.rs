@@ -54,11 +54,17 @@ type SingleConstructor = Arc<dyn Fn(&EnvContext) -> Result<Box<dyn Env>, EnvErro
 type VectorConstructor =
     Arc<dyn Fn(&EnvContext, usize, Option<u32>) -> Result<Box<dyn VectorEnv>, EnvError> + Send + Sync>;
 type MultiConstructor = Arc<dyn Fn(&EnvContext) -> Result<Box<dyn MultiAgentEnv>, EnvError> + Send + Sync>;
+type AnyConstructor = Arc<dyn Fn(&EnvContext, usize, Option<u32>) -> Result<AnyEnv, EnvError> + Send + Sync>;
 
 #[derive(Clone)]
 enum Constructor {
-    Single { one: SingleConstructor, many: Option<VectorConstructor> },
+    Single {
+        one: SingleConstructor,
+        many: Option<VectorConstructor>,
+    },
     Multi(MultiConstructor),
+    /// Only what it makes tells whether there are several agents.
+    Any(AnyConstructor),
 }
 
 /// Everything the registry knows about an environment.
@@ -128,6 +134,14 @@ impl EnvSpec {
         EnvSpec::new(Constructor::Single { one, many: Some(many) })
     }
 
+    /// Environments of which only the constructor knows whether they have one agent or several: `build(context, num_envs,
+    /// max_episode_steps)`. It applies the time limit to environments with one agent; to the others it is applied here.
+    pub fn any(
+        build: impl Fn(&EnvContext, usize, Option<u32>) -> Result<AnyEnv, EnvError> + Send + Sync + 'static,
+    ) -> EnvSpec {
+        EnvSpec::new(Constructor::Any(Arc::new(build)))
+    }
+
     /// Adds a faster form of many environments: `build(context, num_envs, max_episode_steps)`.
     pub fn with_vector<V: VectorEnv + 'static>(
         mut self,
@@ -177,7 +191,7 @@ impl EnvSpec {
         self
     }
 
-    /// Whether it has several agents.
+    /// Whether it is known to have several agents before it is made; [`EnvSpec::any`] is not.
     pub fn is_multi_agent(&self) -> bool {
         matches!(self.constructor, Constructor::Multi(_))
     }
@@ -296,7 +310,7 @@ pub fn names(with_hidden: bool) -> Vec<String> {
 /// Name, spaces and limits of an environment (built once to learn its spaces).
 pub fn info(name: &str) -> Result<EnvInfo, EnvError> {
     let spec = spec(name)?;
-    let env = make_multi_one(name, &EnvContext::single())?;
+    let (multi_agent, env) = make_one_of_any(name, &spec, &EnvContext::single())?;
     let agents = env.agents().iter().enumerate();
     Ok(EnvInfo {
         name: name.to_owned(),
@@ -305,7 +319,7 @@ pub fn info(name: &str) -> Result<EnvInfo, EnvError> {
                 (name.clone(), env.observation_space(agent).clone(), env.action_space(agent).clone())
             })
             .collect(),
-        multi_agent: spec.is_multi_agent(),
+        multi_agent,
         description: spec.description,
         max_episode_steps: spec.max_episode_steps,
         reward_threshold: spec.reward_threshold,
@@ -321,10 +335,11 @@ pub fn make(name: &str) -> Result<Box<dyn Env>, EnvError> {
 pub fn make_with(name: &str, context: &EnvContext) -> Result<Box<dyn Env>, EnvError> {
     let spec = spec(name)?;
     let limit = crate::env_config::check(name, &spec, context)?;
-    let Constructor::Single { one, .. } = &spec.constructor else {
-        return Err(wrong_kind(name, "a multi-agent environment", "a single-agent environment"));
+    let env: Box<dyn Env> = match &spec.constructor {
+        Constructor::Single { one, .. } => one(context)?,
+        Constructor::Any(any) => Box::new(VectorOfOne::new(single(name, any(context, 1, None)?)?)),
+        Constructor::Multi(_) => return Err(several_agents(name)),
     };
-    let env = one(context)?;
     Ok(match limit {
         Some(limit) => Box::new(OrderEnforcing::new(TimeLimit::new(env, limit))),
         None => Box::new(OrderEnforcing::new(env)),
@@ -335,14 +350,21 @@ pub fn make_with(name: &str, context: &EnvContext) -> Result<Box<dyn Env>, EnvEr
 pub fn make_vec(name: &str, num_envs: usize, context: &EnvContext) -> Result<Box<dyn VectorEnv>, EnvError> {
     let spec = spec(name)?;
     let limit = crate::env_config::check(name, &spec, context)?;
-    let Constructor::Single { one, many } = &spec.constructor else {
-        return Err(wrong_kind(name, "a multi-agent environment", "a single-agent environment"));
+    let one = match &spec.constructor {
+        Constructor::Single { many: Some(many), .. } => return many(context, num_envs, limit),
+        Constructor::Single { one, .. } => one,
+        Constructor::Any(any) => return single(name, any(context, num_envs, limit)?),
+        Constructor::Multi(_) => return Err(several_agents(name)),
     };
-    if let Some(many) = many {
-        return many(context, num_envs, limit);
-    }
     let envs: Result<Vec<_>, _> = contexts(context, num_envs).map(|context| one(&context)).collect();
     Ok(Box::new(Vectorized::with_time_limit(envs?, limit)?))
+}
+
+fn single(name: &str, made: AnyEnv) -> Result<Box<dyn VectorEnv>, EnvError> {
+    match made {
+        AnyEnv::Single(envs) => Ok(envs),
+        AnyEnv::Multi(_) => Err(several_agents(name)),
+    }
 }
 
 /// `num_envs` multi-agent environments; a single-agent environment becomes one with one agent.
@@ -351,28 +373,54 @@ pub fn make_multi(
     num_envs: usize,
     context: &EnvContext,
 ) -> Result<Vec<Box<dyn MultiAgentEnv>>, EnvError> {
-    contexts(context, num_envs).map(|context| make_multi_one(name, &context)).collect()
+    let spec = spec(name)?;
+    contexts(context, num_envs)
+        .map(|context| make_one_of_any(name, &spec, &context).map(|(_, env)| env))
+        .collect()
 }
 
 /// `num_envs` environments in the form that fits them.
 pub fn make_any(name: &str, num_envs: usize, context: &EnvContext) -> Result<AnyEnv, EnvError> {
-    if spec(name)?.is_multi_agent() {
+    let spec = spec(name)?;
+    if spec.is_multi_agent() {
         return make_multi(name, num_envs, context).map(AnyEnv::Multi);
     }
-    make_vec(name, num_envs, context).map(AnyEnv::Single)
+    let Constructor::Any(any) = &spec.constructor else {
+        return make_vec(name, num_envs, context).map(AnyEnv::Single);
+    };
+    let limit = crate::env_config::check(name, &spec, context)?;
+    Ok(match any(context, num_envs, limit)? {
+        AnyEnv::Multi(envs) => AnyEnv::Multi(envs.into_iter().map(|env| limited(env, limit)).collect()),
+        single @ AnyEnv::Single(_) => single,
+    })
 }
 
-fn make_multi_one(name: &str, context: &EnvContext) -> Result<Box<dyn MultiAgentEnv>, EnvError> {
-    let spec = spec(name)?;
-    let limit = crate::env_config::check(name, &spec, context)?;
-    let Constructor::Multi(build) = &spec.constructor else {
-        return Ok(Box::new(SingleAsMulti::new(make_with(name, context)?)));
+/// One environment with several agents, or one that acts as such; and whether it has several.
+fn make_one_of_any(
+    name: &str,
+    spec: &EnvSpec,
+    context: &EnvContext,
+) -> Result<(bool, Box<dyn MultiAgentEnv>), EnvError> {
+    let limit = crate::env_config::check(name, spec, context)?;
+    let env: Box<dyn Env> = match &spec.constructor {
+        Constructor::Multi(build) => return Ok((true, limited(build(context)?, limit))),
+        Constructor::Single { .. } => make_with(name, context)?,
+        Constructor::Any(any) => match any(context, 1, limit)? {
+            AnyEnv::Single(envs) => Box::new(OrderEnforcing::new(VectorOfOne::new(envs))),
+            AnyEnv::Multi(mut envs) => match envs.pop() {
+                Some(env) => return Ok((true, limited(env, limit))),
+                None => return Err(EnvError::raised(format!("no environment `{name}` was made"))),
+            },
+        },
     };
-    let env = build(context)?;
-    Ok(match limit {
+    Ok((false, Box::new(SingleAsMulti::new(env))))
+}
+
+fn limited(env: Box<dyn MultiAgentEnv>, limit: Option<u32>) -> Box<dyn MultiAgentEnv> {
+    match limit {
         Some(limit) => Box::new(MultiTimeLimit::new(env, limit)),
         None => env,
-    })
+    }
 }
 
 fn contexts(context: &EnvContext, num_envs: usize) -> impl Iterator<Item = EnvContext> + '_ {
@@ -384,6 +432,10 @@ fn contexts(context: &EnvContext, num_envs: usize) -> impl Iterator<Item = EnvCo
     })
 }
 
-fn wrong_kind(name: &str, found: &'static str, expected: &'static str) -> EnvError {
-    EnvError::WrongKind { name: name.to_owned(), found, expected }
+fn several_agents(name: &str) -> EnvError {
+    EnvError::WrongKind {
+        name: name.to_owned(),
+        found: "a multi-agent environment",
+        expected: "a single-agent environment",
+    }
 }

@@ -100,6 +100,11 @@ pub trait VectorEnv: Any + Send {
     /// Goes on where `save_state` was called.
     fn restore_state(&mut self, state: &EnvState) -> Result<(), EnvError>;
 
+    /// Puts a new environment in the place of environment `env`, which failed, with its task. Nothing happens where a reset is all it takes.
+    fn rebuild(&mut self, _env: usize) -> Result<(), EnvError> {
+        Ok(())
+    }
+
     /// The present state of environment `env` as a picture, or `None` if these environments do not draw themselves.
     fn draw(&self, _env: usize) -> Option<Scene> {
         None

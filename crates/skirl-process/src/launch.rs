@@ -1,7 +1,8 @@
 //! Starting the workers of a run: all at once, each with its range of the environments.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -11,14 +12,16 @@ use skirl::collect::episodes::RunningEpisode;
 use skirl::collect::launch::LaunchOrder;
 use skirl::collect::{AgentSpaces, RemoteShard, ShardFaults};
 use skirl::config::FaultToleranceOptions;
+use skirl::evaluate::FRAGMENT;
 use skirl_env::Space;
 use skirl_math::rng::StreamKey;
 
 use crate::layout::Layout;
 use crate::memory::SharedMemory;
 use crate::message::{Build, RunPlace};
-use crate::process::{Patience, WorkerCommand};
+use crate::process::{Failure, Patience, WorkerCommand};
 use crate::recovery::Failures;
+use crate::round::Round;
 use crate::shard::{Delivered, RemoteRange};
 
 /// What all workers of a run are started with.
@@ -26,6 +29,8 @@ use crate::shard::{Delivered, RemoteRange};
 pub struct Launch {
     /// The program.
     pub command: WorkerCommand,
+    /// Raised while nobody wants to wait for the workers any more, as after Ctrl-C.
+    pub interrupted: Arc<AtomicBool>,
     /// For whoever builds the environments there: how their constructors are found.
     pub constructors: Vec<u8>,
 }
@@ -43,9 +48,10 @@ pub(crate) struct Rules {
 /// # Errors
 /// What the first worker that failed says; too little memory; spaces that the algorithm cannot serve.
 pub fn launch(launch: &Launch, order: LaunchOrder<'_>) -> Result<Vec<Box<dyn RemoteShard>>, Error> {
-    let common = order.config.common();
-    let (runners, each) =
-        (common.env_runners.num_env_runners.max(1), common.env_runners.num_envs_per_env_runner);
+    crate::output::forget_told();
+    let (common, spec) = (order.config.common(), order.spec);
+    let runners = order.num_runners.clamp(1, spec.num_envs.max(1));
+    let bound = |index: usize| index * spec.num_envs / runners;
     let rules = Rules {
         options: common.fault_tolerance.clone(),
         step_patience: Patience {
@@ -59,8 +65,11 @@ pub fn launch(launch: &Launch, order: LaunchOrder<'_>) -> Result<Vec<Box<dyn Rem
     };
     let builds = (0..runners).map(|index| Build {
         config: order.config.to_value(),
-        first_env: index * each,
-        num_envs: each,
+        env: spec.env.clone(),
+        env_config: spec.env_config.clone(),
+        in_evaluation: order.in_evaluation,
+        first_env: bound(index),
+        num_envs: bound(index + 1) - bound(index),
         runner: index + 1,
         num_runners: runners,
         recreated: false,
@@ -86,21 +95,24 @@ fn start_all(launch: &Launch, rules: &Rules, builds: Vec<Build>) -> Result<Vec<R
 /// The memory of a rollout is claimed now: too little of it is an error before the first step.
 fn claim_memory(ranges: &mut [RemoteRange], order: LaunchOrder<'_>) -> Result<(), Error> {
     let Some(first) = ranges.first() else { return Ok(()) };
-    let plan = algo::plan(order.config, order.spec.clone(), vec![first.spaces()])?;
-    ranges.iter_mut().try_for_each(|range| range.make_room(plan.batch.fragment_length))
+    let steps = match order.in_evaluation {
+        true => FRAGMENT,
+        false => algo::plan(order.config, order.spec.clone(), vec![first.spaces()])?.batch.fragment_length,
+    };
+    ranges.iter_mut().try_for_each(|range| range.make_room(steps))
 }
 
 impl RemoteRange {
     /// Starts the worker of a range and has it build its environments.
     pub(crate) fn start(launch: Launch, rules: Rules, build: Build) -> Result<Self, Error> {
-        let memory = SharedMemory::create(0).map_err(|error| no_worker(build.runner, &error.to_string()))?;
-        let (runner, num_envs) = (build.runner, build.num_envs);
+        let memory = SharedMemory::create(0).map_err(|error| no_worker(&build, &error.to_string()))?;
+        let num_envs = build.num_envs;
         let (process, told) = Self::start_process(&launch, &rules, &build, &memory)
-            .map_err(|failure| no_worker(runner, failure.message()))?;
+            .map_err(|failure| as_error(&build, &failure))?;
         let spaces = AgentSpaces {
             agent: skirl::contract::DEFAULT_AGENT_ID.to_owned(),
-            observation: space_of(runner, &told.observation)?,
-            action: space_of(runner, &told.action)?,
+            observation: space_of(&build, &told.observation)?,
+            action: space_of(&build, &told.action)?,
         };
         Ok(Self {
             place: RunPlace { explore: 0, steps: 0, first_episode: 0, num_envs: build.num_envs },
@@ -114,8 +126,10 @@ impl RemoteRange {
             process: Mutex::new(Some(process)),
             begun: false,
             delivered: Delivered::default(),
-            faults: ShardFaults { healthy: 1, ..ShardFaults::default() },
+            faults: ShardFaults { processes: 1, healthy: 1, ..ShardFaults::default() },
             failures: Failures::default(),
+            round: Round::default(),
+            call_hooks: false,
             launch,
             rules,
             build,
@@ -131,10 +145,20 @@ pub(crate) struct Told {
     pub(crate) layout: Layout,
 }
 
-fn space_of(runner: usize, told: &Value) -> Result<Space, Error> {
-    Space::from_json(told).map_err(|error| no_worker(runner, &format!("told a space that is none: {error}")))
+fn space_of(build: &Build, told: &Value) -> Result<Space, Error> {
+    Space::from_json(told).map_err(|error| no_worker(build, &format!("told a space that is none: {error}")))
 }
 
-pub(crate) fn no_worker(runner: usize, message: &str) -> Error {
-    Error::EnvRunner { runner, message: message.to_owned(), others: 0 }
+/// The engine's error for a failure.
+pub(crate) fn as_error(build: &Build, failure: &Failure) -> Error {
+    match failure {
+        Failure::Interrupted { .. } => Error::Stopped { reason: failure.message().to_owned() },
+        Failure::Hook(hook) => Error::Callback(Box::new(hook.to_error())),
+        _ => no_worker(build, failure.message()),
+    }
+}
+
+pub(crate) fn no_worker(build: &Build, message: &str) -> Error {
+    let Build { runner, in_evaluation, .. } = *build;
+    Error::EnvRunner { runner, in_evaluation, message: message.to_owned(), others: 0 }
 }

@@ -18,6 +18,7 @@ pub mod message;
 pub mod output;
 pub mod process;
 mod recovery;
+mod round;
 pub mod shard;
 pub mod spread;
 pub mod watched;

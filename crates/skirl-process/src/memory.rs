@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use memmap2::{MmapOptions, MmapRaw};
 use rustix::fs::{FallocateFlags, Mode, fallocate, fchmod};
 
-/// The first bytes hold the worker's counter of steps; data follows.
+/// The first bytes hold the worker's counters of steps, and the request that is no longer wanted; data follows.
 pub const HEADER: usize = 4096;
 
 /// Directory for the file where there are no nameless ones, or where a test wants a small one.
@@ -147,10 +147,13 @@ impl SharedMemory {
     }
 }
 
-/// Counters at the front of the memory: the worker counts, the other process looks whether it still does.
+/// Counters at the front of the memory: the worker counts, the other process looks whether it still does, and says when it
+/// need not go on.
 #[derive(Debug)]
 pub struct Progress {
     page: MmapRaw,
+    /// The request that this process answers; 0 for none.
+    answering: AtomicU64,
 }
 
 impl Progress {
@@ -159,13 +162,14 @@ impl Progress {
     /// # Errors
     /// The system's.
     pub fn of(file: &File) -> io::Result<Self> {
-        Ok(Self { page: MmapOptions::new().len(HEADER).map_raw(file)? })
+        let page = MmapOptions::new().len(HEADER).map_raw(file)?;
+        Ok(Self { page, answering: AtomicU64::new(0) })
     }
 
     #[expect(clippy::cast_ptr_alignment, reason = "a page starts at a multiple of every alignment")]
     fn counter(&self, index: usize) -> &AtomicU64 {
-        // SAFETY: the page is mapped as long as `self` lives, its start is aligned to a page, `index` is 0 or 1, and both
-        // processes reach these sixteen bytes through atomic operations only.
+        // SAFETY: the page is mapped as long as `self` lives, its start is aligned to a page, `index` is 0, 1 or 2,
+        // and both processes reach these 24 bytes through atomic operations only.
         unsafe { AtomicU64::from_ptr(self.page.as_mut_ptr().cast::<u64>().add(index)) }
     }
 
@@ -178,6 +182,22 @@ impl Progress {
     /// Signs of life since the memory was made.
     pub fn count(&self) -> u64 {
         self.counter(0).load(Ordering::Relaxed)
+    }
+
+    /// Says that the answer to request `number` is no longer wanted; 0 takes that back.
+    pub fn cancel(&self, number: u64) {
+        self.counter(2).store(number, Ordering::Relaxed);
+    }
+
+    /// The worker answers request `number` from now on.
+    pub fn answer(&self, number: u64) {
+        self.answering.store(number, Ordering::Relaxed);
+    }
+
+    /// Whether the answer that the worker works at is no longer wanted.
+    pub fn is_cancelled(&self) -> bool {
+        let answering = self.answering.load(Ordering::Relaxed);
+        answering != 0 && self.counter(2).load(Ordering::Relaxed) == answering
     }
 
     /// Steps of environments since the memory was made.

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
+use skirl::callbacks::{CallbackError, Hook, Place};
 use skirl::collect::episodes::{EpisodeIds, EpisodeRecord, RunningEpisode};
 use skirl_env::{Column, DType, EnvState};
 use skirl_math::stats::ColumnMoments;
@@ -27,6 +28,8 @@ pub enum Request {
         seeds: u64,
         /// Running episodes.
         episodes: Vec<RunningEpisode>,
+        /// They start for callbacks as well.
+        call_hooks: bool,
     },
     /// Step. Weights are in shared memory. Bytes: statistics of observations.
     Sample {
@@ -83,6 +86,12 @@ pub enum Request {
 pub struct Build {
     /// The whole configuration, with its seed.
     pub config: Value,
+    /// Registered name of the environments.
+    pub env: String,
+    /// Arguments of their constructors.
+    pub env_config: Map<String, Value>,
+    /// They are evaluation's.
+    pub in_evaluation: bool,
     /// First environment.
     pub first_env: usize,
     /// Environments.
@@ -130,6 +139,13 @@ pub enum Reply {
     },
     /// It was done.
     Done,
+    /// The environments were reset.
+    Begun {
+        /// Running episodes.
+        episodes: Vec<RunningEpisode>,
+        /// What callbacks logged, in the form that the hosts of both processes know.
+        logged: String,
+    },
     /// A rollout is in shared memory. Bytes: what was seen of observations, by environment.
     Sampled {
         /// End rows.
@@ -140,6 +156,8 @@ pub enum Reply {
         episodes: Vec<RunningEpisode>,
         /// Finished episodes.
         finished: Vec<EpisodeRecord>,
+        /// What callbacks logged.
+        logged: String,
     },
     /// A rollout is there, but has more end rows than there is room for.
     MoreRoom {
@@ -165,7 +183,47 @@ pub enum Reply {
     Failed {
         /// In words.
         message: String,
+        /// The hook that failed, where one did.
+        hook: Option<Box<HookFailure>>,
     },
+}
+
+/// Callbacks that failed: what an engine's error of them holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HookFailure {
+    /// Name of the callbacks.
+    pub callbacks: String,
+    /// Name of the hook.
+    pub hook: String,
+    /// Id of the episode.
+    pub episode: Option<u64>,
+    /// Index of the environment.
+    pub env: Option<usize>,
+    /// Environment steps of the episode.
+    pub env_step: Option<u64>,
+    /// What it raised, in words.
+    pub message: String,
+}
+
+impl HookFailure {
+    /// Out of the engine's error; `message` in its place.
+    pub fn of(error: &CallbackError, message: String) -> Self {
+        let Place { episode, env, env_step } = error.place;
+        let (callbacks, hook) = (error.callbacks.clone(), error.hook.name().to_owned());
+        Self { callbacks, hook, episode, env, env_step, message }
+    }
+
+    /// The engine's error.
+    pub fn to_error(&self) -> CallbackError {
+        let Self { callbacks, hook, episode, env, env_step, message } = self.clone();
+        let hook = Hook::ALL.iter().find(|each| each.name() == hook).copied();
+        CallbackError {
+            callbacks,
+            hook: hook.unwrap_or(Hook::EpisodeStep),
+            place: Place { episode, env, env_step },
+            source: message.into(),
+        }
+    }
 }
 
 /// A column of a saved state.

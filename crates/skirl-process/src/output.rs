@@ -106,3 +106,33 @@ impl Output {
 pub fn tell(tag: &str, text: &str) {
     let _ = std::io::stderr().write_all(format!("{tag} {text}\n").as_bytes());
 }
+
+/// The traceback that was shown last since workers were started last.
+static TOLD: Mutex<Option<String>> = Mutex::new(None);
+
+/// New workers: their tracebacks are shown whatever others had.
+pub fn forget_told() {
+    *TOLD.lock().unwrap_or_else(PoisonError::into_inner) = None;
+}
+
+/// Tells of a failure that is put right. A Python traceback is shown once: the same one again, of whichever worker, is left out.
+pub fn tell_failure(tag: &str, message: &str, what_follows: &str) {
+    let (first, rest) = message.split_once('\n').unwrap_or((message, ""));
+    if !rest.starts_with("Traceback") {
+        return tell(tag, &format!("{message}; {what_follows}"));
+    }
+    let cause = cause_of(rest);
+    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+    if told.as_deref() == Some(&cause) {
+        return tell(tag, &format!("{first} (the traceback ends as the one above); {what_follows}"));
+    }
+    tell(tag, &format!("{first}; {what_follows}\n{rest}"));
+    *told = Some(cause);
+}
+
+/// A traceback without what its exception says, which may hold the worker's number: the lines of code and the exception's type.
+fn cause_of(trace: &str) -> String {
+    let (code, raised) = trace.rsplit_once('\n').unwrap_or(("", trace));
+    let kind = raised.split(':').next().unwrap_or_default();
+    format!("{code}\n{kind}")
+}

@@ -3,15 +3,17 @@
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use crate::death;
 use crate::frame::{self, Frame, FrameError};
 use crate::memory::{Progress, SharedMemory};
-use crate::message::{LOOK, Reply, Request};
+use crate::message::{HookFailure, LOOK, Reply, Request};
 use crate::output::Output;
 
 /// How long a process that was asked to end, or whose end was noticed, may take to be gone.
@@ -47,6 +49,13 @@ pub enum Failure {
     Died(String),
     /// It made no progress in time, and was killed.
     Hung(String),
+    /// A hook of callbacks failed.
+    Hook(Box<HookFailure>),
+    /// Nobody wants the answer any more.
+    Interrupted {
+        /// The process did not take notice, and was killed.
+        killed: bool,
+    },
 }
 
 impl Failure {
@@ -54,6 +63,8 @@ impl Failure {
     pub fn message(&self) -> &str {
         match self {
             Self::Refused(message) | Self::Died(message) | Self::Hung(message) => message,
+            Self::Hook(hook) => &hook.message,
+            Self::Interrupted { .. } => "interrupted",
         }
     }
 }
@@ -67,6 +78,8 @@ pub struct Process {
     progress: Progress,
     newest_request: u64,
     last_memory: Option<u64>,
+    /// Raised while nobody wants to wait.
+    interrupted: Arc<AtomicBool>,
 }
 
 impl Process {
@@ -74,11 +87,18 @@ impl Process {
     ///
     /// # Errors
     /// The system's: a program that is not there, too many processes or files.
-    pub fn start(command: &WorkerCommand, memory: &SharedMemory, tag: &str) -> std::io::Result<Self> {
+    pub fn start(
+        command: &WorkerCommand,
+        memory: &SharedMemory,
+        tag: &str,
+        interrupted: Arc<AtomicBool>,
+    ) -> std::io::Result<Self> {
         let (here, there) = UnixStream::pair()?;
         here.set_read_timeout(Some(LOOK))?;
         let mut starting = Command::new(&command.program);
         starting
+            // Ctrl-C in a terminal is sent to the group of the process that trains, which decides what happens.
+            .process_group(0)
             .args(&command.args)
             .envs(command.env.iter().cloned())
             .stdin(Stdio::from(OwnedFd::from(there)))
@@ -88,7 +108,9 @@ impl Process {
         let stderr = child.stderr.take().ok_or_else(|| std::io::Error::other("no standard error"))?;
         let output = Output::pump(stderr, tag.to_owned());
         let progress = Progress::of(memory.file())?;
-        Ok(Self { child, socket: here, output, progress, newest_request: 0, last_memory: None })
+        // Requests are counted anew.
+        progress.cancel(0);
+        Ok(Self { child, socket: here, output, progress, newest_request: 0, last_memory: None, interrupted })
     }
 
     /// The process's number.
@@ -101,16 +123,20 @@ impl Process {
         self.progress.env_steps()
     }
 
-    /// Sends a request and waits for its reply, as long as the process makes progress while `patience` lasts.
+    /// Sends a request and waits for its reply, as long as the process makes progress while `patience` lasts. After an
+    /// interruption nothing is sampled, and whatever else is under way has a moment left.
     ///
     /// # Errors
-    /// The process said no, died, or made no progress; in the last two cases it is gone.
+    /// The process said no, died, or made no progress; in the last two cases it is gone. An interruption.
     pub fn ask(
         &mut self,
         request: &Request,
         bytes: &[u8],
         patience: Patience,
     ) -> Result<(Reply, Vec<u8>), Failure> {
+        if matches!(request, Request::Sample { .. }) && self.is_interrupted() {
+            return Err(Failure::Interrupted { killed: false });
+        }
         self.newest_request += 1;
         let header = serde_json::to_vec(request)
             .map_err(|error| Failure::Refused(format!("could not be asked: {error}")))?;
@@ -122,16 +148,23 @@ impl Process {
             self.autopsy(&broken, patience)
         })?;
         match reply {
-            Reply::Failed { message } => Err(Failure::Refused(message)),
+            Reply::Failed { .. } if self.is_interrupted() => Err(Failure::Interrupted { killed: false }),
+            Reply::Failed { hook: Some(hook), .. } => Err(Failure::Hook(hook)),
+            Reply::Failed { message, hook: None } => Err(Failure::Refused(message)),
             reply => Ok((reply, frame.bytes)),
         }
     }
 
+    fn is_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::Relaxed)
+    }
+
     fn wait(&mut self, patience: Patience) -> Result<Frame, FrameError> {
-        let Self { socket, progress, last_memory, child, .. } = self;
+        let Self { socket, progress, last_memory, child, interrupted, newest_request, .. } = self;
         let (mut seen, mut since) = (progress.count(), Instant::now());
         let mut looks = 0u32;
-        frame::receive_reply(socket, self.newest_request, &mut || {
+        let mut cancelled: Option<Instant> = None;
+        frame::receive_reply(socket, *newest_request, &mut || {
             let now = progress.count();
             if now != seen {
                 (seen, since) = (now, Instant::now());
@@ -140,7 +173,11 @@ impl Process {
                 *last_memory = death::memory_of(child.id()).or(*last_memory);
             }
             looks += 1;
-            since.elapsed() < patience.time
+            if interrupted.load(Ordering::Relaxed) && cancelled.is_none() {
+                progress.cancel(*newest_request);
+                cancelled = Some(Instant::now());
+            }
+            cancelled.map_or(since.elapsed() < patience.time, |since| since.elapsed() < LAST_MOMENTS)
         })
     }
 
@@ -148,6 +185,10 @@ impl Process {
     fn autopsy(&mut self, error: &FrameError, patience: Patience) -> Failure {
         let pid = self.pid();
         match error {
+            FrameError::GaveUp if self.is_interrupted() => {
+                self.kill();
+                Failure::Interrupted { killed: true }
+            }
             FrameError::GaveUp => {
                 let stack = self.stack_dump();
                 self.kill();

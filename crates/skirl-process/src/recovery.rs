@@ -1,14 +1,15 @@
 //! What happens after a failure: the process is replaced, its environments start new episodes, and the work is done again;
 //! or the run ends with what failed first.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use skirl::Error;
 
-use crate::launch::{Launch, Rules, Told, no_worker};
+use crate::launch::{Launch, Rules, Told, as_error, no_worker};
 use crate::memory::SharedMemory;
 use crate::message::{Build, Reply, Request};
-use crate::output::tell;
+use crate::output::tell_failure;
 use crate::process::{Failure, Process};
 use crate::shard::RemoteRange;
 
@@ -35,12 +36,26 @@ impl RemoteRange {
                     self.failures.in_a_row = 0;
                     return Ok(done);
                 }
+                Err(failure @ (Failure::Interrupted { .. } | Failure::Hook(_))) => {
+                    return Err(self.give_up(&failure));
+                }
                 Err(failure) => {
                     self.faults.env_steps_dropped += self.env_steps_counted().saturating_sub(before);
                     self.put_right(&failure)?;
                 }
             }
         }
+    }
+
+    /// Nobody wants what was under way, or a hook has ended it. Its environments are reset before they step again.
+    fn give_up(&mut self, failure: &Failure) -> Error {
+        self.begun = false;
+        self.round.is_due = false;
+        if matches!(failure, Failure::Interrupted { killed: true }) {
+            self.lose_process();
+            self.faults.restarts += 1;
+        }
+        as_error(&self.build, failure)
     }
 
     /// Counts a failure and prepares the next try; an error where there is to be none.
@@ -56,7 +71,9 @@ impl RemoteRange {
         }
         if let Some(reason) = self.why_not_again() {
             self.failures.in_a_row = 0;
-            return Err(no_worker(self.build.runner, &format!("{first}{reason}")));
+            // A traceback may follow the first line.
+            let (said, rest) = first.split_at(first.find('\n').unwrap_or(first.len()));
+            return Err(no_worker(&self.build, &format!("{said}{reason}{rest}")));
         }
         self.failures.first = Some(first);
         let keep = !lost && self.rules.options.restart_failed_sub_environments;
@@ -66,10 +83,13 @@ impl RemoteRange {
             self.lose_process();
             self.faults.restarts += 1;
         }
+        self.round.is_due = self.failures.in_a_row == 1 && self.round.can_be_played_again();
         let what = if keep { "its environments are reset" } else { "it is replaced" };
-        tell(&self.tag(), &format!("{}; {what}, and the run goes on", failure.message()));
+        tell_failure(&self.tag(), failure.message(), &format!("{what}, and the run goes on"));
         std::thread::sleep(Duration::from_secs_f64(self.rules.options.delay_between_env_runner_restarts_s));
-        self.episodes.iter_mut().for_each(skirl::collect::episodes::RunningEpisode::restart);
+        if !self.round.is_due {
+            self.episodes.iter_mut().for_each(skirl::collect::episodes::RunningEpisode::restart);
+        }
         Ok(())
     }
 
@@ -106,7 +126,9 @@ impl RemoteRange {
                 self.ask(&Request::SetTask { env, task }, &[])?;
             }
         }
-        if !self.begun && self.failures.in_a_row > 0 {
+        if std::mem::take(&mut self.round.is_due) {
+            self.play_again()?;
+        } else if !self.begun && self.failures.in_a_row > 0 {
             // Seeds of their own: the same ones would lead to the same failure, and play known episodes again.
             let seeds = self.seeds.child("restarted").index(self.failures.total);
             self.try_begin(seeds)?;
@@ -132,8 +154,8 @@ impl RemoteRange {
         build: &Build,
         memory: &SharedMemory,
     ) -> Result<(Process, Told), Failure> {
-        let tag = format!("[env_runner {}]", build.runner);
-        let mut process = Process::start(&launch.command, memory, &tag)
+        let interrupted = Arc::clone(&launch.interrupted);
+        let mut process = Process::start(&launch.command, memory, &tag_of(build), interrupted)
             .map_err(|error| Failure::Died(format!("could not be started: {error}")))?;
         let request = Request::Build(build.clone());
         match process.ask(&request, &launch.constructors, rules.start_patience) {
@@ -146,6 +168,12 @@ impl RemoteRange {
             Err(failure) => Err(failure),
         }
     }
+}
+
+/// What stands before the lines of a worker.
+pub(crate) fn tag_of(build: &Build) -> String {
+    let whose = if build.in_evaluation { "evaluation " } else { "" };
+    format!("[{whose}env_runner {}]", build.runner)
 }
 
 fn with_output(message: String, process: &Process) -> String {

@@ -16,14 +16,15 @@ use skirl_env::{ColumnMut, ColumnRef, EnvError, EnvState, Outcomes, Space, Vecto
 use skirl_math::rng::StreamKey;
 use skirl_math::stats::ColumnMoments;
 
-use crate::launch::{Launch, Rules, no_worker};
+use crate::launch::{Launch, Rules, as_error};
 use crate::layout::Layout;
 use crate::memory::SharedMemory;
 use crate::message::{
-    Build, Reply, Request, RunPlace, pack_moments, pack_state, unpack_moments, unpack_state,
+    Build, ColumnHeader, Reply, Request, RunPlace, pack_moments, pack_state, unpack_moments, unpack_state,
 };
 use crate::process::{Failure, Process};
-use crate::recovery::Failures;
+use crate::recovery::{Failures, tag_of};
+use crate::round::{Round, Sampled};
 
 /// A range of environments and the process that steps them. What the run needs to know of it is kept here, so that another
 /// process can go on.
@@ -49,6 +50,9 @@ pub struct RemoteRange {
     pub(crate) delivered: Delivered,
     pub(crate) faults: ShardFaults,
     pub(crate) failures: Failures,
+    pub(crate) round: Round,
+    /// Callbacks watch the episodes.
+    pub(crate) call_hooks: bool,
 }
 
 /// What came with the last rollout, beside the columns in shared memory.
@@ -61,13 +65,21 @@ pub(crate) struct Delivered {
     agent: Vec<u32>,
     finished: Vec<EpisodeRecord>,
     seen: Vec<ColumnMoments>,
+    /// By callbacks, since it was asked for.
+    pub(crate) logged: Vec<String>,
     /// Somebody has read the rows.
     read: AtomicBool,
 }
 
+impl Delivered {
+    fn log(&mut self, logged: String) {
+        self.logged.extend(Some(logged).filter(|logged| !logged.is_empty()));
+    }
+}
+
 impl RemoteRange {
     pub(crate) fn tag(&self) -> String {
-        format!("[env_runner {}]", self.build.runner)
+        tag_of(&self.build)
     }
 
     pub(crate) fn process_mut(&mut self) -> &mut Option<Process> {
@@ -93,16 +105,43 @@ impl RemoteRange {
     }
 
     fn error(&self, failure: &Failure) -> Error {
-        no_worker(self.build.runner, failure.message())
+        as_error(&self.build, failure)
+    }
+
+    /// Whether no environment is to be reset. Episodes that were reset without hooks are reset once more for them.
+    fn has_begun(&self) -> bool {
+        self.begun && (!self.call_hooks || self.episodes.iter().all(|episode| episode.started))
     }
 
     /// Resets the environments of episodes that have not started.
     pub(crate) fn try_begin(&mut self, seeds: StreamKey) -> Result<(), Failure> {
         let (place, episodes) = (self.place, self.episodes.clone());
-        let request = Request::Begin { place, seeds: seeds.0, episodes };
-        self.ask(&request, &self.statistics)?;
-        self.begun = true;
+        if self.build.in_evaluation {
+            self.round.begin(place, seeds, &episodes);
+        }
+        let request = Request::Begin { place, seeds: seeds.0, episodes, call_hooks: self.call_hooks };
+        match self.ask(&request, &self.statistics)?.0 {
+            Reply::Begun { episodes, logged } if episodes.len() == self.build.num_envs => {
+                self.episodes = episodes;
+                self.delivered.log(logged);
+            }
+            _ => return Err(nonsense()),
+        }
+        (self.begun, self.round.is_begun) = (true, true);
         Ok(())
+    }
+
+    fn try_restore(
+        &mut self,
+        steps: u64,
+        episodes: &[RunningEpisode],
+        columns: &[ColumnHeader],
+        bytes: &[u8],
+    ) -> Result<(), Failure> {
+        self.place.steps = steps;
+        self.episodes = episodes.to_vec();
+        let (place, episodes, columns) = (self.place, episodes.to_vec(), columns.to_vec());
+        self.ask(&Request::RestoreState { place, episodes, columns }, bytes).map(drop)
     }
 
     /// Claims memory for a rollout of `steps` steps.
@@ -142,8 +181,8 @@ impl RemoteRange {
         Layout { rows, ends: ends.max(self.layout.ends), ..self.layout }
     }
 
-    fn try_sample(&mut self, rules: &StepRules<'_>, steps: usize) -> Result<(), Failure> {
-        let mut layout = self.layout_for(steps);
+    fn try_sample(&mut self, rules: &StepRules<'_>, asked: usize) -> Result<(), Failure> {
+        let mut layout = self.layout_for(asked);
         let weights = rules.policy.net.params().values();
         if weights.len() != layout.weights {
             return Err(Failure::Refused(format!(
@@ -156,7 +195,7 @@ impl RemoteRange {
         let room = layout.weights_mut(&mut self.memory);
         room.ok_or_else(|| Failure::Refused("no room for weights".to_owned()))?.copy_from_slice(weights);
         let (place, explore, version) = (self.place, rules.explore, rules.policy.version);
-        let request = Request::Sample { place, steps, explore, version, layout };
+        let request = Request::Sample { place, steps: asked, explore, version, layout };
         let mut reply = self.ask(&request, &self.statistics)?;
         if let (Reply::MoreRoom { ends }, _) = reply {
             layout.ends = ends.saturating_add(ends / 4);
@@ -166,10 +205,12 @@ impl RemoteRange {
         self.layout = layout;
         let width = layout.obs_width;
         match reply {
-            (Reply::Sampled { ends, steps, episodes, finished }, seen) => {
+            (Reply::Sampled { ends, steps, episodes, finished, logged }, seen) => {
                 let seen = unpack_moments(&seen, width).ok_or_else(nonsense)?;
                 self.take(ends, episodes, finished, seen).ok_or_else(nonsense)?;
                 self.place.steps = steps;
+                self.delivered.log(logged);
+                self.round.sampled(Sampled { steps: asked, explore, version, layout });
                 Ok(())
             }
             _ => Err(nonsense()),
@@ -261,11 +302,12 @@ impl Shard for RemoteRange {
         &mut self,
         seeds: StreamKey,
         normalizer: Option<&Normalizer>,
-        _hooks: Option<EpisodeHooks<'_>>,
+        hooks: Option<EpisodeHooks<'_>>,
     ) -> Result<(), Error> {
         self.seeds = seeds;
         self.statistics = statistics(normalizer);
-        self.insist(|range| if range.begun { Ok(()) } else { range.try_begin(seeds) })
+        self.call_hooks = hooks.is_some();
+        self.insist(|range| if range.has_begun() { Ok(()) } else { range.try_begin(seeds) })
     }
 
     fn sample(&mut self, rules: &StepRules<'_>, steps: usize) -> Result<(), Error> {
@@ -309,6 +351,10 @@ impl Shard for RemoteRange {
         std::mem::take(&mut self.delivered.seen)
     }
 
+    fn take_logged(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.delivered.logged)
+    }
+
     fn save_state(&self) -> RunnerState {
         let mut state = RunnerState {
             steps: self.place.steps,
@@ -317,25 +363,28 @@ impl Shard for RemoteRange {
             ..RunnerState::default()
         };
         // A process that cannot be asked is noticed at the next rollout; its environments have no state any more.
-        if let Ok((Reply::State { saved, columns, .. }, bytes)) = self.ask(&Request::SaveState, &[])
+        if let Ok((Reply::State { saved, columns, episodes, .. }, bytes)) = self.ask(&Request::SaveState, &[])
+            && episodes.len() == state.episodes.len()
             && let Some((env, current)) = unpack_state(&columns, &bytes)
             && current.len() == state.current.len()
         {
             (state.env, state.env_saved, state.current) = (saved.then_some(env), saved, current);
+            // As they are here, with what callbacks keep with them there.
+            for (episode, there) in state.episodes.iter_mut().zip(episodes) {
+                episode.user_data = there.user_data;
+            }
         }
         state
     }
 
     fn restore_state(&mut self, state: RunnerState) -> Result<(), Error> {
-        (self.place.steps, self.episodes) = (state.steps, state.episodes);
+        (self.place.steps, self.episodes) = (state.steps, state.episodes.clone());
         let Some(env) = &state.env else {
             self.begun = false;
             return Ok(());
         };
         let (columns, bytes) = pack_state(Some(env), &state.current);
-        let (place, episodes) = (self.place, self.episodes.clone());
-        let restored = self.ask(&Request::RestoreState { place, episodes, columns }, &bytes);
-        restored.map_err(|failure| self.error(&failure))?;
+        self.insist(|range| range.try_restore(state.steps, &state.episodes, &columns, &bytes))?;
         self.begun = true;
         Ok(())
     }

@@ -1,4 +1,5 @@
-//! Environments whose every step and reset is counted where the other process can see it.
+//! Environments whose every step and reset is counted where the other process can see it, and that step no more when it
+//! says so.
 
 use std::sync::Arc;
 
@@ -47,6 +48,9 @@ impl VectorWrapper for Watched {
         observations: &mut [ColumnMut<'_>],
         outcomes: &mut Outcomes,
     ) -> Result<(), EnvError> {
+        if self.progress.is_cancelled() {
+            return Err(EnvError::raised("interrupted"));
+        }
         let outcome = self.envs.step(actions, observations, outcomes);
         self.progress.add(if outcome.is_ok() { self.envs.num_envs() } else { 0 });
         outcome

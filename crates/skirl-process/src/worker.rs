@@ -5,7 +5,8 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
 use serde_json::Value;
-use skirl::algorithm::EnvRange;
+use skirl::algorithm::{EnvRange, RangeOrder};
+use skirl::callbacks::{CallbackError, CallbackList};
 use skirl::collect::vector_runner::RunnerState;
 use skirl::config;
 use skirl_env::VectorEnv;
@@ -16,7 +17,7 @@ use crate::frame::{self, FrameError};
 use crate::layout::Layout;
 use crate::memory::{Progress, SharedMemory};
 use crate::message::{
-    Build, Reply, Request, RunPlace, pack_moments, pack_state, unpack_moments, unpack_state,
+    Build, HookFailure, Reply, Request, RunPlace, pack_moments, pack_state, unpack_moments, unpack_state,
 };
 use crate::spread::Spread;
 use crate::watched::Watched;
@@ -29,12 +30,30 @@ pub trait Host {
     /// Why it cannot, in words.
     fn prepare(&mut self, build: &Build, constructors: &[u8]) -> Result<(), String>;
 
+    /// Callbacks of the run that watch environments or episodes, made anew for this process after [`prepare`](Self::prepare).
+    ///
+    /// # Errors
+    /// Why there are none, in words.
+    fn callbacks(&mut self, _build: &Build) -> Result<CallbackList, String> {
+        Ok(CallbackList::new())
+    }
+
+    /// What callbacks logged since the last call, for the same callbacks of the process that trains.
+    fn take_logged(&mut self) -> String {
+        String::new()
+    }
+
     /// Calls a function that the other process sent with environment `env` of these, and gives what it returns.
     ///
     /// # Errors
     /// What it raised, in words; a host without functions.
     fn call(&mut self, _envs: &mut dyn VectorEnv, _env: usize, _function: &[u8]) -> Result<Value, String> {
         Err("functions cannot be called here".to_owned())
+    }
+
+    /// What a hook raised in words, with all that the host knows of where it came from.
+    fn explain_hook(&self, error: &CallbackError) -> String {
+        error.source.to_string()
     }
 
     /// An error in words, with all that the host knows of where it came from.
@@ -49,7 +68,8 @@ pub trait Host {
 /// A connection that speaks something else.
 pub fn serve(mut socket: UnixStream, memory: File, host: &mut dyn Host) -> Result<(), FrameError> {
     end_with_parent(&socket)?;
-    let mut worker = Worker { memory: SharedMemory::map(memory, 0)?, range: None, spread: None };
+    let progress = Arc::new(Progress::of(&memory)?);
+    let mut worker = Worker { memory: SharedMemory::map(memory, 0)?, progress, range: None, spread: None };
     loop {
         let frame = match frame::receive(&mut socket, &mut || true) {
             Err(FrameError::Closed) => return Ok(()),
@@ -60,8 +80,10 @@ pub fn serve(mut socket: UnixStream, memory: File, host: &mut dyn Host) -> Resul
         if matches!(request, Request::Stop) {
             return Ok(());
         }
+        worker.progress.answer(frame.number);
         let answered = worker.answer(request, &frame.bytes, host);
-        let (reply, bytes) = answered.unwrap_or_else(|message| (Reply::Failed { message }, Vec::new()));
+        let (reply, bytes) =
+            answered.unwrap_or_else(|Fault { message, hook }| (Reply::Failed { message, hook }, Vec::new()));
         let header = serde_json::to_vec(&reply).map_err(|error| FrameError::Malformed(error.to_string()))?;
         match frame::send(&mut socket, frame.number, &header, &bytes) {
             Err(FrameError::Closed) => return Ok(()),
@@ -72,11 +94,43 @@ pub fn serve(mut socket: UnixStream, memory: File, host: &mut dyn Host) -> Resul
 
 struct Worker {
     memory: SharedMemory,
+    progress: Arc<Progress>,
     range: Option<EnvRange>,
     spread: Option<Spread>,
 }
 
-type Answer = Result<(Reply, Vec<u8>), String>;
+type Answer = Result<(Reply, Vec<u8>), Fault>;
+
+/// Why something could not be done.
+struct Fault {
+    message: String,
+    hook: Option<Box<HookFailure>>,
+}
+
+impl From<String> for Fault {
+    fn from(message: String) -> Self {
+        Self { message, hook: None }
+    }
+}
+
+impl From<&str> for Fault {
+    fn from(message: &str) -> Self {
+        message.to_owned().into()
+    }
+}
+
+impl Fault {
+    fn of(error: &skirl::Error, host: &dyn Host) -> Self {
+        let message = host.explain(error);
+        match error {
+            skirl::Error::Callback(failed) => {
+                let hook = Some(Box::new(HookFailure::of(failed, host.explain_hook(failed))));
+                Self { message, hook }
+            }
+            _ => message.into(),
+        }
+    }
+}
 
 fn done() -> (Reply, Vec<u8>) {
     (Reply::Done, Vec::new())
@@ -93,25 +147,26 @@ impl Worker {
                 host.prepare(&build, bytes)?;
                 self.build(&build, host)
             }
-            Request::Begin { place, seeds, episodes } => {
+            Request::Begin { place, seeds, episodes, call_hooks } => {
                 let range = self.at(place, bytes)?;
                 range.runner.set_episodes(episodes);
-                range.begin(StreamKey(seeds)).map_err(|error| host.explain(&error))?;
+                range.begin(StreamKey(seeds), call_hooks).map_err(|error| Fault::of(&error, host))?;
                 // Of resets: no rollout saw them.
                 range.runner.take_seen();
-                Ok(done())
+                let episodes = range.runner.episodes().to_vec();
+                Ok((Reply::Begun { episodes, logged: host.take_logged() }, Vec::new()))
             }
             Request::Sample { place, steps, explore, version, layout } => {
                 self.sample(place, bytes, (steps, explore, version), &layout, host)
             }
-            Request::Deliver { layout } => self.deliver(&layout),
-            Request::SaveState => self.save_state(),
+            Request::Deliver { layout } => self.deliver(&layout, host),
+            Request::SaveState => self.save_state(host),
             Request::RestoreState { place, episodes, columns } => {
                 let (env, current) = unpack_state(&columns, bytes).ok_or("a state that is none")?;
                 let range = self.at(place, &[])?;
                 let state =
                     RunnerState { env: Some(env), env_saved: true, steps: place.steps, current, episodes };
-                range.runner.restore_state(state).map_err(say)?;
+                range.restore_state(state).map_err(say)?;
                 range.runner.take_seen();
                 Ok(done())
             }
@@ -136,12 +191,12 @@ impl Worker {
         }
     }
 
-    fn range(&mut self) -> Result<&mut EnvRange, String> {
-        self.range.as_mut().ok_or_else(|| "nothing was built".to_owned())
+    fn range(&mut self) -> Result<&mut EnvRange, Fault> {
+        self.range.as_mut().ok_or_else(|| "nothing was built".into())
     }
 
     /// The range at a place of the run, with these statistics of observations.
-    fn at(&mut self, place: RunPlace, statistics: &[u8]) -> Result<&mut EnvRange, String> {
+    fn at(&mut self, place: RunPlace, statistics: &[u8]) -> Result<&mut EnvRange, Fault> {
         let range = self.range()?;
         range.runner.go_on_at(StreamKey(place.explore), place.steps, place.ids());
         if let Some(normalizer) = range.normalizer.as_mut().filter(|_| !statistics.is_empty()) {
@@ -152,13 +207,22 @@ impl Worker {
         Ok(range)
     }
 
-    fn build(&mut self, build: &Build, host: &dyn Host) -> Answer {
+    fn build(&mut self, build: &Build, host: &mut dyn Host) -> Answer {
         let config = config::from_value(&build.config).map_err(say)?;
-        let progress = Arc::new(Progress::of(self.memory.file()).map_err(say)?);
-        let first_env = build.first_env;
+        let callbacks = host.callbacks(build)?;
+        let progress = Arc::clone(&self.progress);
         let watch = |envs| -> Box<dyn VectorEnv> { Box::new(Watched::new(envs, progress)) };
-        let range = EnvRange::build(&*config, first_env, build.num_envs, watch);
-        let range = range.map_err(|error| host.explain(&error))?;
+        let order = RangeOrder {
+            config: &*config,
+            env: &build.env,
+            env_config: &build.env_config,
+            first_env: build.first_env,
+            num_envs: build.num_envs,
+            in_evaluation: build.in_evaluation,
+            callbacks: &callbacks,
+        };
+        let range = EnvRange::build(order, watch);
+        let range = range.map_err(|error| Fault::of(&error, host))?;
         let policy = &range.policy;
         let layout = Layout {
             weights: policy.net.params().values().len(),
@@ -185,7 +249,7 @@ impl Worker {
         statistics: &[u8],
         (steps, explore, version): (usize, bool, u64),
         layout: &Layout,
-        host: &dyn Host,
+        host: &mut dyn Host,
     ) -> Answer {
         self.spread.iter().for_each(Spread::go);
         self.memory.follow(layout.len().ok_or("absurd sizes")?).map_err(say)?;
@@ -194,11 +258,12 @@ impl Worker {
         let range = self.range.as_mut().ok_or("nothing was built")?;
         range.set_weights(weights, version);
         range.runner.take_finished();
-        range.sample(steps, explore).map_err(|error| host.explain(&error))?;
-        self.deliver(layout)
+        host.take_logged();
+        range.sample(steps, explore).map_err(|error| Fault::of(&error, host))?;
+        self.deliver(layout, host)
     }
 
-    fn deliver(&mut self, layout: &Layout) -> Answer {
+    fn deliver(&mut self, layout: &Layout, host: &mut dyn Host) -> Answer {
         self.memory.follow(layout.len().ok_or("absurd sizes")?).map_err(say)?;
         let Self { memory, range, .. } = self;
         let range = range.as_mut().ok_or("nothing was built")?;
@@ -212,14 +277,15 @@ impl Worker {
             steps: range.runner.steps(),
             episodes: range.runner.episodes().to_vec(),
             finished: range.runner.take_finished(),
+            logged: host.take_logged(),
         };
         let seen = range.runner.take_seen();
         let seen = if range.normalizer.is_some() { pack_moments(&seen) } else { Vec::new() };
         Ok((reply, seen))
     }
 
-    fn save_state(&mut self) -> Answer {
-        let state = self.range()?.runner.save_state();
+    fn save_state(&mut self, host: &dyn Host) -> Answer {
+        let state = self.range()?.save_state().map_err(|error| Fault::of(&error, host))?;
         let (columns, bytes) = pack_state(state.env.as_ref(), &state.current);
         let (saved, steps, episodes) = (state.env.is_some(), state.steps, state.episodes);
         Ok((Reply::State { saved, columns, steps, episodes }, bytes))

@@ -19,6 +19,7 @@ use crate::config::NativeConfig;
 use crate::foreach_env::foreach_env;
 use crate::held::Held;
 use crate::module::NativeModule;
+use crate::shared::NativeSharedState;
 use crate::value::{map_to_python, to_python};
 
 /// An iteration from which on Ctrl-C does not wait for its end: the state before it is kept, which costs about as much as a
@@ -180,6 +181,13 @@ impl NativeAlgorithm {
         visited.map_err(|failed| failed.into_py_err(py))
     }
 
+    /// Processes of the training environments, how many of them are up, and how many were replaced; None where they are
+    /// stepped in this process.
+    fn processes(&self, py: Python<'_>) -> PyResult<Option<(u64, u64, u64)>> {
+        let faults = self.held.quick(py, |algorithm| Ok(algorithm.faults()))?;
+        Ok(faults.map(|faults| (faults.processes, faults.healthy, faults.restarts)))
+    }
+
     /// Environments of training.
     #[getter]
     fn num_envs(&self, py: Python<'_>) -> PyResult<usize> {
@@ -205,6 +213,11 @@ impl NativeAlgorithm {
     /// Iterations since the start of the run.
     fn training_iteration(&self, py: Python<'_>) -> PyResult<u64> {
         self.held.quick(py, |algorithm| Ok(algorithm.training_iteration()))
+    }
+
+    /// What environments, callbacks and the user's loop share.
+    fn shared_state(&self, py: Python<'_>) -> PyResult<NativeSharedState> {
+        self.held.quick(py, |algorithm| Ok(NativeSharedState { shared: algorithm.shared_state().clone() }))
     }
 
     /// What runs, in words.

@@ -61,24 +61,28 @@ pub(crate) fn tensors_to_dict<'py>(py: Python<'py>, tensors: &[NamedTensor]) -> 
 
 /// Arrays by name as tensors; `f64` is rounded to `f32`.
 pub(crate) fn tensors_from(dict: &Bound<'_, PyDict>) -> PyResult<Vec<NamedTensor>> {
-    dict.iter().map(|(name, array)| tensor_from(&name.extract::<String>()?, &array)).collect()
+    let tensor = |(name, array): (Bound<'_, PyAny>, Bound<'_, PyAny>)| -> PyResult<NamedTensor> {
+        let name: String = name.extract()?;
+        let tensor = tensor_from(&format!("weights '{name}'"), &array)?;
+        Ok(NamedTensor { name, ..tensor })
+    };
+    dict.iter().map(tensor).collect()
 }
 
-fn tensor_from(name: &str, array: &Bound<'_, PyAny>) -> PyResult<NamedTensor> {
+/// An array of floats; `f64` is rounded to `f32`. `name` says what it is in the error.
+pub(crate) fn tensor_from(name: &str, array: &Bound<'_, PyAny>) -> PyResult<NamedTensor> {
     let (shape, data) = if let Ok(array) = array.cast::<PyArrayDyn<f32>>() {
         (array.shape().to_vec(), elements(&array.readonly()))
     } else if let Ok(array) = array.cast::<PyArrayDyn<f64>>() {
         (array.shape().to_vec(), elements(&array.readonly()).into_iter().map(|value| value as f32).collect())
     } else {
         return Err(PyTypeError::new_err(format!(
-            "weights '{name}': expected a NumPy array of floats, found {}",
+            "{name}: expected a NumPy array of floats, found {}",
             array.get_type().qualname()?
         )));
     };
     match data.iter().find(|value: &&f32| !value.is_finite()) {
-        Some(value) => {
-            Err(PyValueError::new_err(format!("weights '{name}': expected finite numbers, found {value}")))
-        }
+        Some(value) => Err(PyValueError::new_err(format!("{name}: expected finite numbers, found {value}"))),
         None => Ok(NamedTensor { name: name.to_owned(), shape, data }),
     }
 }

@@ -39,6 +39,11 @@ pub(crate) fn is_interrupted() -> bool {
         .with_borrow(|interrupted| interrupted.as_ref().is_some_and(|flag| flag.load(Ordering::Relaxed)))
 }
 
+/// What [`is_interrupted`] reads on this thread, for whoever has to know it on others.
+pub(crate) fn interruption() -> Arc<AtomicBool> {
+    INTERRUPTED.with_borrow(|interrupted| interrupted.clone().unwrap_or_default())
+}
+
 /// What a piece of work came to, or the panic that ended it.
 pub(crate) struct Answer<T> {
     pub(crate) outcome: Outcome<T>,

@@ -56,6 +56,7 @@ fn by_kind(error: Error) -> PyErr {
         | Error::ForeachEnv { .. }
         | Error::MakeEnv(_)
         | Error::NonFinite { .. }
+        | Error::Observation { .. }
         | Error::TruncatedWithoutObservation { .. }
         | Error::EndlessEpisode { .. }
         | Error::ActionSpace { .. } => EnvError::new_err(text),

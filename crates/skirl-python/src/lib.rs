@@ -18,6 +18,7 @@ mod held;
 mod lent;
 mod module;
 mod parts;
+mod shared;
 mod space;
 mod value;
 #[cfg(unix)]
@@ -38,13 +39,15 @@ mod _native {
     #[pymodule_export]
     use crate::config::{NativeConfig, algorithms, json_schema, options};
     #[pymodule_export]
-    use crate::env::native_env;
+    use crate::env::{agents, native_env};
     #[pymodule_export]
     use crate::evaluation::register_evaluation_function;
     #[pymodule_export]
     use crate::module::NativeModule;
     #[pymodule_export]
     use crate::parts::{NativeEnvRunner, discounted_returns, gae, vtrace};
+    #[pymodule_export]
+    use crate::shared::NativeSharedState;
     #[pymodule_export]
     use crate::space::{space_from_json, space_to_json};
 

@@ -22,10 +22,12 @@ pub enum Error {
         source: EnvError,
     },
     /// The process of an environment runner failed, and was not replaced.
-    #[error("env_runner {runner}: {message}{}", same_way(*.others))]
+    #[error("{}env_runner {runner}: {}", whose(*.in_evaluation), with_others(message, *.others))]
     EnvRunner {
         /// Which one, counted from 1.
         runner: usize,
+        /// It is one of evaluation's.
+        in_evaluation: bool,
         /// What happened, first of all.
         message: String,
         /// How many others failed as well.
@@ -179,6 +181,16 @@ pub enum Error {
         /// What to do.
         remedy: String,
     },
+    /// An observation to act on that is none of the policy's observation space.
+    #[error("the observation to act on: expected {expected}, found {found}. {remedy}")]
+    Observation {
+        /// What the policy sees.
+        expected: String,
+        /// What was given.
+        found: String,
+        /// What to do.
+        remedy: &'static str,
+    },
     /// Pictures of an environment that has none.
     #[error(
         "`{env}` cannot be rendered: expected an environment that draws itself, but its `draw` gives no picture. Implement \
@@ -193,12 +205,19 @@ pub enum Error {
     Internal(String),
 }
 
-fn same_way(others: usize) -> String {
-    match others {
-        0 => String::new(),
+fn whose(in_evaluation: bool) -> &'static str {
+    if in_evaluation { "evaluation's " } else { "" }
+}
+
+/// The message, of which the first line says what happened and the others may be a traceback, with the number of others.
+fn with_others(message: &str, others: usize) -> String {
+    let same = match others {
+        0 => return message.to_owned(),
         1 => " (+1 runner failed the same way)".to_owned(),
         _ => format!(" (+{others} runners failed the same way)"),
-    }
+    };
+    let (first, rest) = message.split_at(message.find('\n').unwrap_or(message.len()));
+    format!("{first}{same}{rest}")
 }
 
 impl From<PipelineError> for Error {
@@ -229,8 +248,8 @@ impl Error {
     #[must_use]
     pub fn with_others(self, more: usize) -> Self {
         match self {
-            Self::EnvRunner { runner, message, others } => {
-                Self::EnvRunner { runner, message, others: others + more }
+            Self::EnvRunner { runner, in_evaluation, message, others } => {
+                Self::EnvRunner { runner, in_evaluation, message, others: others + more }
             }
             other => other,
         }

@@ -5,18 +5,10 @@ from typing import Any
 
 from skirl import _native
 from skirl.algorithms._environments import encode
+from skirl.algorithms._objects import SECTION_SYNONYMS
 from skirl.algorithms._options import OptionTable
 from skirl.algorithms._rllib_options import is_same_anyway
 from skirl.algorithms._search import candidates, is_search, split
-
-#: Other words for a section, as RLlib's older versions had them.
-SECTION_SYNONYMS = {
-    "exploration": "env_runners",
-    "model": "rl_module",
-    "model_config": "rl_module",
-    "multiagent": "multi_agent",
-    "rollouts": "env_runners",
-}
 
 
 class Draft:

@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 from skirl._native import NativeConfig
 from skirl.env import _config
+from skirl.algorithms._policies import MAPPING_PATH, mapping_of
 from skirl.env.registry import resolve
+from skirl.errors import ConfigError
 
 if TYPE_CHECKING:
     from skirl.algorithms.algorithm_config import AlgorithmConfig
@@ -50,4 +52,17 @@ def settled(config: "AlgorithmConfig") -> tuple[NativeConfig, list[tuple[str, st
             problems += found
         except Exception as error:
             problems.append((path, f"{path}: {error}"))
+    if not problems and MAPPING_PATH in config._objects:
+        values, problems = _mapped(config, values)
     return values, problems
+
+
+def _mapped(config: "AlgorithmConfig", values: NativeConfig) -> tuple[NativeConfig, list[tuple[str, str]]]:
+    """With the map that the user's function makes of the agents."""
+    env, env_config = values.get("environment.env"), config["environment.env_config"] or {}
+    if env is None:
+        return values, []
+    try:
+        return values.with_value("multi_agent.policy_mapping", mapping_of(config._objects[MAPPING_PATH], env, env_config))
+    except ConfigError as error:
+        return values, [(MAPPING_PATH, f"{MAPPING_PATH}: {error}")]

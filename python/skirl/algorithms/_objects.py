@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from skirl.algorithms._environments import ENVS
+from skirl.algorithms._policies import MAPPING, MAPPING_PATH, take_mapping, take_policies
 from skirl.algorithms._search import is_search
 from skirl.env.registry import resolve
 from skirl.errors import ConfigError
@@ -16,6 +17,16 @@ CALLBACKS = ("callbacks", "callbacks_class")
 #: An evaluation function of one's own, by its names; and where it is kept.
 EVALUATION = ("custom_evaluation_function", "custom_eval_function")
 EVALUATION_PATH = "evaluation.custom_evaluation_function"
+#: Options of `multi_agent` that are looked at here.
+POLICIES = {"policies", "policy_mapping", MAPPING}
+#: Other words for a section, as RLlib's older versions had them.
+SECTION_SYNONYMS = {
+    "exploration": "env_runners",
+    "model": "rl_module",
+    "model_config": "rl_module",
+    "multiagent": "multi_agent",
+    "rollouts": "env_runners",
+}
 
 
 class PythonObjects:
@@ -56,6 +67,8 @@ class PythonObjects:
             for name in EVALUATION:
                 if name in rest:
                     rest[EVALUATION[0]] = self._take_evaluation(rest.pop(name))
+        if section == "multi_agent":
+            rest = self._take_policies(rest, draft)
         if section == "environment" and "env" in rest:
             rest["env"] = self._take_env("environment.env", rest["env"], draft)
         overrides = rest.get("evaluation_config") if section == "evaluation" else None
@@ -80,8 +93,10 @@ class PythonObjects:
                 rest["env"] = self._take_env("environment.env", value, draft)
             elif name == "evaluation_config":
                 rest |= self.take("evaluation", {name: value}, draft)
+            elif name in POLICIES:
+                rest |= self._take_policies({name: value}, draft)
             elif isinstance(value, Mapping) and not is_search(value):
-                rest[name] = self.take(name, value, draft)
+                rest[name] = self.take(SECTION_SYNONYMS.get(name, name), value, draft)
             else:
                 rest[name] = value
         return rest
@@ -109,6 +124,19 @@ class PythonObjects:
             draft.problems.append((f"callbacks.{name}", str(error)))
         else:
             self._objects[f"callbacks.{name}"] = value
+
+    def _take_policies(self, options: Mapping[str, Any], draft: "Draft") -> dict[str, Any]:
+        """The function that maps agents is kept; specs of policies become their options."""
+        rest = dict(options)
+        if "policies" in rest and not is_search(rest["policies"]):
+            rest["policies"] = take_policies(rest["policies"], draft)
+        if POLICIES & rest.keys() - {"policies"}:
+            self._objects.pop(MAPPING_PATH, None)
+        function = rest.pop(MAPPING, None)
+        if function is not None:
+            take_mapping(function, draft)
+            self._objects[MAPPING_PATH] = function
+        return rest
 
     def _take_evaluation(self, function: Any) -> Any:
         """The engine knows an evaluation function by a name."""

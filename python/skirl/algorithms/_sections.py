@@ -33,6 +33,12 @@ FIRST: Final = {"environment": "env", "framework": "framework"}
 #: Options that the engine does not have: read by `AlgorithmConfig` itself.
 EXTRA: Final = {
     "training": {"model": "RLlib's older place for the options of `rl_module`."},
+    "multi_agent": {
+        "policy_mapping_fn": (
+            "RLlib's function `f(agent_id, episode, **kwargs)` in place of `policy_mapping`. It is asked once for each agent "
+            "that can appear, when the algorithm is built; one that looks at the episode is an error."
+        )
+    },
     "rl_module": {"model_config": "The options of this section as one map, as RLlib has them."},
 }
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from skirl.core.rl_module.rl_module import RLModule
     from skirl.env.env_runner import TrainingEnvRunner
     from skirl.env.env_runner_group import EnvRunnerGroup
+    from skirl.shared import SharedState
 
 #: Id of the only module when none is named.
 DEFAULT_POLICY_ID = "default_policy"
@@ -260,6 +261,16 @@ class Algorithm:
     def workers(self) -> "EnvRunnerGroup":
         """RLlib's older name of `env_runner_group`."""
         return self.env_runner_group
+
+    @property
+    def shared_state(self) -> "SharedState":
+        """Named counters, parameters and sums that all environments share with callbacks and your own loop: see `skirl.shared`.
+
+        Here a change is made at once, and a read sees it; environments see it from the next training step on.
+        """
+        from skirl.shared import SharedState
+
+        return SharedState._over(self._native.shared_state())
 
     # Acting, weights, modules.
 

@@ -1,14 +1,14 @@
 """Configurations: RLlib's fluent sections over the engine's options."""
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from skirl.algorithms._common_sections import CommonSections
-from skirl.algorithms._draft import SECTION_SYNONYMS, Draft
+from skirl.algorithms._draft import Draft
 from skirl.algorithms._environments import ENVS, decode, encode, settled
-from skirl.algorithms._objects import PythonObjects
+from skirl.algorithms._objects import SECTION_SYNONYMS, PythonObjects
 from skirl.algorithms._options import OptionTable, options_of
 from skirl.algorithms._sections import section_method
 from skirl.algorithms._text import fluent
@@ -138,8 +138,8 @@ class AlgorithmConfig(CommonSections):
             raise AttributeError(name)
         try:
             return self[name]
-        except KeyError as error:
-            raise AttributeError(error.args[0]) from None
+        except KeyError:
+            raise AttributeError(f"{type(self).__name__} has no option or method {name!r}{self._meant(name, self._methods())}") from None
 
     def __getitem__(self, name: str) -> Any:
         path = self._path_of(name)
@@ -161,8 +161,10 @@ class AlgorithmConfig(CommonSections):
             section, _, last = name.rpartition(".")
             option = self._table.in_section(section, last)
             return option.path if option else name if name in self._table.groups else None
-        option = self._table.find(name)
-        return option.path if option else self._table.group(None, name)
+        if option := self._table.find(name):
+            return option.path
+        kept = next((path for path in self._objects if path.rpartition(".")[2] == name), None)
+        return kept or self._table.group(None, name)
 
     def _laid_over(self, path: str, value: Any) -> Any:
         """A map with the search spaces that were taken out of it."""
@@ -175,10 +177,14 @@ class AlgorithmConfig(CommonSections):
                 place[last] = space
         return value
 
-    def _meant(self, name: str) -> str:
+    @classmethod
+    def _methods(cls) -> list[str]:
+        return [name for name in dir(cls) if not name.startswith("_")]
+
+    def _meant(self, name: str, others: Iterable[str] = ()) -> str:
         from difflib import get_close_matches
 
-        near = get_close_matches(name, self._table.names(), 1)
+        near = get_close_matches(name, [*others, *self._table.names()], 1)
         return f"; did you mean {near[0]!r}?" if near else ""
 
     def get(self, name: str, default: Any = None) -> Any:

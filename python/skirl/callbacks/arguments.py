@@ -1,7 +1,8 @@
 """What hooks are given besides episodes and results."""
 
+import json
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from skirl.callbacks.metrics_logger import MetricsLogger
@@ -14,10 +15,16 @@ if TYPE_CHECKING:
 class Run:
     """What all callbacks of one algorithm share."""
 
-    def __init__(self, algorithm: Any = None, config: Any = None) -> None:
+    #: Of the environment runner: 0 in the process that trains, as that of RLlib's local one.
+    worker_index = 0
+    is_worker = False
+
+    def __init__(self, algorithm: Any = None, config: Any = None, given: Mapping[str, Any] | None = None) -> None:
         self._algorithm: Any = lambda: None
         self.bind(algorithm)
-        self.config = config
+        self._config = config
+        #: What the callbacks were made from.
+        self.given = dict(given or {})
         #: Reported under `env_runners`, `evaluation/env_runners`, and at the top of a result.
         self.env_runners, self.evaluation, self.algorithm_metrics = MetricsLogger(), MetricsLogger(), MetricsLogger()
         #: Reported under `learners`.
@@ -27,6 +34,31 @@ class Run:
         """Says whose callbacks they are."""
         if algorithm is not None:
             self._algorithm = weakref.ref(algorithm)
+
+    @property
+    def config(self) -> Any:
+        """The config of the algorithm."""
+        return self._config
+
+    def begin_hook(self, runner_step: int, env_index: int) -> None:
+        """A hook of an environment is about to be called."""
+
+    def logged(self) -> str:
+        """What was logged for the process that trains: nothing, in that process."""
+        return ""
+
+    def take_logged(self, in_evaluation: bool, logged: Iterable[str]) -> None:
+        """Logs what was logged in other processes, in the order of one process: by step, then by environment."""
+        records = [record for text in logged for record in json.loads(text)]
+        records.sort(key=lambda record: (record[0], record[1]))
+        logger = self.logger(in_evaluation)
+        for _, _, path, value, how in records:
+            if how is not None:
+                logger.log_value(tuple(path), value, **how)
+            elif path:
+                logger.delete(*path)
+            else:
+                logger.reset()
 
     @property
     def algorithm(self) -> Any:
@@ -70,8 +102,8 @@ class RunnerOfHook:
         self.in_evaluation = in_evaluation
         #: The environment, while the hook runs.
         self.env = env
-        #: All environments of a run step in the main process, as those of RLlib's local worker.
-        self.worker_index = 0
+        #: From 1 in a process of its own; 0 in the process that trains, as RLlib's local one.
+        self.worker_index = run.worker_index
 
     @property
     def config(self) -> Any:

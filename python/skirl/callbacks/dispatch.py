@@ -56,7 +56,8 @@ class Dispatcher:
         #: In errors, in the configuration and in checkpoints.
         self.name = name
         self._wishes = {hook: [Wish(each, hook, *ARGUMENTS[hook]) for each in given] for hook, given in functions.items()}
-        self._run = run
+        #: What it shares with the other callbacks of the run.
+        self.run = self._run = run
         self._target = target
         #: Hooks that are called.
         self.hooks = list(self._wishes)
@@ -96,10 +97,21 @@ class Dispatcher:
         if own is not None and "own" in state:
             own(state["own"])
 
+    # What is logged in other processes.
+
+    def logged(self) -> str:
+        """What was logged in this worker since the last call."""
+        return self._run.logged()
+
+    def take_logged(self, in_evaluation: bool, logged: list[str]) -> None:
+        """Logs what was logged in the workers."""
+        self._run.take_logged(in_evaluation, logged)
+
     # Hooks of episodes.
 
     def _episode(self, hook: str, episode: "Episode") -> None:
         run, in_evaluation = self._run, episode.in_evaluation
+        run.begin_hook(episode.runner_step, episode.env_index)
 
         def runner() -> RunnerOfHook:
             return RunnerOfHook(run, in_evaluation, EnvsOfHook(episode))
@@ -140,6 +152,7 @@ class Dispatcher:
     def on_environment_created(self, env: Any, env_index: int, in_evaluation: bool) -> None:
         """Called by the engine."""
         run = self._run
+        run.begin_hook(0, env_index)
         runner = RunnerOfHook(run, in_evaluation, env)
         self._call(
             "on_environment_created",
@@ -268,4 +281,4 @@ def _env_context(run: Run, env_index: int) -> Any:
     from skirl.env.env_context import EnvContext
 
     env_config = run.config["env_config"] if run.config is not None else {}
-    return EnvContext(dict(env_config or {}), worker_index=0, vector_index=env_index)
+    return EnvContext(dict(env_config or {}), worker_index=run.worker_index, vector_index=env_index)

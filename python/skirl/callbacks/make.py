@@ -9,6 +9,7 @@ from skirl._native import hooks as native_hooks
 from skirl.callbacks.arguments import Run
 from skirl.callbacks.callbacks import SkirlCallback
 from skirl.callbacks.dispatch import Dispatcher
+from skirl.callbacks.worker_run import WorkerRun
 from skirl.errors import ConfigError
 
 #: Names of hooks in older versions of RLlib.
@@ -47,7 +48,15 @@ def dispatchers(
         config: Its config.
         make: Make instances of classes; else their methods are looked at, and not called.
     """
-    run = Run(algorithm, config)
+    return _dispatchers(given, Run(algorithm, config, given), make)
+
+
+def worker_dispatchers(given: Mapping[str, Any], config: Any, no_config: str | None, worker_index: int) -> list[Dispatcher]:
+    """The same in an environment runner's process: classes are made anew there."""
+    return _dispatchers(given, WorkerRun(given, config, no_config, worker_index), True)
+
+
+def _dispatchers(given: Mapping[str, Any], run: Run, make: bool) -> list[Dispatcher]:
     made: list[Dispatcher] = []
     functions: dict[str, list[Callable[..., Any]]] = {}
     for name, value in given.items():
@@ -118,7 +127,7 @@ def _of_object(given: Any, run: Run, make: bool) -> Dispatcher:
         )
     for name in NOT_CALLED:
         cls = target if isinstance(target, type) else type(target)
-        if make and getattr(cls, name, None) is not None:
+        if make and not run.is_worker and getattr(cls, name, None) is not None:
             warnings.warn(f"{cls.__qualname__}.{name}: nothing in skirl calls this hook of RLlib", stacklevel=2)
     return Dispatcher(_name_of(target), functions, run, target)
 

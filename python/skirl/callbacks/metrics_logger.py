@@ -86,7 +86,7 @@ class MetricsLogger:
             percentiles: Which ones, in [0, 100], with `reduce="percentiles"`.
             clear_on_reduce: Values count for one result only: the mean where no `reduce` is given.
         """
-        path = _path(key)
+        path = path_of(key)
         stats = self._stats.get(path)
         if stats is None:
             how = reduce or ("percentiles" if percentiles else "mean" if clear_on_reduce else "ema")
@@ -104,7 +104,7 @@ class MetricsLogger:
 
     def log_dict(self, stats_dict: Mapping[str, Any], *, key: Key | None = None, **how: Any) -> None:
         """Logs every number of a nested dict."""
-        prefix = () if key is None else _path(key)
+        prefix = () if key is None else path_of(key)
         for name, value in stats_dict.items():
             if isinstance(value, Mapping):
                 self.log_dict(value, key=(*prefix, str(name)), **how)
@@ -120,13 +120,13 @@ class MetricsLogger:
 
     def peek(self, key: Key, default: Any = None) -> Any:
         """The number of a key as a result would have it now."""
-        stats = self._stats.get(_path(key))
+        stats = self._stats.get(path_of(key))
         value = stats.peek() if stats is not None else None
         return default if value is None else value
 
     def delete(self, *key: str) -> None:
         """Forgets a key."""
-        self._stats.pop(_path(key), None)
+        self._stats.pop(path_of(key), None)
 
     def reset(self) -> None:
         """Forgets everything."""
@@ -135,6 +135,11 @@ class MetricsLogger:
     def is_empty(self) -> bool:
         """Whether nothing was logged."""
         return not self._stats
+
+    def after_rollout(self) -> None:
+        """What counts for one result only begins anew."""
+        for stats in self._stats.values():
+            stats.after_result()
 
     def report_into(self, result: dict[str, Any]) -> None:
         """Puts one number for each key into a nested dict, and begins the next result."""
@@ -159,11 +164,12 @@ class MetricsLogger:
         """Takes back what `get_state` gave."""
         self._stats = {}
         for key, (reduce, window, ema_coeff, percentiles, values) in state.items():
-            stats = self._stats[_path(key)] = _Stats(reduce, window, ema_coeff, percentiles)
+            stats = self._stats[path_of(key)] = _Stats(reduce, window, ema_coeff, percentiles)
             stats.values = list(values)
 
 
-def _path(key: Key | Sequence[str]) -> tuple[str, ...]:
+def path_of(key: Key | Sequence[str]) -> tuple[str, ...]:
+    """The names of a key, one for each level of the result."""
     parts = (key,) if isinstance(key, str) else tuple(key)
     return tuple(name for part in parts for name in str(part).split("/"))
 

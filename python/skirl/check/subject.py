@@ -11,8 +11,7 @@ from typing import Any
 
 from skirl.check.source import line_of_class, unwrapped
 from skirl.env import registry
-from skirl.env._build import _construct as construct
-from skirl.env._build import _make as make
+from skirl.env._build import construct, make
 from skirl.env.env_context import EnvContext
 
 

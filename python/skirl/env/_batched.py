@@ -13,8 +13,8 @@ from skirl.errors import EnvError
 NEXT_STEP, SAME_STEP, DISABLED = "NextStep", "SameStep", "Disabled"
 
 
-def describe(env: Any, num_envs: int) -> tuple[str, bool, bool]:
-    """Autoreset mode, whether single environments can be reset, and whether each can have a seed of its own.
+def describe(env: Any, num_envs: int) -> tuple[str, bool, str]:
+    """Autoreset mode, whether single environments can be reset, and how each can have a seed of its own.
 
     Refuses those whose environments cannot be stepped together from end to end.
     """
@@ -33,7 +33,7 @@ def describe(env: Any, num_envs: int) -> tuple[str, bool, bool]:
             f"AutoresetMode.SAME_STEP or DISABLED, use gymnasium's SyncVectorEnv (env_config vectorization_mode='sync'), or return "
             f"a single environment and let skirl make many"
         )
-    return mode, single, _takes_seeds(env)
+    return mode, single, _seeds_as(env)
 
 
 def _mode(env: Any, name: str) -> str:
@@ -58,14 +58,18 @@ def _is_gymnasium_own(env: Any) -> bool:
     return hasattr(vector, "AutoresetMode") and type(env.unwrapped).reset in own
 
 
-def _takes_seeds(env: Any) -> bool:
+def _seeds_as(env: Any) -> str:
+    """"list" or "array" where each environment can have a seed of its own, "number" where there is one for the batch."""
     if _is_gymnasium_own(env):
-        return True
-    try:
-        env.reset(seed=list(range(env.num_envs)))
-    except Exception:
-        return False
-    return True
+        return "list"
+    seeds: dict[str, Any] = {"list": list(range(env.num_envs)), "array": np.arange(env.num_envs)}
+    for kind, given in seeds.items():
+        try:
+            env.reset(seed=given)
+        except Exception:
+            continue
+        return kind
+    return "number"
 
 
 def _can_reset_single(env: Any) -> bool:

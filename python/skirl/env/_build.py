@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import sys
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from skirl.env import _config, registry
+from skirl.env import _agents, _config, registry
 from skirl.env.env_context import EnvContext
 from skirl.errors import EnvError
+from skirl.shared import SharedState, making
 
 #: Names of a constructor's first parameter that ask for the whole `EnvContext`.
 _CONTEXT_NAMES = ("config", "env_config", "env_context")
@@ -26,26 +29,41 @@ class Worker:
     recreated_worker: bool = False
 
 
+#: What the environments of this process were made with.
+_contexts: weakref.WeakKeyDictionary[Any, EnvContext] = weakref.WeakKeyDictionary()
+
 #: The main process, unless a worker says otherwise at its start.
 worker = Worker()
 
 
-def build(name: str, env_config: dict[str, Any], num_envs: int) -> tuple[bool, list[Any]]:
-    """`num_envs` environments; or (True, [one]) where the creator made a batched environment of as many."""
+def build(
+    name: str, env_config: dict[str, Any], num_envs: int, shared: Sequence[Any] = ()
+) -> tuple[str, list[Any], Callable[[int], Any]]:
+    """What was made ("batch", "one agent" or "several agents"); `num_envs` environments, or the one batch of as many; and what
+    makes environment `i` once more.
+
+    `shared` has the native handle to shared state of each environment.
+    """
     config = _config.from_json(env_config)
-    first = _make(name, config, 0, num_envs)
-    if _is_batched(first):
-        return True, [first]
-    _check(first, name)
+
+    def make_one(index: int) -> Any:
+        return make(name, config, index, num_envs, shared)
+
+    first = make_one(0)
+    if is_batched(first):
+        return "batch", [first], make_one
+    several = _agents.has_several(first)
+    _check(first, name, several)
     envs = [first]
     for index in range(1, num_envs):
-        env = _make(name, config, index, num_envs)
-        _check(env, name)
+        env = make_one(index)
+        _check(env, name, several)
         envs.append(env)
-    return False, envs
+    return "several agents" if several else "one agent", envs, make_one
 
 
-def _make(name: str, config: dict[str, Any], index: int, num_envs: int) -> Any:
+def make(name: str, config: dict[str, Any], index: int, num_envs: int, shared: Sequence[Any] = ()) -> Any:
+    """Environment `index` of `num_envs`, by a name that `registry.lookup` knows."""
     context = EnvContext(
         dict(config),
         worker_index=worker.worker_index,
@@ -54,7 +72,25 @@ def _make(name: str, config: dict[str, Any], index: int, num_envs: int) -> Any:
         num_workers=worker.num_workers,
         recreated_worker=worker.recreated_worker,
         num_envs=num_envs,
+        shared=SharedState._over(shared[index] if shared else None, worker.remote),
     )
+    with making(context.shared):
+        env = _make_in(name, context)
+    with contextlib.suppress(TypeError):
+        # One that cannot be referred to weakly has no context.
+        _contexts[env] = context
+    return env
+
+
+def context_of(env: Any) -> EnvContext | None:
+    """The context that an environment of this process was made with."""
+    try:
+        return _contexts.get(env)
+    except TypeError:
+        return None
+
+
+def _make_in(name: str, context: EnvContext) -> Any:
     if name.startswith(registry.GYMNASIUM):
         return _make_gymnasium(name.removeprefix(registry.GYMNASIUM), context)
     if name.startswith(registry.GYMNASIUM_VEC):
@@ -62,7 +98,7 @@ def _make(name: str, config: dict[str, Any], index: int, num_envs: int) -> Any:
     creator = registry.creator_of(name)
     if creator is None:
         return _make_gymnasium(name, context)
-    return _construct(creator, context) if isinstance(creator, type) else creator(context)
+    return construct(creator, context) if isinstance(creator, type) else creator(context)
 
 
 def _make_gymnasium(env_id: str, context: EnvContext) -> Any:
@@ -89,7 +125,8 @@ def _with_limit(context: EnvContext) -> dict[str, Any]:
     return arguments
 
 
-def _construct(cls: Callable[..., Any], context: EnvContext) -> Any:
+def construct(cls: Callable[..., Any], context: EnvContext) -> Any:
+    """An environment of this class: it is given the `EnvContext` if its first parameter asks for it, else the keys as arguments."""
     parameters = _parameters(cls)
     first = next(iter(parameters.values()), None)
     if first is not None and first.name in _CONTEXT_NAMES and first.kind is not inspect.Parameter.KEYWORD_ONLY:
@@ -116,7 +153,21 @@ def _vector_env() -> Any:
     return None if vector is None else vector.VectorEnv
 
 
-def _is_batched(env: Any) -> bool:
+def makes_several_agents(name: str, env_config: dict[str, Any]) -> bool:
+    """Whether environments of this name have several agents. A creator that is no class tells only by what it makes."""
+    creator = registry.creator_of(name)
+    if isinstance(creator, type) or creator is None:
+        return creator is not None and _agents.is_multi_agent_class(creator)
+    if not any(module in sys.modules for module in ("skirl.env.multi_agent_env", "pettingzoo")):
+        return False
+    kind, made, _ = build(name, env_config, 1)
+    for env in made:
+        env.close()
+    return kind == "several agents"
+
+
+def is_batched(env: Any) -> bool:
+    """Whether an environment is many that step as one (`gymnasium.vector.VectorEnv`)."""
     base = _vector_env()
     return base is not None and isinstance(env, base)
 
@@ -126,8 +177,10 @@ def _is_batched_class(cls: Any) -> bool:
     return base is not None and isinstance(cls, type) and issubclass(cls, base)
 
 
-def _check(env: Any, name: str) -> None:
-    missing = [part for part in ("reset", "step", "observation_space", "action_space") if not hasattr(env, part)]
+def _check(env: Any, name: str, several_agents: bool) -> None:
+    # Where there are several agents, each has spaces of its own.
+    expected = ("reset", "step") if several_agents else ("reset", "step", "observation_space", "action_space")
+    missing = [part for part in expected if not hasattr(env, part)]
     if not missing:
         return
     if env is None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from skirl.shared import SharedState
+
 
 class EnvContext(dict[str, Any]):
     """The user's `env_config`, and which environment is being made.
@@ -16,6 +18,7 @@ class EnvContext(dict[str, Any]):
         remote: Whether the environment has a process of its own.
         num_envs: Environments that are wanted here, for creators of batched environments.
         recreated_worker: Whether the worker took the place of one that failed.
+        shared: What all environments of the run share, as this one sees it (`skirl.shared`).
     """
 
     def __init__(
@@ -27,6 +30,7 @@ class EnvContext(dict[str, Any]):
         num_workers: int = 0,
         recreated_worker: bool = False,
         num_envs: int = 1,
+        shared: SharedState | None = None,
     ) -> None:
         super().__init__(env_config or {})
         self.worker_index = worker_index
@@ -35,6 +39,7 @@ class EnvContext(dict[str, Any]):
         self.num_workers = num_workers
         self.recreated_worker = recreated_worker
         self.num_envs = num_envs
+        self.shared = SharedState._over(None, remote) if shared is None else shared
 
     def set_defaults(self, defaults: Mapping[str, Any]) -> None:
         """Puts in the keys of `defaults` that are not there yet."""

@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from skirl.errors import SkirlError
+from skirl.errors import ConfigError, SkirlError
 from skirl.policy.sample_batch import MultiAgentBatch, SampleBatch
 
 if TYPE_CHECKING:
@@ -19,12 +19,19 @@ class LiveEnvs:
     """Environments that can be visited."""
 
     _native: Any
+    config: Any
 
     @property
     def num_envs(self) -> int:
         """Environments."""
         count: int = self._native.num_envs
         return count
+
+    def processes(self) -> tuple[int, int, int] | None:
+        """Processes of the environments, how many of them are up, and how many were replaced; None where they are stepped in
+        this one."""
+        found: tuple[int, int, int] | None = self._native.processes()
+        return found
 
     def foreach_env(self, func: Callable[[Any], Any]) -> list[Any]:
         """Calls `func(env)` for every environment, in order, and gathers what it returns.
@@ -36,11 +43,24 @@ class LiveEnvs:
         return found
 
     def foreach_env_with_context(self, func: Callable[[Any, Any], Any]) -> list[Any]:
-        """As `foreach_env`, with an `EnvContext` that has the environment's `vector_index`."""
+        """As `foreach_env`, with the `EnvContext` of each environment: the config's `env_config`, its worker, its index there."""
+        env_config = (self.config["env_config"] if self.config is not None else None) or {}
+        return self.foreach_env(WithContext(func, dict(env_config)))
+
+
+class WithContext:
+    """Calls `func(env, env_context)`, wherever the environment is."""
+
+    def __init__(self, func: Callable[[Any, Any], Any], env_config: dict[str, Any]) -> None:
+        self._func, self._env_config = func, env_config
+
+    def __call__(self, env: Any) -> Any:
+        """With the context that the environment was made with; native environments were made with none."""
+        from skirl.env._build import context_of
         from skirl.env.env_context import EnvContext
 
-        counted = iter(range(self.num_envs))
-        return self.foreach_env(lambda env: func(env, EnvContext({}, worker_index=0, vector_index=next(counted))))
+        context = context_of(env)
+        return self._func(env, context or EnvContext(self._env_config, vector_index=getattr(env, "index", 0)))
 
 
 class TrainingEnvRunner(LiveEnvs):
@@ -48,13 +68,10 @@ class TrainingEnvRunner(LiveEnvs):
 
     def __init__(self, algorithm: Any) -> None:
         self._algorithm, self._native = algorithm, algorithm._native
+        #: The config of the algorithm.
+        self.config = algorithm.config
         #: RLlib's index of the runner in the main process.
         self.worker_index = 0
-
-    @property
-    def config(self) -> Any:
-        """The config of the algorithm."""
-        return self._algorithm.config
 
     def get_weights(self) -> Weights:
         """Copies of the weights by module and name."""
@@ -85,6 +102,12 @@ class EnvRunner(LiveEnvs):
             raise SkirlError(f"worker_index={worker_index}: expected 0, as a runner that is made alone is in this process")
         from skirl._native import NativeConfig, NativeEnvRunner
         from skirl.callbacks.make import dispatchers
+
+        if not isinstance(config, NativeConfig) and not hasattr(config, "_settled"):
+            raise ConfigError(
+                f"{type(self).__name__}: expected a config with an environment, for example "
+                f"{type(self).__name__}(config=PPOConfig().environment('CartPole-v1')), found {config!r}"
+            )
 
         if isinstance(config, NativeConfig):
             native, given = config, {}

@@ -7,7 +7,11 @@ from skirl.env.env_runner import LiveEnvs
 
 
 class EnvRunnerGroup:
-    """The environment runners of an algorithm, or of its evaluation. Environments in this process have one runner."""
+    """The environment runners of an algorithm, or of its evaluation.
+
+    Environments in this process have one runner. Those in processes of their own are reached through the one of this process, too,
+    which sends functions to where they are.
+    """
 
     def __init__(self, runner: LiveEnvs) -> None:
         self._runner = runner
@@ -42,20 +46,36 @@ class EnvRunnerGroup:
 
     def foreach_env(self, func: Callable[[Any], Any]) -> list[list[Any]]:
         """Calls `func(env)` for every environment: a list for each runner."""
-        return [self._runner.foreach_env(func)]
+        return self._by_runner(self._runner.foreach_env(func))
 
     def foreach_env_with_context(self, func: Callable[[Any, Any], Any]) -> list[list[Any]]:
         """Calls `func(env, env_context)` for every environment: a list for each runner."""
-        return [self._runner.foreach_env_with_context(func)]
+        return self._by_runner(self._runner.foreach_env_with_context(func))
+
+    def _by_runner(self, found: list[Any]) -> list[list[Any]]:
+        count = max(1, self.num_remote_env_runners())
+        bounds = [index * len(found) // count for index in range(count + 1)]
+        return [found[first:end] for first, end in zip(bounds, bounds[1:], strict=False)]
 
     def local_worker(self) -> Any:
         """RLlib's older name of `local_env_runner`."""
         return self._runner
 
     def num_remote_env_runners(self) -> int:
-        """Runners in other processes."""
-        return 0
+        """Runners in processes of their own."""
+        return self._processes()[0]
+
+    def num_healthy_remote_env_runners(self) -> int:
+        """Runners in processes of their own that are up."""
+        return self._processes()[1]
+
+    def num_remote_env_runner_restarts(self) -> int:
+        """Processes that were replaced since this one was started."""
+        return self._processes()[2]
 
     def num_healthy_env_runners(self) -> int:
-        """Runners that work."""
-        return 1
+        """Runners that work, with the one of this process."""
+        return 1 + self.num_healthy_remote_env_runners()
+
+    def _processes(self) -> tuple[int, int, int]:
+        return self._runner.processes() or (0, 0, 0)

@@ -10,6 +10,7 @@ What the engine knows an environment by is a string:
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -71,7 +72,7 @@ def resolve(env: Any, env_config: Mapping[str, Any] | None = None) -> str:
     if callable(env):
         return _name_of(env)
     raise EnvError(
-        f"env: expected a name ('CartPole-v1', 'gymnasium:ID', 'module:Class'), a class, or a name given to register_env; "
+        f"expected a name ('CartPole-v1', 'gymnasium:ID', 'module:Class'), a class, or a name given to register_env; "
         f"found {env!r}. An environment that exists already cannot be used: every run makes its own"
     )
 
@@ -155,6 +156,28 @@ def lookup(name: str) -> tuple[bool, list[str]]:
     if ":" in name and _is_class(name.partition("#")[0]):
         return True, []
     return _gymnasium_has(name), [*_creators, *_gymnasium_names()]
+
+
+def find(name: str) -> tuple[bool, list[str]]:
+    """As `lookup`, but a `module:Class` that is not there is an error that says where it was looked for."""
+    found, names = lookup(name)
+    if not found and ":" in name and not name.startswith((GYMNASIUM, GYMNASIUM_VEC, NATIVE, REGISTERED)):
+        raise EnvError(_why_unknown(name))
+    return found, names
+
+
+def _why_unknown(name: str) -> str:
+    module, _, qualname = name.partition("#")[0].partition(":")
+    head = f"there is no environment {name!r}"
+    try:
+        importlib.import_module(module)
+    except ImportError:
+        places = ", ".join(repr(place or os.getcwd()) for place in sys.path[:3])
+        return (
+            f"{head}: Python finds no module {module!r}; looked in {places} and {max(0, len(sys.path) - 3)} more places of sys.path. "
+            f"Start in the folder that holds its file, set PYTHONPATH, or install it"
+        )
+    return f"{head}: the module {module!r} has no class or function {qualname!r}"
 
 
 def creator_of(name: str) -> Callable[..., Any] | None:

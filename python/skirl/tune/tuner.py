@@ -16,7 +16,7 @@ from .display import make_display
 from .experiment import Experiment
 from .keeper import CheckpointKeeper
 from .options import CheckpointConfig, FailureConfig, RunConfig, StopRule, TuneConfig
-from .resources import available_cores, cpus_per_trial
+from .resources import available_cores, cores_of, cpus_per_trial
 from .result import ResultGrid
 from .session import TuneContext
 from .stopping import Stopping
@@ -53,6 +53,8 @@ class Tuner:
         self._failures = self._run.failure_config or FailureConfig()
         self._check_checkpoints()
         self._trials: list[Trial] | None = None
+        #: Cores that each trial counts for.
+        self._cores: dict[str, float] = {}
         self._path = Path()
 
     def _check_checkpoints(self) -> None:
@@ -73,7 +75,7 @@ class Tuner:
         experiment = Experiment(
             self._trials,
             self._blob,
-            lambda trial: cpus_per_trial(self._resources, trial.config),
+            self._cores_of,
             # Without a limit of the user's the cores are the limit.
             float("inf") if self._tune.max_concurrent_trials else float(cores),
             self._tune.max_concurrent_trials or len(self._trials),
@@ -88,6 +90,12 @@ class Tuner:
             display.finish(self._trials, str(self._path))
         experiment.pass_on_signal()
         return self.get_results()
+
+    def _cores_of(self, trial: Trial) -> float:
+        if trial.trial_id not in self._cores:
+            default = 1.0 if self._trainable.is_function else cores_of(trial.variant.params, self._trainable.target)
+            self._cores[trial.trial_id] = cpus_per_trial(self._resources, trial.config, default)
+        return self._cores[trial.trial_id]
 
     def _ranked_by(self) -> dict[str, str]:
         named = {
@@ -119,7 +127,7 @@ class Tuner:
             for index, variant in enumerate(variants)
         ]
         for trial in trials:
-            cpus_per_trial(self._resources, trial.config)
+            self._cores_of(trial)
         _refuse_if_none_can_run(variants)
         return trials
 

@@ -64,6 +64,10 @@ impl<W: VectorWrapper> VectorEnv for W {
         self.inner().max_episode_steps()
     }
 
+    fn rebuild(&mut self, env: usize) -> Result<(), EnvError> {
+        self.inner_mut().rebuild(env)
+    }
+
     fn will_reset(&mut self, seeds: &[(usize, u64)]) -> Result<(), EnvError> {
         self.inner_mut().will_reset(seeds)
     }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use skirl::callbacks::Environment;
 use skirl_env::{EnvError, LiveEnv};
 
-use crate::env::python_object;
+use crate::env::{PythonMultiAgentEnv, python_object};
 use crate::errors::EnvError as EnvException;
 use crate::lent::Loan;
 use crate::value::{from_python, to_python};
@@ -50,8 +50,11 @@ impl LentEnv for Environment<'_> {
 }
 
 fn python_env(live: &mut LiveEnv<'_>, py: Python<'_>) -> Option<Py<PyAny>> {
-    let (envs, index) = live.vector()?;
-    python_object(py, envs, index)
+    if let Some((envs, index)) = live.vector() {
+        return python_object(py, envs, index);
+    }
+    let env = live.downcast_mut::<PythonMultiAgentEnv>().ok()?;
+    Some(env.object().clone_ref(py))
 }
 
 /// An environment that is lent to Python code.

@@ -26,6 +26,7 @@ pub(super) struct EpisodeData {
     pub(super) env_index: usize,
     pub(super) in_evaluation: bool,
     pub(super) agents: Vec<String>,
+    at: u64,
     env_steps: u64,
     sum: f64,
     agent_returns: Vec<f64>,
@@ -69,6 +70,7 @@ impl EpisodeData {
     /// Takes what the engine's episode shows now.
     pub(super) fn update(&mut self, episode: &Episode<'_>) {
         let agents = 0..self.agents.len();
+        self.at = episode.at();
         self.env_steps = episode.env_steps();
         self.sum = episode.episode_return();
         self.agent_returns = agents.clone().filter_map(|agent| episode.agent_return(agent)).collect();
@@ -192,6 +194,12 @@ impl NativeEpisode {
     /// As `agent_ids` (older versions of RLlib).
     fn get_agents(&self) -> Vec<String> {
         self.agent_ids()
+    }
+
+    /// Steps that each environment of the run (or of the evaluation) has made so far.
+    #[getter]
+    fn runner_step(&self) -> u64 {
+        self.lock().at
     }
 
     /// Environment steps so far.

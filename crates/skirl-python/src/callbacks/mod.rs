@@ -9,6 +9,7 @@ pub(crate) mod results;
 mod running;
 mod values;
 
+use std::any::Any;
 use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
@@ -51,17 +52,39 @@ struct PyCallbacks {
     episodes: Arc<Episodes>,
     /// Saves what is common to all callbacks of the run.
     is_first: bool,
+    /// Trajectories are handed out with their episodes.
+    tracks: bool,
 }
 
 /// The engine's callbacks for the dispatchers of a run. Each has `name`, the names of its `hooks`, and whether it wants to
 /// see the episodes of trajectories (`tracks_episodes`).
 pub(crate) fn callback_list(dispatchers: &[Bound<'_, PyAny>]) -> PyResult<CallbackList> {
-    let episodes = Arc::new(Episodes::default());
+    list_with(dispatchers, Episodes::default())
+}
+
+/// The callbacks of a worker: episodes that ended are asked for no more.
+pub(crate) fn worker_callbacks(dispatchers: &[Bound<'_, PyAny>]) -> PyResult<CallbackList> {
+    list_with(dispatchers, Episodes::of_worker())
+}
+
+fn list_with(dispatchers: &[Bound<'_, PyAny>], episodes: Episodes) -> PyResult<CallbackList> {
+    let episodes = Arc::new(episodes);
     let mut list = CallbackList::new();
     for (index, dispatcher) in dispatchers.iter().enumerate() {
         list.push(Arc::new(PyCallbacks::new(dispatcher, Arc::clone(&episodes), index == 0)?));
     }
     Ok(list)
+}
+
+/// The dispatcher through which callbacks of other processes are made like these ones; none where they have to stay in this
+/// process, as one of them is not written in Python, or is handed episodes with their trajectories.
+pub(crate) fn travelling(py: Python<'_>, callbacks: &CallbackList) -> Option<Py<PyAny>> {
+    let mut first = None;
+    for each in callbacks.iter() {
+        let each = each.as_any()?.downcast_ref::<PyCallbacks>().filter(|each| !each.tracks)?;
+        first.get_or_insert_with(|| each.dispatcher.clone_ref(py));
+    }
+    first
 }
 
 /// Names of the hooks that the engine calls.
@@ -108,6 +131,7 @@ impl PyCallbacks {
             dispatcher: dispatcher.clone().unbind(),
             episodes,
             is_first,
+            tracks,
         })
     }
 
@@ -154,23 +178,35 @@ impl Callbacks for PyCallbacks {
         in_python(|py| {
             let own = self.dispatcher.bind(py).call_method0("get_state")?;
             let own = from_python(&own, &format!("the state of callbacks '{}'", self.name))?;
-            let episodes = if self.is_first { self.episodes.save(py)? } else { Value::Null };
-            let has_episodes = episodes.as_object().is_some_and(|episodes| !episodes.is_empty());
-            let mut state = Map::new();
-            if !own.is_null() {
-                state.insert("state".to_owned(), own);
-            }
-            if has_episodes {
-                state.insert("episodes".to_owned(), episodes);
-            }
-            Ok((!state.is_empty()).then_some(Value::Object(state)))
+            Ok((!own.is_null()).then(|| json!({ "state": own })))
+        })
+    }
+
+    fn as_any(&self) -> Option<&dyn Any> {
+        Some(self)
+    }
+
+    fn episode_data(&self, id: u64) -> Result<Map<String, Value>, Box<dyn Error + Send + Sync>> {
+        match self.is_first {
+            true => in_python(|py| self.episodes.user_data(py, id)),
+            false => Ok(Map::new()),
+        }
+    }
+
+    fn forget_episodes(&self) {
+        self.episodes.clear();
+    }
+
+    fn take_logged(&self, in_evaluation: bool, logged: &[String]) -> HookResult {
+        if !self.is_first {
+            return Ok(());
+        }
+        in_python(|py| {
+            self.dispatcher.bind(py).call_method1("take_logged", (in_evaluation, logged)).map(drop)
         })
     }
 
     fn restore_state(&self, state: &Value) -> HookResult {
-        if self.is_first {
-            self.episodes.restore(state.get("episodes").unwrap_or(&json!({})));
-        }
         in_python(|py| match state.get("state") {
             Some(own) => self.dispatcher.bind(py).call_method1("set_state", (to_python(py, own)?,)).map(drop),
             None => Ok(()),

@@ -16,8 +16,8 @@ use crate::errors::SkirlError;
 #[derive(Default)]
 pub(super) struct Episodes {
     running: Mutex<BTreeMap<(bool, u64), Running>>,
-    /// Data of episodes that ran when a checkpoint was written, until they go on.
-    restored: Mutex<BTreeMap<u64, serde_json::Value>>,
+    /// Trajectories are postprocessed elsewhere.
+    in_worker: bool,
     forms: Mutex<Option<Arc<Forms>>>,
 }
 
@@ -27,6 +27,11 @@ struct Running {
 }
 
 impl Episodes {
+    /// Those of a worker.
+    pub(super) fn of_worker() -> Self {
+        Self { in_worker: true, ..Self::default() }
+    }
+
     /// The object of an episode, with what the engine shows now.
     pub(super) fn object(&self, episode: &mut Episode<'_>) -> PyResult<Py<NativeEpisode>> {
         let key = (episode.in_evaluation(), episode.id());
@@ -40,7 +45,8 @@ impl Episodes {
             // The episode before it in the same environment is over, or was given up. One of training that ended is asked
             // for once more, with its trajectory.
             self.forget(|id, other| {
-                id.0 == key.0 && other.is_of(episode.env_index()) && (id.0 || !other.ended())
+                let is_asked_for = !id.0 && !self.in_worker && other.ended();
+                id.0 == key.0 && other.is_of(episode.env_index()) && !is_asked_for
             });
             let begun = self.begin(episode)?;
             self.lock().insert(key, begun);
@@ -55,15 +61,10 @@ impl Episodes {
         let forms = self.forms(episode);
         let data = EpisodeData::of(episode, forms);
         let data = Arc::new(Mutex::new(data));
-        let saved = match episode.in_evaluation() {
-            true => None,
-            false => self.restored.lock().unwrap_or_else(PoisonError::into_inner).remove(&episode.id()),
-        };
+        // Of a resumed episode.
+        let saved = serde_json::Value::Object(std::mem::take(episode.user_data));
         let object = Python::attach(|py| {
-            let user_data = PyDict::new(py);
-            if let Some(saved) = &saved {
-                user_data.update(crate::value::to_python(py, saved)?.cast::<pyo3::types::PyMapping>()?)?;
-            }
+            let user_data = crate::value::to_python(py, &saved)?.cast_into::<PyDict>()?;
             let custom_metrics = PyDict::new(py);
             for (name, value) in episode.custom_metrics.iter() {
                 custom_metrics.set_item(name, value)?;
@@ -116,31 +117,17 @@ impl Episodes {
         self.forget(|_, _| true);
     }
 
-    /// The data that callbacks keep with the episodes that run, by id. What is no plain value cannot be saved: a warning says
-    /// so.
-    pub(super) fn save(&self, py: Python<'_>) -> PyResult<serde_json::Value> {
-        let running: Vec<(u64, Py<PyDict>)> = self
-            .lock()
-            .iter()
-            .filter(|(key, running)| !key.0 && !running.ended())
-            .map(|(key, running)| (key.1, running.object.get().user_data.clone_ref(py)))
-            .collect();
-        let mut saved = serde_json::Map::new();
-        for (id, user_data) in running {
-            let data = plain_values(user_data.bind(py))?;
-            if !data.is_empty() {
-                saved.insert(id.to_string(), data.into());
-            }
-        }
-        Ok(saved.into())
-    }
-
-    /// Takes back what `save` gave.
-    pub(super) fn restore(&self, saved: &serde_json::Value) {
-        self.clear();
-        let entries = saved.as_object().into_iter().flatten();
-        *self.restored.lock().unwrap_or_else(PoisonError::into_inner) =
-            entries.filter_map(|(id, data)| Some((id.parse().ok()?, data.clone()))).collect();
+    /// What callbacks keep with an episode of training that runs. What is no plain value cannot be saved: a warning says so.
+    pub(super) fn user_data(
+        &self,
+        py: Python<'_>,
+        id: u64,
+    ) -> PyResult<serde_json::Map<String, serde_json::Value>> {
+        let running = self.lock().get(&(false, id)).map(|running| running.object.clone_ref(py));
+        running.map_or_else(
+            || Ok(serde_json::Map::new()),
+            |object| plain_values(object.get().user_data.bind(py)),
+        )
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<(bool, u64), Running>> {

@@ -84,7 +84,7 @@ impl ActionMaker {
             Self::Scalars { start, made } => {
                 let value = discrete(columns, row)?;
                 let index = usize::try_from(value - start).unwrap_or(usize::MAX);
-                let scalar = made.get(index).ok_or_else(|| outside(value))?;
+                let scalar = made.get(index).ok_or_else(|| outside(value, *start, made.len()))?;
                 Ok(scalar.bind(py).clone())
             }
             Self::Scalar { kind } => kind.bind(py).call1((discrete(columns, row)?,)),
@@ -141,8 +141,11 @@ fn discrete(columns: &[ColumnRef<'_>], row: usize) -> PyResult<i64> {
     values.and_then(|values| values.get(row)).copied().ok_or_else(too_short)
 }
 
-fn outside(value: i64) -> PyErr {
-    crate::errors::EnvError::new_err(format!("the action {value} is outside the action space"))
+fn outside(value: i64, start: i64, n: usize) -> PyErr {
+    let last = start + i64::try_from(n).unwrap_or(i64::MAX) - 1;
+    crate::errors::EnvError::new_err(format!(
+        "the action {value} is outside the action space: expected {start} to {last}"
+    ))
 }
 
 fn too_short() -> PyErr {

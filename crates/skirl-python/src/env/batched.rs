@@ -15,12 +15,11 @@ use skirl_env::{
 };
 
 use super::action::ActionMaker;
-use super::array;
 use super::border::{check_signals, with_python};
 use super::fault::{Call, Episode};
 use super::observation::ObservationReader;
 use super::outcome::{kind, reset_observation, step_tuple};
-use crate::space;
+use super::{array, object};
 
 /// One Python object that is `num_envs` environments.
 pub(crate) struct BatchedEnv {
@@ -38,8 +37,7 @@ pub(crate) struct BatchedEnv {
     /// The environment has reset by itself when a step returns.
     same_step: bool,
     can_reset_single: bool,
-    /// A list of seeds, one for each environment; otherwise one number for the batch.
-    takes_seeds: bool,
+    seeds: SeedsAs,
     /// First observations that wait for `reset` to ask for them.
     waiting: Vec<Column>,
     is_waiting: Vec<bool>,
@@ -49,16 +47,22 @@ pub(crate) struct BatchedEnv {
     episode: Episode,
 }
 
+/// How a batch takes its seeds.
+enum SeedsAs {
+    /// One for each environment, `None` where it is not reset.
+    List,
+    /// An array with one for each environment that is reset.
+    Array,
+    /// One for the batch.
+    Number,
+}
+
 impl BatchedEnv {
     pub(super) fn new(env: &Bound<'_, PyAny>, num_envs: usize, limit: Option<u32>) -> PyResult<Self> {
         let py = env.py();
         let described = py.import("skirl.env._batched")?.call_method1("describe", (env, num_envs))?;
-        let (mode, can_reset_single, takes_seeds): (String, bool, bool) = described.extract()?;
-        let name = env.getattr("unwrapped")?.get_type().name()?;
-        let read =
-            |attribute: &str| space::from_python(&env.getattr(attribute)?, &format!("{attribute} of {name}"));
-        let (observation_space, action_space) =
-            (read("single_observation_space")?, read("single_action_space")?);
+        let (mode, can_reset_single, seeds): (String, bool, String) = described.extract()?;
+        let (observation_space, action_space) = object::spaces(env, "single_")?;
         Ok(Self {
             step: env.getattr("step")?.unbind(),
             reset: env.getattr("reset")?.unbind(),
@@ -69,7 +73,11 @@ impl BatchedEnv {
             sizes: observation_space.leaves().iter().map(Leaf::size).collect(),
             same_step: mode == "SameStep",
             can_reset_single,
-            takes_seeds,
+            seeds: match seeds.as_str() {
+                "list" => SeedsAs::List,
+                "array" => SeedsAs::Array,
+                _ => SeedsAs::Number,
+            },
             waiting: observation_space.columns(num_envs),
             is_waiting: vec![false; num_envs],
             ended: vec![false; num_envs],
@@ -121,10 +129,12 @@ impl BatchedEnv {
     ) -> PyResult<Bound<'py, PyAny>> {
         let kwargs = PyDict::new(py);
         if let Some(first) = seeds.iter().flatten().next() {
-            match self.takes_seeds {
-                true => kwargs.set_item(intern!(py, "seed"), PyList::new(py, seeds)?)?,
-                false => kwargs.set_item(intern!(py, "seed"), *first)?,
-            }
+            let given = match self.seeds {
+                SeedsAs::List => PyList::new(py, seeds)?.into_any(),
+                SeedsAs::Array => PyArray1::from_iter(py, seeds.iter().flatten().copied()).into_any(),
+                SeedsAs::Number => first.into_pyobject(py)?.into_any(),
+            };
+            kwargs.set_item(intern!(py, "seed"), given)?;
         }
         if let Some(mask) = mask {
             let options = PyDict::new(py);
@@ -279,12 +289,7 @@ impl VectorEnv for BatchedEnv {
 
 impl Drop for BatchedEnv {
     fn drop(&mut self) {
-        let _ = Python::try_attach(|py| {
-            let env = self.object.bind(py);
-            if let Err(error) = env.call_method0(intern!(py, "close")) {
-                error.write_unraisable(py, Some(env));
-            }
-        });
+        object::close(std::iter::once(&self.object));
     }
 }
 

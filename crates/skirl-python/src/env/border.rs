@@ -24,7 +24,7 @@ pub(super) fn check_signals(py: Python<'_>) -> Result<(), EnvError> {
         true => Err(PyKeyboardInterrupt::new_err(())),
         false => py.check_signals(),
     };
-    signals.map_err(|error| EnvError::foreign("interrupted", error))
+    signals.map_err(EnvError::interrupted)
 }
 
 /// Tells of an observation outside its space, as a Python warning. It is used as it is.

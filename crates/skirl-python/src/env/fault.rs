@@ -1,8 +1,10 @@
 //! What is told when an environment's own code fails, or returns what it must not.
 
-use pyo3::exceptions::PyException;
+use pyo3::exceptions::{PyException, PyRuntimeError, PySystemExit};
 use pyo3::prelude::*;
 use skirl_env::{EnvError, Place};
+
+use crate::errors::SkirlError;
 
 /// Where an environment stands in its episode.
 #[derive(Debug, Clone, Default)]
@@ -48,9 +50,10 @@ impl Call<'_, '_> {
     /// The method raised.
     pub(super) fn raised(&self, error: PyErr) -> EnvError {
         let py = self.env.py();
+        let error = no_exit(py, error);
         if !error.is_instance_of::<PyException>(py) {
             // KeyboardInterrupt and the like are nobody's fault.
-            return EnvError::foreign("interrupted", error);
+            return EnvError::interrupted(error);
         }
         let message = format!("{} raised {}; {}", self.whose(), describe(py, &error), self.circumstances());
         EnvError::foreign(message, error)
@@ -106,8 +109,24 @@ pub(super) fn whose(env: &Bound<'_, PyAny>, method: &str) -> String {
     place.map_or_else(|_| method.to_owned(), |place| place.to_string())
 }
 
-/// `ValueError: boom`, as the last line of a traceback has it.
+/// `SystemExit` as an error that says where it comes from: an environment must not end the program without a word.
+pub(super) fn no_exit(py: Python<'_>, error: PyErr) -> PyErr {
+    if !error.is_instance_of::<PySystemExit>(py) {
+        return error;
+    }
+    let code = error.value(py).getattr("code").map_or_else(|_| String::new(), |code| code.to_string());
+    let raised = PyRuntimeError::new_err(format!(
+        "sys.exit({code}) was called, which would end the program; expected an exception that says what is wrong"
+    ));
+    raised.set_cause(py, Some(error));
+    raised
+}
+
+/// `ValueError: boom`, as the last line of a traceback has it; what skirl itself raised speaks for itself.
 pub(super) fn describe(py: Python<'_>, error: &PyErr) -> String {
+    if error.is_instance_of::<SkirlError>(py) {
+        return error.value(py).to_string();
+    }
     let name = error.get_type(py).name().map_or_else(|_| "an exception".to_owned(), |name| name.to_string());
     match error.value(py).str() {
         Ok(text) if !text.to_string().is_empty() => format!("{name}: {text}"),

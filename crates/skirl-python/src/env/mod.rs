@@ -13,6 +13,8 @@ mod convert;
 mod fault;
 mod layers;
 mod method;
+mod multi_agent;
+mod object;
 mod observation;
 mod outcome;
 mod python_env;
@@ -20,7 +22,8 @@ mod state;
 mod vector_env;
 
 pub(crate) use border::with_python;
-pub(crate) use build::{install_resolver, native_env};
+pub(crate) use build::{agents, install_resolver, native_env};
+pub(crate) use multi_agent::PythonMultiAgentEnv;
 
 use std::any::Any;
 
@@ -31,6 +34,10 @@ use skirl_env::VectorEnv;
 /// environment in it, where it has such (`envs`), or the batch. `None` where the environments are not Python's.
 pub(crate) fn python_object(py: Python<'_>, envs: &dyn VectorEnv, index: usize) -> Option<Py<PyAny>> {
     let any: &dyn Any = envs;
+    #[cfg(unix)]
+    if let Some(watched) = any.downcast_ref::<skirl_process::watched::Watched>() {
+        return python_object(py, skirl_env::wrappers::VectorWrapper::inner(watched), index);
+    }
     if let Some(envs) = any.downcast_ref::<vector_env::PythonVectorEnv>() {
         return envs.object(index).map(|env| env.clone_ref(py));
     }

@@ -25,6 +25,8 @@ enum Tree {
 struct LeafReader {
     leaf: Leaf,
     size: usize,
+    /// Elements of one observation; `size` is that of a whole batch where one is read at once.
+    each: usize,
     descr: Py<PyArrayDescr>,
     /// Bounds that a value of the element type may leave; none where it cannot.
     bounds: Option<Vec<(f64, f64)>>,
@@ -165,7 +167,13 @@ impl Tree {
 
 impl LeafReader {
     fn new(py: Python<'_>, leaf: Leaf) -> Self {
-        Self { size: leaf.size(), descr: array::descr(py, leaf.dtype).unbind(), bounds: bounds(&leaf), leaf }
+        Self {
+            size: leaf.size(),
+            each: leaf.size(),
+            descr: array::descr(py, leaf.dtype).unbind(),
+            bounds: bounds(&leaf),
+            leaf,
+        }
     }
 
     fn read(&self, value: &Bound<'_, PyAny>, column: &mut ColumnMut<'_>, row: usize) -> Result<(), EnvError> {
@@ -176,9 +184,28 @@ impl LeafReader {
             && let Ok(number) = value.extract::<i64>()
         {
             out[row] = number;
-            return Ok(());
+            return self.check_discrete(column, row);
         }
         self.read_object(value, column, row)
+    }
+
+    /// A number outside a discrete space belongs to no input of the network.
+    fn check_discrete(&self, column: &ColumnMut<'_>, row: usize) -> Result<(), EnvError> {
+        if !matches!(self.leaf.space, Space::Discrete(_) | Space::MultiDiscrete(_)) {
+            return Ok(());
+        }
+        let values = column.as_ref();
+        let outside = (0..self.size).find_map(|index| {
+            let (low, high) = self.leaf.bounds(index % self.each);
+            let value = values.get_f64(row * self.size + index)?;
+            (value < low || value > high).then_some((index, value, low, high))
+        });
+        let Some((index, value, low, high)) = outside else { return Ok(()) };
+        let element = if self.size == 1 { String::new() } else { format!(" in element {index}") };
+        Err(EnvError::raised(format!(
+            "{} is {value}{element}, expected {low} to {high} as its space says",
+            self.field()
+        )))
     }
 
     fn read_array(
@@ -191,9 +218,10 @@ impl LeafReader {
             return Err(self.wrong_shape(array.shape()));
         }
         match array::elements(array, self.leaf.dtype, &self.descr) {
-            Some(elements) if array::copy_row(&elements, column, row, self.size) => Ok(()),
-            _ => self.read_other(array, column, row),
+            Some(elements) if array::copy_row(&elements, column, row, self.size) => {}
+            _ => self.read_other(array, column, row)?,
         }
+        self.check_discrete(column, row)
     }
 
     /// Lists, scalars, tensors: NumPy makes an array of them.
@@ -255,6 +283,8 @@ impl LeafReader {
         }?;
         let value = column.get_f64(range.start + index)?;
         let (low, high) = bounds[index];
+        // The guard behind refuses what is not finite, and says so.
+        value.is_finite().then_some(())?;
         Some(Outside { leaf: self.leaf.path.clone(), index, value, low, high })
     }
 

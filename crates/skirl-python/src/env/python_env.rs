@@ -25,10 +25,15 @@ pub(super) struct PythonEnv {
     warned: bool,
 }
 
-/// What environments that step together have in common: their spaces, as conversions, and what may be around them.
+/// The spaces of an agent, as conversions.
 pub(super) struct Conversions {
     pub(super) observations: ObservationReader,
     pub(super) actions: ActionMaker,
+}
+
+/// What environments that step together have in common: their spaces, and what may be around them.
+pub(super) struct Common {
+    pub(super) conversions: Conversions,
     pub(super) wrappers: KnownWrappers,
 }
 
@@ -73,14 +78,15 @@ impl PythonEnv {
         &mut self,
         py: Python<'_>,
         actions: &[ColumnRef<'_>],
-        conversions: &Conversions,
+        common: &Common,
         columns: &mut [ColumnMut<'_>],
         outcomes: &mut Outcomes,
         row: usize,
     ) -> Result<(), EnvError> {
-        let stepped = self.step_unexplained(py, actions, conversions, columns, outcomes, row);
+        let stepped = self.step_unexplained(py, actions, common, columns, outcomes, row);
         if let Err(fault) = stepped {
-            let action = conversions.actions.make(py, actions, row).map(|action| action.to_string()).ok();
+            let action =
+                common.conversions.actions.make(py, actions, row).map(|action| action.to_string()).ok();
             let env = self.object.bind(py);
             return Err(fault.explain(&Call { env, method: "step", episode: &self.episode, action }));
         }
@@ -89,8 +95,8 @@ impl PythonEnv {
             self.lend();
         }
         if !self.warned
-            && conversions.observations.is_bounded()
-            && let Some(outside) = conversions.observations.outside(columns, row)
+            && common.conversions.observations.is_bounded()
+            && let Some(outside) = common.conversions.observations.outside(columns, row)
         {
             self.warned = true;
             super::border::warn_outside(self.object.bind(py), row, &outside)?;
@@ -102,23 +108,23 @@ impl PythonEnv {
         &mut self,
         py: Python<'_>,
         actions: &[ColumnRef<'_>],
-        conversions: &Conversions,
+        common: &Common,
         columns: &mut [ColumnMut<'_>],
         outcomes: &mut Outcomes,
         row: usize,
     ) -> Result<(), Fault> {
         if self.lent.take() {
             let env = self.object.bind(py);
-            self.way = Way::shortest(env, &conversions.wrappers).unwrap_or_else(|_| Way::whole(env));
+            self.way = Way::shortest(env, &common.wrappers).unwrap_or_else(|_| Way::whole(env));
         }
-        let action = conversions.actions.make(py, actions, row).map_err(Fault::Raised)?;
+        let action = common.conversions.actions.make(py, actions, row).map_err(Fault::Raised)?;
         let returned = self.way.step(&action).map_err(Fault::Raised)?;
         let tuple = step_tuple(&returned).map_err(|refusal| Fault::Refused("", refusal))?;
         let at_limit = self.way.count(py).map_err(Fault::Raised)?;
         let item = |index: usize| -> Result<Borrowed<'_, '_, PyAny>, Fault> {
             tuple.get_borrowed_item(index).map_err(Fault::Raised)
         };
-        conversions.observations.read(&*item(0)?, columns, row).map_err(Fault::Value)?;
+        common.conversions.observations.read(&*item(0)?, columns, row).map_err(Fault::Value)?;
         let value = reward(&*item(1)?).map_err(|refusal| Fault::Refused("the reward", refusal))?;
         if !value.is_finite() {
             return Err(Fault::Reward(value));
@@ -130,14 +136,6 @@ impl PythonEnv {
         outcomes.truncated[row] =
             at_limit || flag(&*item(3)?).map_err(|refusal| Fault::Refused("truncated", refusal))?;
         Ok(())
-    }
-
-    /// Asks the environment to free what it holds. What it raises then is printed: there is nobody to tell.
-    pub(super) fn close(&self, py: Python<'_>) {
-        let env = self.object.bind(py);
-        if let Err(error) = env.call_method0(intern!(py, "close")) {
-            error.write_unraisable(py, Some(env));
-        }
     }
 }
 
@@ -160,7 +158,8 @@ impl Fault {
     }
 }
 
-fn call_reset<'py>(reset: &Bound<'py, PyAny>, seed: Option<u64>) -> PyResult<Bound<'py, PyAny>> {
+/// Calls `reset`, with the seed if there is one.
+pub(super) fn call_reset<'py>(reset: &Bound<'py, PyAny>, seed: Option<u64>) -> PyResult<Bound<'py, PyAny>> {
     let Some(seed) = seed else { return reset.call0() };
     let kwargs = PyDict::new(reset.py());
     kwargs.set_item(intern!(reset.py(), "seed"), seed)?;

@@ -1,6 +1,5 @@
 //! A range of Python environments as the engine's [`VectorEnv`].
 
-use pyo3::intern;
 use pyo3::prelude::*;
 use serde_json::Value;
 use skirl_env::{ColumnMut, ColumnRef, EnvError, EnvState, EpisodeClock, Outcomes, Space, VectorEnv};
@@ -10,43 +9,58 @@ use super::border::{check_signals, with_python};
 use super::fault::describe;
 use super::layers::KnownWrappers;
 use super::observation::ObservationReader;
-use super::python_env::{Conversions, PythonEnv};
-use super::state;
-use crate::{space, value};
+use super::python_env::{Common, Conversions, PythonEnv};
+use super::{object, state};
 
 /// Environments of Python that step one after the other.
 pub(crate) struct PythonVectorEnv {
     envs: Vec<PythonEnv>,
     observation_space: Space,
     action_space: Space,
-    conversions: Conversions,
+    common: Common,
     clock: EpisodeClock,
+    /// Makes environment `i` once more.
+    make: Py<PyAny>,
 }
 
 impl PythonVectorEnv {
     /// Takes over environments (at least one) that were just made.
-    pub(super) fn new(envs: &[Bound<'_, PyAny>], max_episode_steps: Option<u32>) -> PyResult<Self> {
+    /// `make(i)` makes environment `i` once more.
+    pub(super) fn new(
+        envs: &[Bound<'_, PyAny>],
+        make: Py<PyAny>,
+        max_episode_steps: Option<u32>,
+    ) -> PyResult<Self> {
         let Some(first) = envs.first() else {
             return Err(crate::errors::InternalError::new_err("no environment was made"));
         };
-        let (observation_space, action_space) = spaces(first)?;
+        let (observation_space, action_space) = object::spaces(first, "")?;
         for (index, env) in envs.iter().enumerate().skip(1) {
-            let (observations, actions) = spaces(env)?;
+            let (observations, actions) = object::spaces(env, "")?;
             same(&observation_space, &observations, "observation", index)?;
             same(&action_space, &actions, "action", index)?;
         }
         let conversions = Conversions {
             observations: ObservationReader::new(first.py(), &observation_space),
             actions: ActionMaker::new(&first.getattr("action_space")?, &action_space)?,
-            wrappers: KnownWrappers::ask(first.py())?,
         };
+        let common = Common { conversions, wrappers: KnownWrappers::ask(first.py())? };
         Ok(Self {
             envs: envs.iter().map(PythonEnv::new).collect::<PyResult<_>>()?,
             clock: EpisodeClock::new(envs.len(), max_episode_steps),
             observation_space,
             action_space,
-            conversions,
+            common,
+            make,
         })
+    }
+
+    fn make_again(&self, py: Python<'_>, index: usize) -> PyResult<PythonEnv> {
+        let env = self.make.bind(py).call1((index,))?;
+        let (observations, actions) = object::spaces(&env, "")?;
+        same(&self.observation_space, &observations, "observation", index)?;
+        same(&self.action_space, &actions, "action", index)?;
+        PythonEnv::new(&env)
     }
 
     /// Environment `index`, as its creator returned it.
@@ -55,14 +69,6 @@ impl PythonVectorEnv {
         env.lend();
         Some(&env.object)
     }
-}
-
-/// Observation and action space of an environment.
-pub(super) fn spaces(env: &Bound<'_, PyAny>) -> PyResult<(Space, Space)> {
-    let name = env.getattr("unwrapped").unwrap_or_else(|_| env.clone()).get_type().name()?;
-    let read =
-        |attribute: &str| space::from_python(&env.getattr(attribute)?, &format!("{attribute} of {name}"));
-    Ok((read("observation_space")?, read("action_space")?))
 }
 
 fn same(expected: &Space, found: &Space, what: &str, index: usize) -> PyResult<()> {
@@ -99,8 +105,8 @@ impl VectorEnv for PythonVectorEnv {
         observations: &mut [ColumnMut<'_>],
     ) -> Result<(), EnvError> {
         self.clock.start(env)?;
-        let Self { envs, conversions, .. } = self;
-        with_python(|py| envs[env].reset(py, seed, conversions, observations, env))
+        let Self { envs, common, .. } = self;
+        with_python(|py| envs[env].reset(py, seed, &common.conversions, observations, env))
             .map_err(|error| error.at_env(env))
     }
 
@@ -112,11 +118,11 @@ impl VectorEnv for PythonVectorEnv {
     ) -> Result<(), EnvError> {
         self.clock.before_step()?;
         outcomes.resize(self.envs.len());
-        let Self { envs, conversions, clock, .. } = self;
+        let Self { envs, common, clock, .. } = self;
         with_python(|py| {
             check_signals(py)?;
             for (index, env) in envs.iter_mut().enumerate() {
-                env.step(py, actions, conversions, observations, outcomes, index)
+                env.step(py, actions, common, observations, outcomes, index)
                     .map_err(|error| error.at_env(index).at_step(clock.total_steps() + 1))?;
             }
             Ok::<(), EnvError>(())
@@ -143,43 +149,31 @@ impl VectorEnv for PythonVectorEnv {
         })
     }
 
+    fn rebuild(&mut self, env: usize) -> Result<(), EnvError> {
+        let made = with_python(|py| {
+            self.make_again(py, env).map_err(|error| {
+                let message = format!("it could not be made anew: {}", describe(py, &error));
+                EnvError::foreign(message, error)
+            })
+        })?;
+        let failed = std::mem::replace(&mut self.envs[env], made);
+        object::hand_on_task(&failed.object, &self.envs[env].object);
+        object::close(std::iter::once(&failed.object));
+        Ok(())
+    }
+
     fn set_task(&mut self, env: usize, task: &Value) -> Result<(), EnvError> {
-        with_python(|py| {
-            self.envs[env].lend();
-            let method = task_method(self.envs[env].object.bind(py), "set_task")?;
-            let called = value::to_python(py, task).and_then(|task| method.call1((task,)));
-            called.map(drop).map_err(|error| task_raised(py, "set_task", error))
-        })
+        self.envs[env].lend();
+        object::set_task(&self.envs[env].object, task)
     }
 
     fn get_task(&mut self, env: usize) -> Result<Value, EnvError> {
-        with_python(|py| {
-            let method = task_method(self.envs[env].object.bind(py), "get_task")?;
-            let task = method.call0().and_then(|task| value::from_python(&task, "the task"));
-            task.map_err(|error| task_raised(py, "get_task", error))
-        })
+        object::get_task(&self.envs[env].object)
     }
-}
-
-/// A method of the environment, or of the first wrapper around it that has one.
-fn task_method<'py>(env: &Bound<'py, PyAny>, name: &str) -> Result<Bound<'py, PyAny>, EnvError> {
-    let py = env.py();
-    if let Ok(method) = env.call_method1(intern!(py, "get_wrapper_attr"), (name,)) {
-        return Ok(method);
-    }
-    let kind = env.getattr("unwrapped").unwrap_or_else(|_| env.clone()).get_type();
-    env.getattr(name).map_err(|_| EnvError::NoTask {
-        env: kind.qualname().map_or_else(|_| name.to_owned(), |name| name.to_string()),
-    })
-}
-
-fn task_raised(py: Python<'_>, method: &str, error: PyErr) -> EnvError {
-    EnvError::foreign(format!("{method} raised {}", describe(py, &error)), error)
 }
 
 impl Drop for PythonVectorEnv {
     fn drop(&mut self) {
-        // No interpreter, no environments: it is going down.
-        let _ = Python::try_attach(|py| self.envs.iter().for_each(|env| env.close(py)));
+        object::close(self.envs.iter().map(|env| &env.object));
     }
 }

@@ -179,6 +179,13 @@ impl NativeEnvRunner {
         visited.map_err(|failed| failed.into_py_err(py))
     }
 
+    /// Processes of the environments, how many of them are up, and how many were replaced; None where they are stepped in this
+    /// process.
+    fn processes(&self, py: Python<'_>) -> PyResult<Option<(u64, u64, u64)>> {
+        let faults = self.with(py, |runner| Ok(runner.faults()))?;
+        Ok(faults.map(|faults| (faults.processes, faults.healthy, faults.restarts)))
+    }
+
     /// Environments.
     #[getter]
     fn num_envs(&self, py: Python<'_>) -> PyResult<usize> {

@@ -7,10 +7,12 @@ use std::os::unix::net::UnixStream;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use serde_json::Value;
+use skirl::callbacks::{CallbackError, CallbackList};
 use skirl_env::VectorEnv;
 use skirl_process::message::Build;
 use skirl_process::worker::{Host, serve};
 
+use crate::callbacks::worker_callbacks;
 use crate::env::{python_object, with_python};
 use crate::errors::{SkirlError, origin};
 use crate::value::from_python;
@@ -18,6 +20,8 @@ use crate::value::from_python;
 /// Python around a worker.
 struct PythonHost {
     prepare: Py<PyAny>,
+    /// The callbacks that came with the constructors.
+    dispatchers: Vec<Py<PyAny>>,
 }
 
 impl Host for PythonHost {
@@ -25,8 +29,31 @@ impl Host for PythonHost {
         with_python(|py| {
             let arguments =
                 (build.runner, build.num_runners, build.recreated, PyBytes::new(py, constructors));
-            self.prepare.call1(py, arguments).map(drop).map_err(|error| traceback(py, &error))
+            let prepared = self.prepare.call1(py, arguments).and_then(|made| made.extract(py));
+            self.dispatchers = prepared.map_err(|error| traceback(py, &error))?;
+            Ok(())
         })
+    }
+
+    fn callbacks(&mut self, _build: &Build) -> Result<CallbackList, String> {
+        with_python(|py| {
+            let dispatchers: Vec<_> = self.dispatchers.iter().map(|each| each.bind(py).clone()).collect();
+            worker_callbacks(&dispatchers).map_err(|error| traceback(py, &error))
+        })
+    }
+
+    fn take_logged(&mut self) -> String {
+        let Some(first) = self.dispatchers.first() else { return String::new() };
+        let logged = with_python(|py| first.call_method0(py, "logged")?.extract(py));
+        // It is made of numbers and texts only.
+        logged.unwrap_or_default()
+    }
+
+    fn explain_hook(&self, error: &CallbackError) -> String {
+        match error.source.downcast_ref::<PyErr>() {
+            Some(raised) => with_python(|py| traceback(py, raised)),
+            None => error.source.to_string(),
+        }
     }
 
     fn call(&mut self, envs: &mut dyn VectorEnv, env: usize, function: &[u8]) -> Result<Value, String> {
@@ -64,12 +91,12 @@ fn traceback(py: Python<'_>, error: &PyErr) -> String {
 
 /// Serves the process at the other end of `socket` until it is gone. `memory` is what both have mapped; both are numbers of
 /// open files that belong to this call from now on. `prepare(worker_index, num_workers, recreated, constructors)` is called
-/// before environments are built.
+/// before environments are built, and returns the dispatchers of callbacks.
 #[pyfunction]
 pub(crate) fn worker_main(py: Python<'_>, socket: i32, memory: i32, prepare: Py<PyAny>) -> PyResult<()> {
     // SAFETY: the caller, `skirl._worker`, has just duplicated both numbers for this call and uses them no more.
     let (socket, memory) = unsafe { (OwnedFd::from_raw_fd(socket), OwnedFd::from_raw_fd(memory)) };
-    let mut host = PythonHost { prepare };
+    let mut host = PythonHost { prepare, dispatchers: Vec::new() };
     py.detach(|| serve(UnixStream::from(socket), File::from(memory), &mut host))
         .map_err(|error| SkirlError::new_err(error.to_string()))
 }

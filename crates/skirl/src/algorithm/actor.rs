@@ -187,27 +187,31 @@ fn inputs(
     normalizer: Option<&Normalizer>,
 ) -> Result<Vec<f32>, Error> {
     let (space, width) = (&policy.observation_space, policy.obs_width());
-    let refused = |found: String| Error::Mismatch {
-        what: "the observation to act on".to_owned(),
+    let refused = |found: String, remedy| Error::Observation {
         expected: match rows {
             Some(1) => format!("one value of {space}"),
             _ => format!("values of {space}"),
         },
         found,
-        remedy: "Give one column for each leaf of the space, in its order: space.columns(rows) makes them"
-            .to_owned(),
+        remedy,
     };
+    let columns_of =
+        "Give one column for each leaf of the space, in its order: space.columns(rows) makes them";
     let rows = match rows {
         Some(rows) => rows,
-        None => num_rows(space, observations).ok_or_else(|| refused(describe(observations)))?,
+        None => num_rows(space, observations).ok_or_else(|| refused(describe(observations), columns_of))?,
     };
     let columns: Vec<_> = observations.iter().map(Column::as_ref).collect();
     let mut inputs = vec![0.0; rows * width];
     space
         .flatten_into(&columns, rows, &mut inputs)
-        .map_err(|source| refused(format!("{}: {source}", describe(observations))))?;
+        .map_err(|source| refused(format!("{}: {source}", describe(observations)), columns_of))?;
     if let Some((row, element, value)) = find_non_finite(&inputs, width) {
-        return Err(refused(format!("{value} in element {element} of row {row}")));
+        let found = format!("{value} in element {element} of row {row}");
+        return Err(refused(
+            found,
+            "Give finite numbers: an environment that ends an episode in time returns them",
+        ));
     }
     if let Some(normalizer) = normalizer {
         inputs.chunks_exact_mut(width.max(1)).for_each(|row| normalizer.apply(row));

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::{Algorithm, CallbackList, Hook, Place};
-use crate::callbacks::{Callbacks, HookResult, HookSet, complete};
+use super::{Algorithm, CallbackList, Evaluator, Hook, Place};
+use crate::callbacks::{Callbacks, HookResult, HookSet, RecreatedRunners, complete};
 use crate::config::AlgorithmConfig;
 use crate::error::Error;
 
@@ -55,6 +55,17 @@ impl Algorithm {
     /// Tells callbacks which environment runners of training were replaced since the last call.
     pub(super) fn tell_of_recreated(&mut self) -> Result<(), Error> {
         let recreated = self.told.since(self.parts.runner.lock().restarts(), false);
+        self.announce_recreated(recreated)
+    }
+
+    /// As [`tell_of_recreated`](Self::tell_of_recreated), of evaluation's.
+    pub(super) fn tell_of_recreated_in_evaluation(&mut self) -> Result<(), Error> {
+        let restarts = self.evaluator.as_ref().map(Evaluator::restarts).unwrap_or_default();
+        let recreated = self.told_evaluation.since(restarts, true);
+        self.announce_recreated(recreated)
+    }
+
+    fn announce_recreated(&mut self, recreated: Option<RecreatedRunners>) -> Result<(), Error> {
         match recreated {
             Some(recreated) => self.call_hook(Hook::EnvRunnersRecreated, |each, algorithm| {
                 each.on_env_runners_recreated(algorithm, &recreated)

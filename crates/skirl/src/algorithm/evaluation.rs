@@ -133,6 +133,7 @@ impl Algorithm {
     /// Counts an evaluation, and lets callbacks add to it.
     pub(super) fn end_evaluation(&mut self, mut evaluation: Evaluation) -> Result<Evaluation, Error> {
         self.metrics.evaluation.add(&evaluation);
+        self.tell_of_recreated_in_evaluation()?;
         self.call_hook(Hook::EvaluateEnd, |each, algorithm| {
             each.on_evaluate_end(algorithm, &mut evaluation)
         })?;

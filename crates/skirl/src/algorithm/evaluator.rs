@@ -7,9 +7,10 @@ use skirl_env::{LiveEnv, SharedState};
 use skirl_math::rng::StreamKey;
 
 use crate::callbacks::{CallbackList, HookSet};
+use crate::collect::launch::LaunchOrder;
 use crate::collect::live::Tasks;
 use crate::collect::normalizer::Normalizer;
-use crate::collect::{EnvRunner, EnvironmentSpec, Environments, RunnerOptions};
+use crate::collect::{EnvRunner, EnvironmentSpec, Environments, RunnerOptions, ShardFaults};
 use crate::config::AlgorithmConfig;
 use crate::contract::{ModuleId, Policies};
 use crate::error::Error;
@@ -72,10 +73,18 @@ pub struct Evaluator {
 }
 
 impl Evaluator {
-    /// Builds the environments; their spaces must be those of training.
+    /// Builds the environments, in processes of their own where `evaluation_num_env_runners` asks for some and somebody can
+    /// start them; their spaces must be those of training.
     pub fn new(parts: EvaluatorParts<'_>, policies: Policies, duration: Duration) -> Result<Self, Error> {
         let spec = parts.spec(duration)?;
-        let environments = Environments::make(&spec)?;
+        let order = LaunchOrder {
+            config: parts.config,
+            spec: &spec,
+            num_runners: parts.config.common().evaluation.evaluation_num_env_runners,
+            in_evaluation: true,
+            callbacks: parts.callbacks,
+        };
+        let environments = Environments::launch(order)?;
         Self::over(environments, spec.shared, parts, policies, duration)
     }
 
@@ -158,6 +167,16 @@ impl Evaluator {
         Ok(())
     }
 
+    /// What the processes of the environments went through, where they have some.
+    pub(super) fn faults(&self) -> Option<ShardFaults> {
+        self.runner.faults()
+    }
+
+    /// How often the process of each runner was replaced.
+    pub(super) fn restarts(&self) -> Vec<u64> {
+        self.runner.restarts()
+    }
+
     /// The first id that no episode so far has.
     pub(super) fn next_episode_id(&self) -> u64 {
         self.runner.next_episode_id()
@@ -169,7 +188,8 @@ impl Evaluator {
         duration: Duration,
         goes_on: &dyn Fn() -> bool,
     ) -> Result<Evaluation, Error> {
-        play(&mut self.runner, duration, MAX_ENV_STEPS, goes_on)
+        let evaluation = play(&mut self.runner, duration, MAX_ENV_STEPS, goes_on)?;
+        Ok(Evaluation { faults: self.faults(), ..evaluation })
     }
 
     /// What the environments shared becomes visible to everybody.

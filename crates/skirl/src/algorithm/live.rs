@@ -3,6 +3,7 @@
 use skirl_env::{EnvError, LiveEnv, SharedState};
 
 use super::Algorithm;
+use crate::collect::ShardFaults;
 use crate::error::Error;
 
 impl Algorithm {
@@ -31,6 +32,13 @@ impl Algorithm {
         // Whatever the visits shared: nothing waits between two iterations, where checkpoints are written.
         self.plan.environment.shared.commit()?;
         visited
+    }
+
+    /// What the processes of the training environments went through since this process was started; `None` where they are
+    /// stepped in this one.
+    #[must_use]
+    pub fn faults(&self) -> Option<ShardFaults> {
+        self.parts.runner.lock().faults()
     }
 
     /// The state that this run's environments, callbacks and user share. What is changed here is seen by the environments

@@ -22,8 +22,14 @@ pub(super) struct RunMetrics {
     agent_steps_lifetime: u64,
     /// Rows that a time limit left without a successor.
     agent_steps_dropped_lifetime: u64,
+    /// Steps that failed processes of environments had made and not delivered.
+    #[serde(default)]
+    env_steps_dropped_lifetime: u64,
     /// What was evaluated so far.
     pub(super) evaluation: EvaluationCounts,
+    /// Those that the processes of this run's environments have counted, of `env_steps_dropped_lifetime`.
+    #[serde(skip)]
+    env_steps_dropped_here: u64,
     #[serde(skip)]
     learners: LearnerResults,
     #[serde(skip)]
@@ -75,6 +81,8 @@ impl RunMetrics {
             time_total_s: 0.0,
             agent_steps_lifetime: 0,
             agent_steps_dropped_lifetime: 0,
+            env_steps_dropped_lifetime: 0,
+            env_steps_dropped_here: 0,
             evaluation: EvaluationCounts::default(),
             learners: LearnerResults::new(),
             env_steps: 0,
@@ -137,6 +145,17 @@ impl RunMetrics {
         }
     }
 
+    /// Takes how many steps failed environments have dropped since this run was built.
+    pub(super) fn take_dropped(&mut self, dropped: u64) {
+        self.env_steps_dropped_lifetime += dropped - self.env_steps_dropped_here;
+        self.env_steps_dropped_here = dropped;
+    }
+
+    /// Goes on from saved metrics: what processes have dropped here is no part of them.
+    pub(super) fn go_on_from(&mut self, saved: Self) {
+        *self = Self { env_steps_dropped_here: self.env_steps_dropped_here, ..saved };
+    }
+
     /// Closes the iteration.
     pub(super) fn end_iteration(&mut self, env_steps: u64, elapsed: Duration) {
         self.training_iteration += 1;
@@ -157,7 +176,7 @@ impl RunMetrics {
         let mut result = TrainResult::new();
         Self::report_timers(&mut result, parts, elapsed);
         self.report_sampling(&mut result, plan, env_steps);
-        report_faults(&mut result, parts);
+        self.report_faults(&mut result, parts);
         self.report_learners(&mut result);
         result.set("num_training_step_calls_per_iteration", calls);
         result.set("num_env_steps_sampled_lifetime", env_steps);
@@ -215,20 +234,26 @@ impl RunMetrics {
     }
 }
 
-/// How the processes of the environment runners are, where there are some; counts since this process was started.
-fn report_faults(result: &mut TrainResult, parts: &Parts) {
-    let Some(faults) = parts.runner.lock().faults() else { return };
-    result.set("fault_tolerance/num_healthy_workers", faults.healthy);
-    result.set("fault_tolerance/num_remote_worker_restarts", faults.restarts);
-    result.set("fault_tolerance/num_sub_environment_restarts", faults.env_restarts);
-    result.set("env_runners/num_env_steps_dropped_lifetime", faults.env_steps_dropped);
-}
-
 fn rows_trained(metrics: &[(&'static str, f64)]) -> f64 {
     metrics.iter().filter(|(name, _)| *name == ROWS_TRAINED).map(|(_, rows)| rows).sum()
 }
 
 impl RunMetrics {
+    /// How the processes of the environment runners are, where there are some: since this process was started, but for what
+    /// was dropped.
+    fn report_faults(&self, result: &mut TrainResult, parts: &Parts) {
+        let runner = parts.runner.lock();
+        if let Some(restarts) = runner.env_restarts() {
+            result.set("fault_tolerance/num_sub_environment_restarts", restarts);
+            result.set("env_runners/num_env_steps_dropped_lifetime", self.env_steps_dropped_lifetime);
+        }
+        let Some(faults) = runner.faults() else { return };
+        result.set("fault_tolerance/num_healthy_workers", faults.healthy);
+        result.set("fault_tolerance/num_remote_worker_restarts", faults.restarts);
+        result.set("fault_tolerance/num_sub_environment_restarts", faults.env_restarts);
+        result.set("env_runners/num_env_steps_dropped_lifetime", self.env_steps_dropped_lifetime);
+    }
+
     /// Puts an evaluation's episodes under `evaluation/env_runners`, and what callbacks added under `evaluation`.
     pub(super) fn report_evaluation(&self, evaluation: &Evaluation, result: &mut TrainResult) {
         let prefix = "evaluation/env_runners";
@@ -251,6 +276,10 @@ impl RunMetrics {
         result.set("evaluation/env_runners/num_episodes_lifetime", counts.num_episodes_lifetime);
         result.set("evaluation/env_runners/num_env_steps_sampled", evaluation.env_steps);
         result.set("evaluation/env_runners/num_env_steps_sampled_lifetime", counts.env_steps_lifetime);
+        if let Some(faults) = &evaluation.faults {
+            result.set("evaluation/num_healthy_workers", faults.healthy);
+            result.set("evaluation/num_remote_worker_restarts", faults.restarts);
+        }
         for (name, &value) in &evaluation.extra {
             result.set(&format!("evaluation/{name}"), value);
         }

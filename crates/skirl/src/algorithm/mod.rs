@@ -34,7 +34,7 @@ use std::time::Instant;
 use skirl_env::SharedState;
 use skirl_math::rng::StreamKey;
 
-pub use env_range::EnvRange;
+pub use env_range::{EnvRange, RangeOrder};
 pub use evaluator::{EvaluateRequest, Evaluator, EvaluatorParts};
 pub use own_evaluation::{CustomEvaluation, register_evaluation_function};
 
@@ -83,8 +83,9 @@ pub struct Algorithm {
     seed: u64,
     warnings: Vec<String>,
     callbacks: CallbackList,
-    /// What callbacks know of replaced environment runners.
+    /// What callbacks know of replaced environment runners, and of those of evaluation.
     told: Told,
+    told_evaluation: Told,
 }
 
 impl Algorithm {
@@ -125,13 +126,19 @@ impl Algorithm {
         let seed = fix_seed(&mut *config);
         let warnings = callbacks::settle(&mut *config, &mut callbacks)?;
         let mut spec = EnvironmentSpec { shared: shared.deferred(), ..environment_spec(config.common())? };
-        let episode_hooks = callbacks.wants_any(HookSet::EPISODE);
-        if episode_hooks {
+        if callbacks.wants_any(HookSet::EPISODE) {
             // Hooks are called in the order of step and environment, whatever the number of threads.
             spec.num_shards = 1;
         }
-        let environments =
-            Environments::launch(LaunchOrder { config: &*config, spec: &spec, episode_hooks })?;
+        let num_runners = config.common().env_runners.num_env_runners;
+        let order = LaunchOrder {
+            config: &*config,
+            spec: &spec,
+            num_runners,
+            in_evaluation: false,
+            callbacks: &callbacks,
+        };
+        let environments = Environments::launch(order)?;
         let plan = algo::plan(&*config, spec, environments.spaces())?;
         let workers = Arc::new(Workers::new(config.common().resources.num_threads)?);
         let from = BuildFrom { plan: &plan, environments, workers: &workers, callbacks: &callbacks, seed };
@@ -154,6 +161,7 @@ impl Algorithm {
             warnings,
             callbacks,
             told: Told::default(),
+            told_evaluation: Told::default(),
         };
         // What environments shared while they were made: a checkpoint before the first step holds it, too.
         algorithm.plan.environment.shared.commit()?;
@@ -237,6 +245,7 @@ impl Algorithm {
             }
         }
         let env_steps = self.env_steps();
+        self.metrics.take_dropped(self.parts.runner.lock().env_steps_dropped());
         self.metrics.end_iteration(env_steps - steps_before, started.elapsed());
         Ok(self.metrics.report(&self.plan, &self.parts, env_steps, calls, started.elapsed()))
     }
@@ -244,6 +253,7 @@ impl Algorithm {
     fn training_step(&mut self) -> Result<(), Error> {
         self.plan.environment.shared.begin()?;
         let stepped = self.run_pipeline();
+        self.warnings.extend(self.parts.runner.lock().take_notes());
         if stepped.is_err() {
             // Nothing of a failed rollout is left, nor of what it shared.
             self.plan.environment.shared.discard();

@@ -104,14 +104,14 @@ impl Algorithm {
             evaluator.prepare(task)?;
             let custom = (own.function)(self, evaluator.runner_mut())?;
             evaluator.commit()?;
-            Ok::<_, Error>(custom)
+            Ok::<_, Error>((custom, evaluator.faults()))
         };
         let called = catch_unwind(AssertUnwindSafe(call));
         self.keep_evaluator(evaluator);
         let called = called.unwrap_or_else(|panic| resume_unwind(panic));
-        let CustomEvaluation { mut results, env_steps, agent_steps } = called?;
+        let (CustomEvaluation { mut results, env_steps, agent_steps }, faults) = called?;
         results.set("env_runners/num_env_steps_sampled", env_steps);
         results.set("env_runners/num_agent_steps_sampled", agent_steps);
-        Ok(Evaluation { env_steps, custom: Some(results), ..Evaluation::default() })
+        Ok(Evaluation { env_steps, custom: Some(results), faults, ..Evaluation::default() })
     }
 }

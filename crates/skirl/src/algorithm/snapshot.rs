@@ -72,13 +72,14 @@ impl Algorithm {
     fn snapshot_runner(&self, snapshot: &mut Snapshot) -> Result<(), Error> {
         let runner = self.parts.runner.lock();
         let (mut tensors, mut filter) = (Tensors::new(), Tensors::new());
-        let (mut state, saved_envs) = match runner.save_state() {
+        let (mut state, saved_envs) = match runner.save_state()? {
             EnvRunnerState::Vector(state) => vector_state(&state, &mut tensors)?,
             EnvRunnerState::Agents(state) => agents_state(&state, &mut tensors)?,
         };
         if !saved_envs {
             snapshot.manifest.not_saved.push(format!(
-                "the state of environment {}, which has no save_state: resumed episodes start anew",
+                "the state of environment {}, which cannot save it (save_state in Rust, get_state and set_state in Python): resumed \
+                 episodes start anew",
                 self.plan.environment.env
             ));
         }
@@ -172,7 +173,8 @@ impl Algorithm {
         self.restore_learners(snapshot, same_build)?;
         self.restore_runner(snapshot)?;
         self.parts.task.restore_state(state.get("pipeline").unwrap_or(&Value::Null))?;
-        self.metrics = from_json(state.get("metrics"), "metrics")?;
+        self.metrics.take_dropped(self.parts.runner.lock().env_steps_dropped());
+        self.metrics.go_on_from(from_json(state.get("metrics"), "metrics")?);
         self.metrics.set_window(self.config.common().reporting.metrics_num_episodes_for_smoothing);
         (self.evaluator, self.evaluated) = (None, None);
         self.evaluation_tasks = tasks_from_value(state.get("evaluation_tasks"));

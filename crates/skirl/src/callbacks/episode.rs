@@ -20,6 +20,7 @@ pub struct Episode<'a> {
     /// Numbers of this episode that are reported as mean, minimum and maximum over the last episodes. Finite.
     pub custom_metrics: &'a mut BTreeMap<String, f64>,
     id: u64,
+    at: u64,
     env_steps: u64,
     /// Of the raw rewards of all agents.
     sum: f64,
@@ -32,6 +33,8 @@ pub struct Episode<'a> {
 /// What the last step of an environment brought.
 #[derive(Debug, Default)]
 pub(crate) struct Moment<'a> {
+    /// Steps of the runner.
+    pub(crate) at: u64,
     /// What each agent observed now, flattened, not normalised.
     pub(crate) observations: Vec<Option<&'a [f32]>>,
     /// Actions of the last step, as the environment took them.
@@ -54,6 +57,7 @@ impl<'a> Episode<'a> {
             user_data: &mut running.user_data,
             custom_metrics: &mut running.custom_metrics,
             id,
+            at: moment.at,
             env_steps: running.len,
             sum: running.episode_return,
             agent_returns: &running.agent_returns,
@@ -80,6 +84,13 @@ impl<'a> Episode<'a> {
     #[must_use]
     pub fn in_evaluation(&self) -> bool {
         self.environment.in_evaluation()
+    }
+
+    /// Steps that each environment of the run (or of the evaluation) has made so far: environments step together, so this and
+    /// the index of the environment order what happens in different processes.
+    #[must_use]
+    pub fn at(&self) -> u64 {
+        self.at
     }
 
     /// Environment steps so far.

@@ -1,9 +1,10 @@
 //! The hooks: one table, from which the trait, the set and the form for closures are made.
 
+use std::any::Any;
 use std::error::Error;
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{Environment, Episode, RecreatedRunners, Trajectory};
 use crate::Algorithm;
@@ -67,6 +68,30 @@ macro_rules! hooks {
             /// [`on_checkpoint_loaded`](Self::on_checkpoint_loaded).
             fn restore_state(&self, state: &Value) -> HookResult {
                 let _ = state;
+                Ok(())
+            }
+
+            /// Itself by its type, for a program that makes its like in the processes of environments.
+            fn as_any(&self) -> Option<&dyn Any> {
+                None
+            }
+
+            /// What it keeps with a running episode of training elsewhere than in the episode's `user_data`. It goes there
+            /// before that is saved, and it is for [`on_episode_step`](Self::on_episode_step) and the others to take it back.
+            ///
+            /// # Errors
+            /// Any error: the checkpoint is not written then.
+            fn episode_data(&self, id: u64) -> Result<Map<String, Value>, Box<dyn Error + Send + Sync>> {
+                let _ = id;
+                Ok(Map::new())
+            }
+
+            /// Other episodes follow than those that ran: a saved state was put back.
+            fn forget_episodes(&self) {}
+
+            /// Takes what the same callbacks logged in processes of environments since the last call: a text of each.
+            fn take_logged(&self, in_evaluation: bool, logged: &[String]) -> HookResult {
+                let _ = (in_evaluation, logged);
                 Ok(())
             }
 
@@ -148,7 +173,7 @@ hooks! {
     /// The result of an iteration, which may be changed before stop criteria and sinks see it.
     TrainResult => on_train_result(algorithm: &mut Algorithm, result: &mut TrainResult);
     /// Environment runners failed in the rollout before and were replaced; their environments started new episodes. Called
-    /// after what was learned from that rollout.
+    /// after what was learned from that rollout; of evaluation's runners, after the evaluation.
     EnvRunnersRecreated => on_env_runners_recreated(algorithm: &mut Algorithm, recreated: &RecreatedRunners);
     /// A checkpoint was written completely.
     CheckpointSaved => on_checkpoint_saved(algorithm: &Algorithm, path: &Path);
@@ -177,6 +202,8 @@ impl HookSet {
     /// The hooks of episodes: with one of them, one thread steps all environments.
     pub const EPISODE: Self =
         Self::of(&[Hook::EpisodeCreated, Hook::EpisodeStart, Hook::EpisodeStep, Hook::EpisodeEnd]);
+    /// The hooks that have an environment in hand: they are called where it is.
+    pub const ENVIRONMENT: Self = Self::EPISODE.and(Hook::EnvironmentCreated);
     /// The hooks that see whole rollouts of training.
     pub const SAMPLE: Self = Self::of(&[Hook::PostprocessTrajectory, Hook::SampleEnd]);
 

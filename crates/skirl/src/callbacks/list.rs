@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::{CallbackError, Callbacks, Hook, HookResult, HookSet, Place};
+use crate::collect::episodes::RunningEpisode;
 use crate::error::Error;
 
 /// Callbacks in the order in which they are called. A clone shares them.
@@ -47,6 +48,11 @@ impl CallbackList {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
+    }
+
+    /// The callbacks, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &dyn Callbacks> {
+        self.entries.iter().map(|entry| &*entry.callbacks)
     }
 
     /// Names, in order.
@@ -105,6 +111,38 @@ impl CallbackList {
             guarded(&**callbacks, Hook::CheckpointSaved, Place::default(), save).map_err(Error::Callback)?;
         }
         Ok(states)
+    }
+
+    /// Puts what callbacks keep with the running episodes elsewhere into their `user_data`.
+    pub(crate) fn save_episodes<'a>(
+        &self,
+        episodes: impl Iterator<Item = (u64, &'a mut RunningEpisode)>,
+    ) -> Result<(), Error> {
+        for (id, running) in episodes {
+            for Entry { callbacks, .. } in &self.entries {
+                let place = Place { episode: Some(id), ..Place::default() };
+                let save = || {
+                    running.user_data.extend(callbacks.episode_data(id)?);
+                    Ok(())
+                };
+                guarded(&**callbacks, Hook::CheckpointSaved, place, save).map_err(Error::Callback)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Other episodes follow.
+    pub(crate) fn forget_episodes(&self) {
+        self.iter().for_each(Callbacks::forget_episodes);
+    }
+
+    /// Hands on what the same callbacks logged in other processes.
+    pub(crate) fn take_logged(&self, in_evaluation: bool, logged: &[String]) -> Result<(), Error> {
+        for Entry { callbacks, .. } in self.entries.iter().filter(|_| !logged.is_empty()) {
+            let take = || callbacks.take_logged(in_evaluation, logged);
+            guarded(&**callbacks, Hook::EpisodeEnd, Place::default(), take).map_err(Error::Callback)?;
+        }
+        Ok(())
     }
 
     /// Gives each of the callbacks its state back.

@@ -78,6 +78,11 @@ impl AgentRunner {
         Ok(Self { envs: slots, modules, rewards, steps: 0, ids, finished: Vec::new() })
     }
 
+    /// Steps taken: the counter of the exploration streams.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
     /// Environments.
     pub fn num_envs(&self) -> usize {
         self.envs.len()

@@ -73,6 +73,7 @@ impl Environments {
             };
             match registry::make_any(&spec.env, end - first, &context)? {
                 AnyEnv::Single(env) => single.push((first, env)),
+                AnyEnv::Multi(envs) if shards == 1 => return Ok(Self::Multi(envs)),
                 AnyEnv::Multi(_) => return Self::make_multi(spec),
             }
         }

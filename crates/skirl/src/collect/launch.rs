@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 
 use super::environments::{EnvironmentSpec, Environments};
 use super::shard::RemoteShard;
+use crate::callbacks::CallbackList;
 use crate::config::AlgorithmConfig;
 use crate::error::Error;
 
@@ -16,8 +17,12 @@ pub struct LaunchOrder<'a> {
     pub config: &'a dyn AlgorithmConfig,
     /// The environments.
     pub spec: &'a EnvironmentSpec,
-    /// Hooks of episodes are wanted: callbacks have to be where the environments are.
-    pub episode_hooks: bool,
+    /// Processes that they are spread over.
+    pub num_runners: usize,
+    /// They are evaluation's.
+    pub in_evaluation: bool,
+    /// Callbacks. Those that watch environments or episodes have to be where the environments are.
+    pub callbacks: &'a CallbackList,
 }
 
 /// Processes for the environments of an order, one for each environment runner; `None` for environments that are stepped in
@@ -32,14 +37,12 @@ pub fn set_launcher(launcher: Box<Launcher>) {
 }
 
 impl Environments {
-    /// The environments of training: in processes of their own, where the configuration asks for environment runners and
-    /// somebody can start them, else in this one.
+    /// Environments in processes of their own, where the order asks for some and somebody can start them, else in this one.
     ///
     /// # Errors
     /// As [`make`](Self::make); a process that cannot be started.
     pub fn launch(order: LaunchOrder<'_>) -> Result<Self, Error> {
-        let runners = order.config.common().env_runners.num_env_runners;
-        let launcher = LAUNCHER.get().filter(|_| runners > 0);
+        let launcher = LAUNCHER.get().filter(|_| order.num_runners > 0);
         match launcher.and_then(|launch| launch(order)) {
             Some(shards) => Self::Remote(shards?).checked(),
             None => Self::make(order.spec),

@@ -24,9 +24,11 @@ use crate::publish::WeightBoard;
 use crate::workers::{Gate, Workers};
 use hooks::episode_hooks;
 use places::{Place, at_once, join_shards, sample_in_step, side_by_side, vector_shards};
+use restarts::Restarts;
 
 mod hooks;
 mod places;
+mod restarts;
 
 /// Steps environments with the newest published policy.
 pub struct EnvRunner {
@@ -50,6 +52,9 @@ pub struct EnvRunner {
     agents: Vec<String>,
     /// Memory for the observations of the next table.
     spare: Vec<f32>,
+    /// Number of the first episode.
+    first_episode: u64,
+    restarts: Restarts,
 }
 
 enum Kind {
@@ -104,6 +109,8 @@ impl EnvRunner {
             options,
             agents,
             spare: Vec::new(),
+            first_episode: 0,
+            restarts: Restarts::default(),
         };
         runner.number_episodes(0);
         runner.announce_environments()?;
@@ -125,6 +132,7 @@ impl EnvRunner {
     /// Gives up what runs and numbers the episodes that follow from `first` on; a reset must follow.
     pub fn number_episodes(&mut self, first: u64) {
         let ids = EpisodeIds { first, num_envs: self.num_envs() };
+        self.first_episode = first;
         match &mut self.kind {
             Kind::Vector(shards) => shards.iter_mut().for_each(|place| place.shard.number_episodes(ids)),
             Kind::Agents(runner) => runner.number_episodes(ids),
@@ -238,8 +246,11 @@ impl EnvRunner {
         if self.needs_reset {
             self.reset()?;
         }
+        let before = self.env_steps_made();
         let outcome = make(self).and_then(|rollout| self.show(rollout));
         if outcome.is_err() {
+            let made = self.env_steps_made().saturating_sub(before);
+            self.drop_steps(made);
             self.restart(self.options.seed);
             self.needs_reset = self.begin_episodes(false).is_err();
             self.take_finished();
@@ -277,10 +288,7 @@ impl EnvRunner {
                 }
                 let sample = |_, place: &mut Place| place.outcome = place.shard.sample(&rules, steps);
                 match hooks {
-                    None if side_by_side(shards) => {
-                        let rules = StepRules { hooks: None, ..rules };
-                        at_once(shards, |shard| shard.sample(&rules, steps))?;
-                    }
+                    _ if side_by_side(shards) => at_once(shards, |shard| shard.sample(&rules, steps))?,
                     None => self.workers.for_each_or(&mut self.gate, steps, shards, sample, |shards| {
                         sample_in_step(&mut self.in_step, shards, &rules, steps);
                     }),
@@ -305,6 +313,7 @@ impl EnvRunner {
             }
         };
         self.merge_statistics();
+        self.hand_on_logged()?;
         Ok(rollout)
     }
 
@@ -408,21 +417,30 @@ impl EnvRunner {
     }
 
     /// Everything that the environments and running episodes need to go on exactly.
-    pub fn save_state(&self) -> EnvRunnerState {
-        match &self.kind {
+    ///
+    /// # Errors
+    /// What callbacks say whose data of episodes cannot be saved.
+    pub fn save_state(&self) -> Result<EnvRunnerState, Error> {
+        let mut state = match &self.kind {
             Kind::Vector(shards) => {
                 EnvRunnerState::from_shards(shards.iter().map(|place| place.shard.save_state()).collect())
             }
             Kind::Agents(runner) => EnvRunnerState::Agents(runner.save_state()),
-        }
+        };
+        let ids = EpisodeIds { first: self.first_episode, num_envs: self.num_envs() };
+        let numbered = state.episodes_mut().enumerate();
+        let numbered = numbered.map(|(env, episode)| (ids.of(env, episode.index), episode));
+        self.options.callbacks.save_episodes(numbered)?;
+        Ok(state)
     }
 
     /// Puts a saved state back; the number of environments must be the same, the number of threads need not.
     /// Environments that could not save their state start new episodes.
     pub fn restore_state(&mut self, state: EnvRunnerState) -> Result<(), Error> {
+        self.options.callbacks.forget_episodes();
         let restored = self.restore_kind(state);
         self.take_seen();
-        self.needs_reset = false;
+        self.needs_reset = restored.is_err();
         restored
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use skirl_env::SharedState;
 use skirl_math::rng::StreamKey;
 
 use super::action_codec::ActionRules;
@@ -30,6 +31,11 @@ pub struct RunnerOptions {
     pub mapping: PolicyMapping,
     /// The user's code.
     pub callbacks: CallbackList,
+    /// Environments of this process that fail are made anew, and so many failures in a row are put right; `None` ends the run
+    /// with the first.
+    pub restart_failed_envs: Option<usize>,
+    /// What environments share: nothing is left of a rollout that is done again.
+    pub shared: SharedState,
     /// Plays for evaluation: callbacks are told so, and nobody rewrites what nobody learns from.
     pub in_evaluation: bool,
 }
@@ -43,6 +49,7 @@ impl RunnerOptions {
             ClipRewards::Sign => RewardClip::Sign,
             ClipRewards::At(bound) => RewardClip::Bound(bound),
         };
+        let faults = &common.fault_tolerance;
         let filter = runners.observation_filter == ObservationFilter::MeanStdFilter;
         let multi_agent = common.multi_agent.clone();
         Self {
@@ -56,6 +63,10 @@ impl RunnerOptions {
                 multi_agent.policy_for(agent).unwrap_or(DEFAULT_MODULE_ID).to_owned()
             }),
             callbacks: CallbackList::new(),
+            restart_failed_envs: faults
+                .restart_failed_sub_environments
+                .then_some(faults.num_consecutive_env_runner_failures_tolerance),
+            shared: SharedState::new(),
             in_evaluation: false,
         }
     }

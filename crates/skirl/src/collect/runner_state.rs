@@ -5,6 +5,7 @@ use std::ops::Range;
 use skirl_env::{Column, EnvState};
 
 use super::agent_runner::AgentRunnerState;
+use super::episodes::RunningEpisode;
 use super::vector_runner::RunnerState;
 use crate::error::Error;
 
@@ -18,6 +19,14 @@ pub enum EnvRunnerState {
 }
 
 impl EnvRunnerState {
+    /// The running episode of each environment.
+    pub fn episodes_mut(&mut self) -> Box<dyn Iterator<Item = &mut RunningEpisode> + '_> {
+        match self {
+            Self::Vector(state) => Box::new(state.episodes.iter_mut()),
+            Self::Agents(state) => Box::new(state.envs.iter_mut().map(|slot| &mut slot.episode)),
+        }
+    }
+
     /// Joins the states of neighbouring shards.
     pub fn from_shards(shards: Vec<RunnerState>) -> Self {
         let mut shards = shards.into_iter();
@@ -121,7 +130,6 @@ fn split_state(state: &EnvState, range: &Range<usize>, total: usize) -> Result<E
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::collect::episodes::RunningEpisode;
 
     fn shard(values: &[f64]) -> RunnerState {
         RunnerState {

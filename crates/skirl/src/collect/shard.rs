@@ -67,6 +67,11 @@ pub trait Shard: Send {
     /// Observation statistics since the last call, by environment.
     fn take_seen(&mut self) -> Vec<ColumnMoments>;
 
+    /// What callbacks logged in the process of a range since the last call.
+    fn take_logged(&mut self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// State for exact resume.
     fn save_state(&self) -> RunnerState;
 
@@ -88,6 +93,8 @@ pub trait Shard: Send {
 /// What the environments' processes went through since the run began.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ShardFaults {
+    /// Processes in all.
+    pub processes: u64,
     /// Processes that are up.
     pub healthy: u64,
     /// Processes that took the place of a failed one.
@@ -100,6 +107,7 @@ pub struct ShardFaults {
 
 impl std::ops::AddAssign for ShardFaults {
     fn add_assign(&mut self, other: Self) {
+        self.processes += other.processes;
         self.healthy += other.healthy;
         self.restarts += other.restarts;
         self.env_steps_dropped += other.env_steps_dropped;

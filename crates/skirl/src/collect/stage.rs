@@ -33,7 +33,20 @@ impl Collect {
         Self { whole_episodes: Some(WholeEpisodes::new(min_rows)), ..self }
     }
 
+    /// Until it succeeds, where failing environments are to be put right.
     fn sample(&mut self, runner: &mut EnvRunner) -> Result<Rollout, Error> {
+        loop {
+            match self.try_sample(runner) {
+                Ok(rollout) => {
+                    runner.went_well();
+                    return Ok(rollout);
+                }
+                Err(error) => runner.put_right(error)?,
+            }
+        }
+    }
+
+    fn try_sample(&mut self, runner: &mut EnvRunner) -> Result<Rollout, Error> {
         let steps = self.steps;
         let Some(episodes) = &mut self.whole_episodes else { return runner.sample(steps) };
         let sampled = runner.sample_with(|runner| gather(runner, episodes, steps));
@@ -96,7 +109,8 @@ impl Middleware for Collect {
             serde_json::from_value(state.clone()).map_err(|source| wrong(source.to_string()))?;
         let runner = self.runner.lock();
         running.check_for(runner.policies()).map_err(wrong)?;
-        let EnvRunnerState::Vector(runner) = runner.save_state() else { return Ok(()) };
+        let state = runner.save_state().map_err(PipelineError::failed)?;
+        let EnvRunnerState::Vector(runner) = state else { return Ok(()) };
         let lengths: Vec<u64> = runner.episodes.iter().map(|episode| episode.len).collect();
         episodes.restore(running, &lengths);
         Ok(())

@@ -165,6 +165,11 @@ impl VectorRunner {
         self.episodes.iter_mut().for_each(RunningEpisode::number_anew);
     }
 
+    /// Id of episode `index` of environment `env` of this range.
+    pub fn episode_id(&self, env: usize, index: u64) -> u64 {
+        self.ids.of(self.first_env + env, index)
+    }
+
     /// The first id that no episode so far has.
     pub fn next_episode_id(&self) -> u64 {
         let played = self.episodes.iter().map(|episode| episode.index + 1).max();

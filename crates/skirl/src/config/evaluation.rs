@@ -28,8 +28,8 @@ options! {
         evaluation_duration_unit: DurationUnit = DurationUnit::Episodes;
         /// Number of environments for evaluation. `none` takes one per episode asked for, at most 64.
         evaluation_num_envs: Option<usize> = None => between(1.0, 65_536.0), called(&[("Tianshou", "test_num"), ("Tianshou", "num_test_envs")]);
-        /// Runners of evaluation, each with `num_envs_per_env_runner` environments: `evaluation_num_envs` in RLlib's words. 0
-        /// leaves the number of environments to `evaluation_num_envs`.
+        /// Runners of evaluation, each with `num_envs_per_env_runner` environments. Those of Python environments are processes of
+        /// their own. 0 evaluates in the process, and leaves the number of environments to `evaluation_num_envs`.
         evaluation_num_env_runners: usize = 0 => between(0.0, 65_536.0), synonyms(&["evaluation_num_workers"]);
         /// Evaluate on a thread of its own while the iteration trains: the weights as they were when the iteration began. The
         /// result stands in that iteration's result, and training gives the same bytes as without.

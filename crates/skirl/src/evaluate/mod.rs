@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 
 use skirl_math::rng::StreamKey;
 
-use crate::collect::EnvRunner;
 use crate::collect::episodes::EpisodeRecord;
+use crate::collect::{EnvRunner, ShardFaults};
 use crate::error::Error;
 use crate::report::TrainResult;
 
 /// Steps of every environment between two looks at what ended.
-const FRAGMENT: usize = 32;
+pub const FRAGMENT: usize = 32;
 
 /// How long an evaluation lasts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +35,8 @@ pub struct Evaluation {
     pub custom: Option<TrainResult>,
     /// Further numbers by name, reported under `evaluation/`: what callbacks add in `on_evaluate_end`.
     pub extra: BTreeMap<String, f64>,
+    /// What the processes of evaluation's environments went through so far, where they have some.
+    pub faults: Option<ShardFaults>,
 }
 
 /// Plays from fresh resets under `root` until `duration` is over.

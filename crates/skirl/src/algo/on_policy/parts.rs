@@ -47,6 +47,7 @@ impl<'a, R: UpdateRule> OnPolicy<'a, R> {
         let policies = policies(plan, root)?;
         let mut options = RunnerOptions::from_config(&config.common, root.child("training"));
         options.callbacks = callbacks.clone();
+        options.shared = plan.environment.shared.clone();
         let runner = EnvRunner::new(environments, policies.clone(), options, Arc::clone(workers))?;
         let learners = learners(config, plan, policies.clone(), workers, root)?;
         let (runner, learners) = (Shared::new(runner), Shared::new(learners));

@@ -16,7 +16,7 @@ impl AgentRunner {
     ) -> Result<(), Error> {
         let Some(hooks) = hooks.filter(|hooks| hooks.wants(hook)) else { return Ok(()) };
         let slot = &mut self.envs[index];
-        let mut moment = Moment::default();
+        let mut moment = Moment { at: self.steps, ..Moment::default() };
         if hook != Hook::EpisodeCreated {
             let raw = slot.agents.iter().map(|agent| agent.raw.as_slice());
             moment.observations = raw.map(|raw| (!raw.is_empty()).then_some(raw)).collect();

@@ -19,6 +19,8 @@ impl EnvRunner {
             callbacks.call(Hook::EnvironmentCreated, place, |each| each.on_environment_created(environment))
         };
         match &mut self.kind {
+            // Another process has told its own.
+            Kind::Vector(shards) if shards.iter().all(|place| place.shard.faults().is_some()) => Ok(()),
             Kind::Vector(shards) => {
                 for shard in shards.iter_mut().map(|place| &mut place.shard) {
                     let (first_env, num_envs) = (shard.first_env(), shard.num_envs());
@@ -45,7 +47,7 @@ impl EnvRunner {
                 let normalizer = self.normalizers.get(DEFAULT_MODULE_ID);
                 let begin = |shard: &mut dyn Shard| shard.begin(seeds, normalizer, hooks);
                 match side_by_side(shards) {
-                    true => at_once(shards, |shard| shard.begin(seeds, normalizer, None)),
+                    true => at_once(shards, |shard| shard.begin(seeds, normalizer, hooks)),
                     false => shards.iter_mut().try_for_each(|place| begin(&mut *place.shard)),
                 }
             }
@@ -61,7 +63,14 @@ impl EnvRunner {
         }?;
         self.take_seen();
         self.needs_reset = false;
-        Ok(())
+        self.hand_on_logged()
+    }
+
+    /// What callbacks logged where the environments are goes to those here.
+    pub(super) fn hand_on_logged(&mut self) -> Result<(), Error> {
+        let Kind::Vector(shards) = &mut self.kind else { return Ok(()) };
+        let logged: Vec<String> = shards.iter_mut().flat_map(|place| place.shard.take_logged()).collect();
+        self.options.callbacks.take_logged(self.options.in_evaluation, &logged)
     }
 
     /// Shows a rollout of training to callbacks, which may change it.

@@ -29,8 +29,8 @@ impl VectorRunner {
         stepped: Option<Ended>,
     ) -> Result<(), Error> {
         let Some(hooks) = hooks.filter(|hooks| hooks.wants(hook)) else { return Ok(()) };
-        let Self { env, episodes, raw, env_actions, outcomes, ids, first_env, num_envs, .. } = self;
-        let mut moment = Moment::default();
+        let Self { env, episodes, raw, env_actions, outcomes, ids, first_env, num_envs, steps, .. } = self;
+        let mut moment = Moment { at: *steps, ..Moment::default() };
         if hook != Hook::EpisodeCreated {
             moment.observations = vec![Some(raw.as_slice())];
         }

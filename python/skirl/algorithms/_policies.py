@@ -1,0 +1,116 @@
+"""Policies and their mapping as RLlib's configs give them: specs, and a function in place of a map.
+
+The engine has a fixed map from agent to policy. A function is therefore asked once for each agent that can appear, when an
+algorithm is built.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from skirl import _native
+from skirl.env import _config
+from skirl.errors import ConfigError
+
+if TYPE_CHECKING:
+    from skirl.algorithms._draft import Draft
+
+#: RLlib's name of the function, and where it is kept.
+MAPPING = "policy_mapping_fn"
+MAPPING_PATH = f"multi_agent.{MAPPING}"
+
+
+class _Unknown:
+    """Stands for what a mapping function is given by RLlib while an episode runs."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, attribute: str) -> NoReturn:
+        raise ConfigError(
+            f"policy_mapping_fn used {self._name}.{attribute}: expected a function of the agent's id alone, because it is asked "
+            f"once for each agent, before any episode begins. Where the policy shall change from episode to episode, give the "
+            f"agents different ids"
+        )
+
+    def __hash__(self) -> int:
+        return self.__getattr__("__hash__")
+
+
+def take_policies(policies: Any, draft: Draft) -> Any:
+    """`policies` as the engine reads them: names, or names with the options in which each policy differs."""
+    if isinstance(policies, (set, frozenset)):
+        # The order of a set is another one in every process.
+        return sorted(policies)
+    if isinstance(policies, tuple):
+        return list(policies)
+    if not isinstance(policies, Mapping):
+        return policies
+    plain: dict[str, Any] = {}
+    for name, spec in policies.items():
+        try:
+            plain[name] = _overrides(spec)
+        except ConfigError as error:
+            draft.problems.append(("multi_agent.policies", f"multi_agent.policies.{name}: {error}"))
+    return plain
+
+
+def _overrides(spec: Any) -> Any:
+    """The options of one policy: a map, or RLlib's `(policy_class, observation_space, action_space, config)`."""
+    if isinstance(spec, tuple):
+        if len(spec) != 4:
+            raise ConfigError(f"expected (None, observation_space, action_space, config), found {len(spec)} values")
+        policy_class, config = spec[0], spec[3]
+    elif hasattr(spec, "policy_class") and hasattr(spec, "config"):
+        policy_class, config = spec.policy_class, spec.config
+    else:
+        return spec
+    if policy_class is not None:
+        raise ConfigError(f"expected None as policy_class, found {policy_class!r}: policies are skirl's own networks")
+    # Spaces are the environment's.
+    return dict(config) if isinstance(config, Mapping) else config
+
+
+def take_mapping(function: Any, draft: Draft) -> None:
+    """Refuses what is no function."""
+    if not callable(function):
+        message = f"{MAPPING_PATH}: expected a function of the agent's id that returns the id of a policy, found {function!r}"
+        draft.problems.append((MAPPING_PATH, message))
+
+
+def mapping_of(function: Callable[..., Any], env: str, env_config: Mapping[str, Any]) -> dict[str, str]:
+    """The policy of every agent that can appear in an environment, as the function says."""
+    mapping = {}
+    for agent in agents_of(env, env_config):
+        policy = _call(function, agent)
+        if not isinstance(policy, str):
+            raise ConfigError(f"policy_mapping_fn({agent!r}): expected the id of a policy (a str), found {policy!r}")
+        mapping[str(agent)] = policy
+    return mapping
+
+
+def _call(function: Callable[..., Any], agent: Any) -> Any:
+    """With as much of RLlib's `(agent_id, episode, worker)` as the function takes."""
+    given = {"episode": _Unknown("episode"), "worker": _Unknown("worker")}
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return function(agent)
+    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return function(agent, **given)
+    return function(agent, **{name: value for name, value in given.items() if name in parameters})
+
+
+def agents_of(env: str, env_config: Mapping[str, Any]) -> list[Any]:
+    """Ids of all agents that can appear. Makes one environment to ask it, and closes it again."""
+    from skirl.env import _agents, _build, registry
+
+    if _native.native_env(env) is not None or not registry.lookup(env)[0]:
+        return _native.agents(env, _config.to_json(env_config))
+    kind, made, _ = _build.build(env, _config.to_json(env_config), 1)
+    try:
+        return _agents.ids_of(made[0]) if kind == "several agents" else ["default_agent"]
+    finally:
+        made[0].close()

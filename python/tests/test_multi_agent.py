@@ -1,0 +1,188 @@
+"""Environments with several agents: what crosses the border, the same bytes as a native one, policies by agent."""
+
+import gymnasium
+import numpy as np
+import pytest
+from env_runs import build, weights
+
+from skirl.algorithms.ppo import PPOConfig
+from skirl.env import register_env
+from skirl.env.multi_agent_env import MultiAgentEnv, make_multi_agent
+from skirl.errors import ConfigError, EnvError
+from skirl.policy import PolicySpec
+
+
+class Turns(MultiAgentEnv):
+    """Two agents take turns; each gets the other's number as reward, and the episode has `length` steps."""
+
+    change = staticmethod(lambda step: step)
+
+    def __init__(self, config=None):
+        self.length = (config or {}).get("length", 6)
+        self.possible_agents = self.agents = ["a", 1]
+        self.observation_spaces = {
+            "a": gymnasium.spaces.Box(-1, 1, (2,), np.float32),
+            1: gymnasium.spaces.Dict({"x": gymnasium.spaces.Box(-1, 1, (3,), np.float32), "y": gymnasium.spaces.Discrete(3)}),
+        }
+        self.action_spaces = {"a": gymnasium.spaces.Discrete(3), 1: gymnasium.spaces.Box(-1, 1, (2,), np.float32)}
+        self.seen = []
+
+    def observation(self):
+        agent = self.possible_agents[self.t % 2]
+        return {agent: np.full(2, 0.5, np.float32) if agent == "a" else {"x": np.zeros(3, np.float32), "y": self.t % 3}}
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.t = 0
+        return self.observation(), {}
+
+    def step(self, actions):
+        self.seen.append(actions)
+        (agent,) = actions
+        assert agent == self.possible_agents[self.t % 2]
+        assert self.action_spaces[agent].contains(actions[agent])
+        self.t += 1
+        over = self.t >= self.length
+        return self.change((self.observation(), {agent: 1.0, "a": 2.0}, {"__all__": over}, {"__all__": False}, {}))
+
+
+def config(env, **multi_agent):
+    made = PPOConfig().environment(env).env_runners(num_env_runners=0, num_envs_per_env_runner=2)
+    return made.training(train_batch_size=64, minibatch_size=32, num_epochs=1).debugging(seed=1).multi_agent(**multi_agent)
+
+
+def test_two_cart_poles_in_python_give_the_bytes_of_the_native_ones(tmp_path):
+    register_env("TwoOfGymnasium", make_multi_agent("CartPole-v1"))
+    found = []
+    for env, env_config in (("TwoCartPole-v0", {}), ("TwoOfGymnasium", {"num_agents": 2})):
+        algorithm = build(env, num_envs=3, steps=64, env_config=env_config)
+        for _ in range(3):
+            algorithm.train()
+        found.append(weights(algorithm, tmp_path / env))
+    assert found[0] == found[1]
+
+
+def test_turns_mixed_spaces_and_a_policy_for_each():
+    mapping = {"a": "one", 1: "other"}
+    asked = []
+
+    def policy_of(agent_id, episode, **kwargs):
+        asked.append(agent_id)
+        return mapping[agent_id]
+
+    algorithm = config(Turns, policies={"one", "other"}, policy_mapping_fn=policy_of).build_algo()
+    assert asked == ["a", 1]
+    result = algorithm.train()
+    returns = result["env_runners"]["agent_episode_return_mean"]
+    # Its own, and what came while it had no turn.
+    assert returns == {"a": 12.0, "1": 3.0}
+    assert set(result["learners"]) >= {"one", "other"}
+    envs = algorithm.env_runner.foreach_env(lambda env: env)
+    assert [type(env) for env in envs] == [Turns, Turns] and all(env.seen for env in envs)
+    assert algorithm.compute_single_action(np.zeros(2, np.float32), policy_id="one") in (0, 1, 2)
+    action = algorithm.compute_single_action({"x": np.zeros(3, np.float32), "y": 1}, policy_id="other")
+    assert action.shape == (2,)
+
+
+def test_a_checkpoint_holds_the_map_and_not_the_function(tmp_path):
+    made = config(Turns, policies=["one", "other"], policy_mapping_fn=lambda agent_id: "one" if agent_id == "a" else "other")
+    algorithm = made.build_algo()
+    algorithm.train()
+    path = algorithm.save_to_path(tmp_path / "saved")
+    algorithm.stop()
+    resumed = type(algorithm).from_checkpoint(path)
+    assert resumed.config["policy_mapping"] == {"a": "one", "1": "other"}
+    resumed.train()
+
+
+def test_a_creator_function_and_runners_asked_for_train_in_the_process():
+    register_env("TurnsByFunction", lambda context: Turns(context))
+    made = config("TurnsByFunction", policies=["one", "other"], policy_mapping_fn=lambda agent_id: "one" if agent_id == "a" else "other")
+    assert made.env_runners(num_env_runners=2).build_algo().train()["env_runners"]["num_episodes_lifetime"] > 0
+
+
+def test_episodes_end_without_all_when_every_agent_has_ended():
+    class Leave(MultiAgentEnv):
+        possible_agents = agents = ["x", "y"]
+        observation_space = gymnasium.spaces.Box(-1, 1, (1,), np.float32)
+        action_space = gymnasium.spaces.Discrete(2)
+
+        def reset(self, *, seed=None, options=None):
+            self.t = 0
+            return {"x": np.zeros(1, np.float32), "y": np.zeros(1, np.float32)}, {}
+
+        def step(self, actions):
+            self.t += 1
+            assert set(actions) == ({"x", "y"} if self.t <= 2 else {"y"})
+            here = {agent: np.zeros(1, np.float32) for agent in actions}
+            return here, dict.fromkeys(here, 1), {"x": self.t == 2}, {"y": self.t == 5}, {}
+
+    result = config(Leave).build_algo().train()["env_runners"]
+    assert result["episode_len_mean"] == 5 and result["agent_episode_return_mean"] == {"x": 2, "y": 5}
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda step: ({"b": 0}, *step[1:]), r"name the agent str 'b', expected some of possible_agents: a, 1"),
+        (lambda step: (step[0], 1.0, *step[2:]), r"the rewards .* are float 1.0, expected a dict by agent"),
+        (lambda step: (step[0], {"a": "high"}, *step[2:]), r"the reward of agent a .*'high', expected a number"),
+        (lambda step: (step[0], {"a": float("nan")}, *step[2:]), r"nan|NaN"),
+        (lambda step: (step[0], step[1], {"a": 3}, *step[3:]), r"terminated of agent a .*expected True or False"),
+        (lambda step: (step[0], step[1], {"__all__": None}, *step[3:]), r"terminated of agent __all__"),
+        (lambda step: ({"a": np.zeros(5, np.float32)}, *step[1:]), r"observation of agent a .*\(5,\).*\(2,\)"),
+        (lambda step: step[:4], r"4 values"),
+    ],
+)
+def test_what_is_wrong_is_said_of_the_agent(change, expected):
+    class Wrong(Turns):
+        pass
+
+    Wrong.change = staticmethod(change)
+    two = {"policies": ["one", "other"], "policy_mapping_fn": lambda agent: "one" if agent == "a" else "other"}
+    algorithm = config(Wrong, **two).build_algo()
+    with pytest.raises(EnvError, match=expected) as caught:
+        algorithm.train()
+    assert "Wrong" in str(caught.value) or "nan" in str(caught.value).lower()
+
+
+def test_a_function_that_needs_the_episode_is_refused():
+    with pytest.raises(ConfigError, match=r"policy_mapping_fn used episode\.id_.*asked once for each agent"):
+        config(Turns, policies=["one"], policy_mapping_fn=lambda agent_id, episode: "one" if episode.id_ else "x").build_algo()
+    with pytest.raises(ConfigError, match=r"policy_mapping_fn.*expected a function"):
+        config(Turns, policies=["one"], policy_mapping_fn={"a": "one"})
+    with pytest.raises(ConfigError, match=r"policy_mapping_fn\('a'\): expected the id of a policy"):
+        config(Turns, policies=["one"], policy_mapping_fn=lambda agent: None).build_algo()
+
+
+def test_policies_as_rllib_writes_them():
+    def seats(policies):
+        return config(Turns, policies=policies)["policies"]
+
+    assert seats({"b", "a"}) == {"a": {}, "b": {}} or list(seats({"b", "a"})) == ["a", "b"]
+    spaces = Turns().observation_spaces["a"], Turns().action_spaces["a"]
+    assert seats({"p": (None, *spaces, {"gamma": 0.5})}) == {"p": {"gamma": 0.5}}
+    assert seats({"p": PolicySpec(config={"gamma": 0.5}), "q": None})["p"] == {"gamma": 0.5}
+    with pytest.raises(ConfigError, match=r"policies\.p: expected None as policy_class"):
+        config(Turns, policies={"p": PolicySpec(policy_class=dict)})
+
+
+def test_native_environments_have_agents_too():
+    algorithm = config("TwoCartPole-v0", policies=["left", "right"], policy_mapping_fn=lambda agent_id: "left" if agent_id == "cart_0" else "right").build_algo()
+    assert algorithm.config["policy_mapping"] == {"cart_0": "left", "cart_1": "right"}
+
+
+def test_without_agents_it_says_what_is_missing():
+    class Nobody(MultiAgentEnv):
+        pass
+
+    with pytest.raises(EnvError, match=r"Nobody names no agents: expected .*possible_agents"):
+        config(Nobody).build_algo()
+
+    class NoSpace(Turns):
+        def __init__(self, config=None):
+            super().__init__()
+            del self.action_spaces[1]
+
+    with pytest.raises(EnvError, match=r"no action space for agent 1"):
+        config(NoSpace).build_algo()
