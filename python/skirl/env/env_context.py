@@ -53,7 +53,7 @@ class EnvContext(dict[str, Any]):
         if unknown:
             raise TypeError(f"EnvContext has no attribute {unknown[0]!r}; it has {', '.join(known)}")
         given = {name: value for name, value in attributes.items() if value is not None}
-        return EnvContext(self if env_config is None else env_config, **{**known, **given})
+        return _copied(dict(self if env_config is None else env_config), {**known, **given})
 
     def __copy__(self) -> EnvContext:
         return self.copy_with_overrides()
