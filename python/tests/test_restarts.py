@@ -156,3 +156,18 @@ def test_one_with_other_agents_is_refused():
 
     with pytest.raises(EnvError, match=r"could not be made anew: expected agent a .*, agent b .*, found .*agent c "):
         build(Grows).train()
+
+
+def test_a_task_that_cannot_be_handed_on_ends_the_run():
+    class Refuses(Fails):
+        made, left = [], 1
+
+        def set_task(self, task):
+            if len(self.made) > 3:
+                raise RuntimeError("not this one")
+            super().set_task(task)
+
+    algorithm = build(Refuses)
+    algorithm.env_runner.foreach_env(lambda env: env.set_task(7))
+    with pytest.raises(EnvError, match=r"environment 1 failed .*set_task raised RuntimeError: not this one"):
+        algorithm.train()

@@ -338,7 +338,7 @@ impl MultiAgentEnv for PythonMultiAgentEnv {
                 EnvError::foreign(message, error)
             })
         })?;
-        object::hand_on_task(&self.object, &made.object);
+        object::hand_on_task(&self.object, &made.object)?;
         // The old one is closed as it is dropped.
         *self = made;
         Ok(())
