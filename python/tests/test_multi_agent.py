@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from env_runs import build, weights
 
+from skirl.algorithms._policies import mapping_of
 from skirl.algorithms.ppo import PPOConfig
 from skirl.env import register_env
 from skirl.env.multi_agent_env import MultiAgentEnv, make_multi_agent
@@ -186,3 +187,47 @@ def test_without_agents_it_says_what_is_missing():
 
     with pytest.raises(EnvError, match=r"no action space for agent 1"):
         config(NoSpace).build_algo()
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda agent, ep: "p",
+        lambda agent, ep, worker, **kwargs: "p",
+        lambda agent, ep, /, **kwargs: "p",
+        lambda agent_id, episode, **kwargs: "p",
+        lambda agent, *, worker: "p",
+        lambda agent, names={0: "p"}: names[0],
+        lambda *arguments: "p",
+    ],
+)
+def test_functions_are_called_as_rllib_calls_them(function):
+    assert mapping_of(function, "TwoCartPole-v0", {}) == {"cart_0": "p", "cart_1": "p"}
+
+
+def test_environments_of_no_known_class_train_in_the_process_too():
+    class Other:
+        def __init__(self):
+            self.possible_agents, self.t = ["a", "b"], 0
+
+        def observation_space(self, agent):
+            return gymnasium.spaces.Box(-1, 1, (1,), np.float32)
+
+        def action_space(self, agent):
+            return gymnasium.spaces.Discrete(2)
+
+        def see(self):
+            return dict.fromkeys(self.possible_agents, np.zeros(1, np.float32))
+
+        def reset(self, seed=None, options=None):
+            self.t = 0
+            return self.see(), {}
+
+        def step(self, actions):
+            self.t += 1
+            return self.see(), dict.fromkeys(actions, 1.0), dict.fromkeys(actions, self.t == 5), {}, {}
+
+    config = PPOConfig().environment(Other).env_runners(num_env_runners=1).training(train_batch_size=64, minibatch_size=64)
+    algorithm = config.build_algo()
+    assert algorithm.env_runner_group.num_remote_env_runners() == 0
+    assert algorithm.train()["env_runners"]["episode_return_mean"] == 10.0

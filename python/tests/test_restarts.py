@@ -133,3 +133,41 @@ def test_an_interrupt_is_nobodys_fault():
     with pytest.raises(KeyboardInterrupt):
         build(Interrupts).train()
     assert Interrupts.made == [0, 1, 2]
+
+
+def test_one_with_other_agents_is_refused():
+    class Grows(MultiAgentEnv):
+        made = 0
+        observation_space = gymnasium.spaces.Box(-1, 1, (1,), np.float32)
+        action_space = gymnasium.spaces.Discrete(2)
+
+        def __init__(self, env_config):
+            Grows.made += 1
+            self.possible_agents = self.agents = ["a", "b", "c"][: 2 if Grows.made <= 3 else 3]
+
+        def see(self):
+            return dict.fromkeys(self.agents, np.zeros(1, np.float32))
+
+        def reset(self, *, seed=None, options=None):
+            return self.see(), {}
+
+        def step(self, actions):
+            raise ValueError("boom")
+
+    with pytest.raises(EnvError, match=r"could not be made anew: expected agent a .*, agent b .*, found .*agent c "):
+        build(Grows).train()
+
+
+def test_a_task_that_cannot_be_handed_on_ends_the_run():
+    class Refuses(Fails):
+        made, left = [], 1
+
+        def set_task(self, task):
+            if len(self.made) > 3:
+                raise RuntimeError("not this one")
+            super().set_task(task)
+
+    algorithm = build(Refuses)
+    algorithm.env_runner.foreach_env(lambda env: env.set_task(7))
+    with pytest.raises(EnvError, match=r"environment 1 failed .*set_task raised RuntimeError: not this one"):
+        algorithm.train()

@@ -1,5 +1,6 @@
 """State that the environments of a run share with its loop."""
 
+import copy
 import pickle
 
 import gymnasium
@@ -80,3 +81,24 @@ def test_where_it_does_not_work_it_says_so():
 def test_worker_processes_refuse_it():
     with pytest.raises(EnvError, match="num_env_runners to 0"):
         build(num_env_runners=1)
+
+
+def test_a_context_travels_without_what_is_shared():
+    class Keeps(gymnasium.Env):
+        observation_space = gymnasium.spaces.Box(-1, 1, (1,), np.float32)
+        action_space = gymnasium.spaces.Discrete(2)
+        contexts = []
+
+        def __init__(self, env_context):
+            env_context.mine = 1
+            self.contexts.append(env_context)
+
+    with pytest.raises(EnvError):
+        PPOConfig().environment(Keeps).env_runners(num_env_runners=0).build_algo()
+    context = Keeps.contexts[0]
+    for copied in (copy.deepcopy(context), pickle.loads(pickle.dumps(context))):
+        assert copied == context and type(copied) is type(context)
+        assert (copied.vector_index, copied.num_envs, copied.mine) == (context.vector_index, context.num_envs, 1)
+        with pytest.raises(SkirlError, match="belongs to no run"):
+            copied.shared.counter("steps")
+    assert copy.copy(context).shared is context.shared

@@ -257,3 +257,15 @@ def test_dropped_steps_are_counted_for_the_whole_run(tmp_path: Path) -> None:
     resumed = build("skirl.testing:FaultyEnv", 2, 2, faults)
     resumed.restore_from_path(tmp_path / "saved")
     assert resumed.train()["env_runners"]["num_env_steps_dropped_lifetime"] == dropped
+
+
+def test_the_context_is_the_one_that_the_environment_was_made_with() -> None:
+    class Context(SkirlCallback):
+        def on_environment_created(self, *, env_context: Any, env_index: int, metrics_logger: Any, **kwargs: Any) -> None:
+            found = (env_context["length"], env_context.worker_index, env_context.num_workers, env_context.remote)
+            metrics_logger.log_value(("found", str(env_index)), found == (4, 1 + env_index // 2, 2, True), reduce="item")
+            metrics_logger.log_value(("index", str(env_index)), env_context.vector_index, reduce="item")
+
+    result = build(Corridor, 2, 2, {"length": 4}, callbacks={"callbacks_class": Context}).train()["env_runners"]
+    assert result["found"] == {str(env): 1.0 for env in range(4)}
+    assert result["index"] == {"0": 0.0, "1": 1.0, "2": 0.0, "3": 1.0}

@@ -149,3 +149,46 @@ def test_workers_print_no_tracebacks_while_they_start(moment: float, tmp_path: P
     os.killpg(script.pid, signal.SIGINT)
     out, err = script.communicate(timeout=60)
     assert out == "interrupted\n" and "Traceback" not in err, (out, err)
+
+
+TAKEN_BACK = """
+import os, signal, threading, time
+from worker_runs import Corridor, build
+
+class Slow(Corridor):
+    def __init__(self):
+        super().__init__()
+        # Four of them in a worker: longer than an interruption leaves to what is under way.
+        time.sleep(0.8)
+    def step(self, action):
+        if os.path.exists("mark"):
+            time.sleep(60)
+        return super().step(action)
+
+def interrupt():
+    time.sleep(0.6)
+    open("mark", "w").close()
+    time.sleep(0.3)
+    os.kill(os.getpid(), signal.SIGINT)
+
+algorithm = build(Slow, 1, 4, reporting={"min_time_s_per_iteration": 1.1})
+result = algorithm.train()
+before = algorithm.get_weights()["default_policy"]
+threading.Thread(target=interrupt).start()
+try:
+    algorithm.train()
+except KeyboardInterrupt:
+    print("interrupted")
+os.unlink("mark")
+after = algorithm.get_weights()["default_policy"]
+print("same" if all((after[name] == array).all() for name, array in before.items()) else "changed", algorithm.iteration)
+steps = result["num_env_steps_sampled_lifetime"]
+result = algorithm.train()
+calls = result["num_training_step_calls_per_iteration"]
+print(result["training_iteration"], result["num_env_steps_sampled_lifetime"] - steps - 128 * calls)
+"""
+
+
+def test_an_iteration_is_taken_back_where_workers_take_long_to_start(tmp_path: Path) -> None:
+    out, err = runs.script(TAKEN_BACK, tmp_path).communicate(timeout=60)
+    assert out == "interrupted\nsame 1\n2 0\n", (out, err)

@@ -53,6 +53,12 @@ impl Round {
 impl RemoteRange {
     /// Brings the worker to where the one before it was. What it samples on the way was delivered already.
     pub(crate) fn play_again(&mut self) -> Result<(), Failure> {
+        let place = self.place;
+        // The counters of a round that cannot be played again are those of where it was.
+        self.play_round().inspect_err(|_| self.place = place)
+    }
+
+    fn play_round(&mut self) -> Result<(), Failure> {
         let Some((place, seeds, episodes)) = self.round.began.clone() else { return Ok(()) };
         let sampled = std::mem::take(&mut self.round.sampled);
         self.place = place;

@@ -462,8 +462,11 @@ impl VectorEnv for RemoteRange {
     }
 
     fn set_task(&mut self, env: usize, task: &Value) -> Result<(), EnvError> {
-        let request = Request::SetTask { env, task: task.clone() };
-        self.ask(&request, &[]).map_err(|failure| EnvError::raised(failure.message()))?;
+        // A process that is yet to take the place of a lost one is given all tasks when it starts.
+        if self.process_mut().is_some() {
+            let request = Request::SetTask { env, task: task.clone() };
+            self.ask(&request, &[]).map_err(|failure| EnvError::raised(failure.message()))?;
+        }
         self.tasks.insert(env, task.clone());
         Ok(())
     }

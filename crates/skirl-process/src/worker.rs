@@ -34,7 +34,7 @@ pub trait Host {
     ///
     /// # Errors
     /// Why there are none, in words.
-    fn callbacks(&mut self, _build: &Build) -> Result<CallbackList, String> {
+    fn callbacks(&mut self) -> Result<CallbackList, String> {
         Ok(CallbackList::new())
     }
 
@@ -209,7 +209,7 @@ impl Worker {
 
     fn build(&mut self, build: &Build, host: &mut dyn Host) -> Answer {
         let config = config::from_value(&build.config).map_err(say)?;
-        let callbacks = host.callbacks(build)?;
+        let callbacks = host.callbacks()?;
         let progress = Arc::clone(&self.progress);
         let watch = |envs| -> Box<dyn VectorEnv> { Box::new(Watched::new(envs, progress)) };
         let order = RangeOrder {

@@ -16,6 +16,7 @@ use skirl::{Algorithm, Error};
 use crate::arrays::{column_from, column_to_array, tensors_from, tensors_to_dict};
 use crate::callbacks::callback_list;
 use crate::config::NativeConfig;
+use crate::engine_thread::forget_interruption;
 use crate::foreach_env::foreach_env;
 use crate::held::Held;
 use crate::module::NativeModule;
@@ -93,8 +94,11 @@ impl NativeAlgorithm {
                 handle.stop("interrupted");
             }
         };
-        let result: TrainResult =
-            self.held.long(py, on_interrupt, move |algorithm| train_whole(algorithm, can_cut))?;
+        let trained: PyResult<TrainResult> =
+            self.held.long(py, on_interrupt, move |algorithm| train_whole(algorithm, can_cut));
+        // An interruption at the very end must not stop the next iteration.
+        handle.clear();
+        let result = trained?;
         self.was_long.store(started.elapsed() >= LONG_ITERATION, Ordering::Relaxed);
         map_to_python(py, result.as_map())
     }
@@ -239,6 +243,8 @@ fn train_whole(algorithm: &mut Algorithm, can_cut: bool) -> Result<TrainResult, 
     let was_asked = handle.is_raised();
     handle.clear();
     if let (true, Err(_), Some(before)) = (was_asked, &trained, &before) {
+        // Worker processes that were killed are started for this, which takes its time.
+        forget_interruption();
         algorithm.restore(before)?;
     }
     trained

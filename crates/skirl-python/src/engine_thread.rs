@@ -39,6 +39,11 @@ pub(crate) fn is_interrupted() -> bool {
         .with_borrow(|interrupted| interrupted.as_ref().is_some_and(|flag| flag.load(Ordering::Relaxed)))
 }
 
+/// What follows on this thread is done to its end: what an interruption cut off is put back.
+pub(crate) fn forget_interruption() {
+    interruption().store(false, Ordering::Relaxed);
+}
+
 /// What [`is_interrupted`] reads on this thread, for whoever has to know it on others.
 pub(crate) fn interruption() -> Arc<AtomicBool> {
     INTERRUPTED.with_borrow(|interrupted| interrupted.clone().unwrap_or_default())

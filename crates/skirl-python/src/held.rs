@@ -119,6 +119,8 @@ impl Held {
     /// Closes the algorithm and ends its thread. A second time nothing happens.
     pub(crate) fn stop(&self, py: Python<'_>) -> PyResult<()> {
         if matches!(*self.lock(), State::Stopped | State::Broken(_)) {
+            // Whoever waits for the thread of a lost algorithm must not wait for ever.
+            self.thread.end();
             return Ok(());
         }
         let algorithm = self.leave()?;

@@ -92,15 +92,20 @@ def mapping_of(function: Callable[..., Any], env: str, env_config: Mapping[str, 
 
 
 def _call(function: Callable[..., Any], agent: Any) -> Any:
-    """With as much of RLlib's `(agent_id, episode, worker)` as the function takes."""
-    given = {"episode": _Unknown("episode"), "worker": _Unknown("worker")}
+    """With as much of RLlib's `(agent_id, episode, worker)` as the function takes; RLlib gives the first two by position."""
     try:
-        parameters = inspect.signature(function).parameters
+        parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
         return function(agent)
-    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
-        return function(agent, **given)
-    return function(agent, **{name: value for name, value in given.items() if name in parameters})
+    by_name = {"episode": _Unknown("episode"), "worker": _Unknown("worker")}
+    given = [agent]
+    positional = [each for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
+    if len(positional) > 1 and positional[1].name not in by_name and positional[1].default is inspect.Parameter.empty:
+        given.append(by_name.pop("episode"))
+    if any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters):
+        return function(*given, **by_name)
+    names = {each.name for each in parameters}
+    return function(*given, **{name: value for name, value in by_name.items() if name in names})
 
 
 def agents_of(env: str, env_config: Mapping[str, Any]) -> list[Any]:
@@ -113,4 +118,4 @@ def agents_of(env: str, env_config: Mapping[str, Any]) -> list[Any]:
     try:
         return _agents.ids_of(made[0]) if kind == "several agents" else ["default_agent"]
     finally:
-        made[0].close()
+        _build.close(made)

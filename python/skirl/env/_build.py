@@ -154,16 +154,32 @@ def _vector_env() -> Any:
 
 
 def makes_several_agents(name: str, env_config: dict[str, Any]) -> bool:
-    """Whether environments of this name have several agents. A creator that is no class tells only by what it makes."""
+    """Whether environments of this name have several agents. What is neither a `MultiAgentEnv` nor Gymnasium's shows only by what
+    is made."""
     creator = registry.creator_of(name)
-    if isinstance(creator, type) or creator is None:
-        return creator is not None and _agents.is_multi_agent_class(creator)
-    if not any(module in sys.modules for module in ("skirl.env.multi_agent_env", "pettingzoo")):
+    if creator is None:
+        return False
+    if isinstance(creator, type):
+        if _agents.is_multi_agent_class(creator):
+            return True
+        if _is_gymnasium_class(creator):
+            return False
+    elif not any(module in sys.modules for module in ("skirl.env.multi_agent_env", "pettingzoo")):
         return False
     kind, made, _ = build(name, env_config, 1)
-    for env in made:
-        env.close()
+    close(made)
     return kind == "several agents"
+
+
+def close(envs: Sequence[Any]) -> None:
+    """Closes environments that were made to be asked; PettingZoo's and those that look like Gymnasium's may have no `close`."""
+    for env in envs:
+        getattr(env, "close", lambda: None)()
+
+
+def _is_gymnasium_class(cls: type) -> bool:
+    gymnasium = sys.modules.get("gymnasium")
+    return gymnasium is not None and issubclass(cls, (gymnasium.Env, gymnasium.vector.VectorEnv))
 
 
 def is_batched(env: Any) -> bool:

@@ -18,7 +18,7 @@ class EnvContext(dict[str, Any]):
         remote: Whether the environment has a process of its own.
         num_envs: Environments that are wanted here, for creators of batched environments.
         recreated_worker: Whether the worker took the place of one that failed.
-        shared: What all environments of the run share, as this one sees it (`skirl.shared`).
+        shared: What all environments of the run share, as this one sees it (`skirl.shared`). Pickles and deep copies have none.
     """
 
     def __init__(
@@ -53,4 +53,18 @@ class EnvContext(dict[str, Any]):
         if unknown:
             raise TypeError(f"EnvContext has no attribute {unknown[0]!r}; it has {', '.join(known)}")
         given = {name: value for name, value in attributes.items() if value is not None}
-        return EnvContext(self if env_config is None else env_config, **{**known, **given})
+        return _copied(dict(self if env_config is None else env_config), {**known, **given})
+
+    def __copy__(self) -> EnvContext:
+        return self.copy_with_overrides()
+
+    def __reduce__(self) -> Any:
+        # What is shared stays where it is: a copy in another process belongs to no run.
+        attributes = {name: value for name, value in vars(self).items() if name != "shared"}
+        return _copied, (dict(self), attributes)
+
+
+def _copied(env_config: dict[str, Any], attributes: dict[str, Any]) -> EnvContext:
+    context = EnvContext(env_config, remote=attributes["remote"])
+    vars(context).update(attributes)
+    return context

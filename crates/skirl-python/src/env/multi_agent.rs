@@ -16,6 +16,7 @@ use super::observation::ObservationReader;
 use super::outcome::{flag, kind, reset_observation, reward, step_tuple};
 use super::python_env::call_reset;
 use super::{object, state};
+use crate::errors::EnvError as EnvException;
 use crate::space;
 
 /// The key of a flag for all agents.
@@ -217,6 +218,24 @@ impl PythonMultiAgentEnv {
         Ok(())
     }
 
+    /// Refuses an environment with other agents or spaces than this one: policies and columns were made for these.
+    fn check_same(&self, other: &Self) -> PyResult<()> {
+        let (expected, found) = (self.described(), other.described());
+        if expected == found {
+            return Ok(());
+        }
+        Err(EnvException::new_err(format!("expected {}, found {}", expected.join(", "), found.join(", "))))
+    }
+
+    /// Every agent with its spaces.
+    fn described(&self) -> Vec<String> {
+        let each = self.names.iter().zip(&self.agents);
+        each.map(|(name, agent)| {
+            format!("agent {name} ({}, {})", agent.observation_space.to_json(), agent.action_space.to_json())
+        })
+        .collect()
+    }
+
     fn name(&self, position: Option<AgentIndex>) -> &str {
         position.map_or(ALL, |position| self.names[position].as_str())
     }
@@ -313,12 +332,13 @@ impl MultiAgentEnv for PythonMultiAgentEnv {
         let made = with_python(|py| {
             let made = self.make.bind(py).call1((self.index,));
             let made = made.and_then(|env| Self::new(&env, self.index, self.make.clone_ref(py)));
+            let made = made.and_then(|made| self.check_same(&made).map(|()| made));
             made.map_err(|error| {
                 let message = format!("it could not be made anew: {}", describe(py, &error));
                 EnvError::foreign(message, error)
             })
         })?;
-        object::hand_on_task(&self.object, &made.object);
+        object::hand_on_task(&self.object, &made.object)?;
         // The old one is closed as it is dropped.
         *self = made;
         Ok(())

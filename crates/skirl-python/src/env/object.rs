@@ -38,9 +38,11 @@ pub(super) fn get_task(env: &Py<PyAny>) -> Result<Value, EnvError> {
 }
 
 /// Gives the task of an environment, if it has one and tells it, to the one that takes its place.
-pub(super) fn hand_on_task(from: &Py<PyAny>, to: &Py<PyAny>) {
-    if let Ok(task) = get_task(from) {
-        let _ = set_task(to, &task);
+pub(super) fn hand_on_task(from: &Py<PyAny>, to: &Py<PyAny>) -> Result<(), EnvError> {
+    let Ok(task) = get_task(from) else { return Ok(()) };
+    match set_task(to, &task) {
+        Err(EnvError::NoTask { .. }) => Ok(()),
+        set => set,
     }
 }
 

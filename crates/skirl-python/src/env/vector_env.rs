@@ -157,9 +157,9 @@ impl VectorEnv for PythonVectorEnv {
             })
         })?;
         let failed = std::mem::replace(&mut self.envs[env], made);
-        object::hand_on_task(&failed.object, &self.envs[env].object);
+        let handed_on = object::hand_on_task(&failed.object, &self.envs[env].object);
         object::close(std::iter::once(&failed.object));
-        Ok(())
+        handed_on
     }
 
     fn set_task(&mut self, env: usize, task: &Value) -> Result<(), EnvError> {

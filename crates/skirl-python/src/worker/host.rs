@@ -35,7 +35,7 @@ impl Host for PythonHost {
         })
     }
 
-    fn callbacks(&mut self, _build: &Build) -> Result<CallbackList, String> {
+    fn callbacks(&mut self) -> Result<CallbackList, String> {
         with_python(|py| {
             let dispatchers: Vec<_> = self.dispatchers.iter().map(|each| each.bind(py).clone()).collect();
             worker_callbacks(&dispatchers).map_err(|error| traceback(py, &error))

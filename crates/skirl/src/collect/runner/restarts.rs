@@ -31,11 +31,15 @@ impl EnvRunner {
             self.restarts.in_a_row = 0;
             return Err(first);
         }
+        self.options.shared.discard();
+        if let Err(source) = self.rebuild(env) {
+            // The run ends: what fails after it is no consequence.
+            self.restarts.in_a_row = 0;
+            return Err(Error::env(env, 0, source));
+        }
         self.restarts.total += 1;
         self.restarts.notes.push(note);
         self.restarts.first = Some(first);
-        self.options.shared.discard();
-        self.rebuild(env).map_err(|source| Error::env(env, 0, source))?;
         // Seeds of their own: the same ones would lead to the same failure, and play known episodes again.
         let root = self.options.seed.child("restarted").index(self.restarts.total);
         self.reset_with(root).or_else(|error| self.put_right(error))?;
