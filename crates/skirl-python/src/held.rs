@@ -61,7 +61,10 @@ impl Held {
         let built = built.and_then(|built| built.map_err(|error| to_py_err(py, error)));
         let (outcome, state) = match built {
             Ok(algorithm) => (Ok(()), State::Home(Box::new(algorithm))),
-            Err(error) => (Err(error), State::Stopped),
+            Err(error) => {
+                self.thread.end();
+                (Err(error), State::Stopped)
+            }
         };
         *self.lock() = state;
         outcome
@@ -119,6 +122,8 @@ impl Held {
     /// Closes the algorithm and ends its thread. A second time nothing happens.
     pub(crate) fn stop(&self, py: Python<'_>) -> PyResult<()> {
         if matches!(*self.lock(), State::Stopped | State::Broken(_)) {
+            // A lost algorithm has left its thread behind, for which the end of the process would wait.
+            self.thread.end();
             return Ok(());
         }
         let algorithm = self.leave()?;
