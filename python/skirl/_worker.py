@@ -44,9 +44,29 @@ def constructors(env: str, dispatcher: Any = None) -> bytes:
             content["config"] = cloudpickle.dumps(dispatcher.run.config)
         except Exception as error:  # Only hooks that look at it need it.
             content["no_config"] = f"{type(error).__name__}: {error}"
-    inner = cloudpickle.dumps(content)
+    try:
+        inner = cloudpickle.dumps(content)
+    except Exception as error:
+        _blame_callbacks(content.pop("callbacks", None), error)
+        raise
     # The path comes first: what is imported while the rest is read is found on it.
     return bytes(cloudpickle.dumps({"path": sys.path, "content": inner}))
+
+
+def _blame_callbacks(callbacks: Any, error: Exception) -> None:
+    """Raises where it is the callbacks that cannot be pickled, not the environment."""
+    import cloudpickle
+
+    from skirl.errors import SkirlError
+
+    try:
+        cloudpickle.dumps(callbacks)
+    except Exception:
+        raise SkirlError(
+            f"the callbacks cannot be pickled ({type(error).__name__}: {error}). Give the class in place of an instance, and make "
+            "what cannot travel (locks, open files, connections) in its __init__, which every environment runner calls anew; or set "
+            "num_env_runners to 0"
+        ) from error
 
 
 def prepare(worker_index: int, num_workers: int, recreated: bool, constructors: bytes) -> list[Any]:

@@ -162,7 +162,7 @@ class Dispatcher:
                 "metrics_logger": lambda: run.logger(in_evaluation),
                 "env": lambda: env,
                 "sub_environment": lambda: env,
-                "env_context": lambda: _env_context(run, env_index),
+                "env_context": lambda: _env_context(run, env, env_index),
                 "env_index": lambda: env_index,
                 "in_evaluation": lambda: in_evaluation,
             },
@@ -277,8 +277,11 @@ class Dispatcher:
         self._call("on_checkpoint_loaded", self._of_algorithm(algorithm))
 
 
-def _env_context(run: Run, env_index: int) -> Any:
+def _env_context(run: Run, env: Any, env_index: int) -> Any:
+    from skirl.env._build import context_of
     from skirl.env.env_context import EnvContext
 
+    if (made_with := context_of(env)) is not None:
+        return made_with
     env_config = run.config["env_config"] if run.config is not None else {}
     return EnvContext(dict(env_config or {}), worker_index=run.worker_index, vector_index=env_index)
