@@ -219,7 +219,7 @@ def test_callbacks_that_cannot_be_sent_are_an_error() -> None:
 def test_environments_and_hooks_are_told_the_same_context() -> None:
     class Placed(Corridor):
         def __init__(self, config: Any) -> None:
-            super().__init__(config)
+            super().__init__()
             self.told = config
 
     def compares(env: Any, env_index: int, env_context: Any, metrics_logger: Any) -> None:
