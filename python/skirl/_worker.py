@@ -35,7 +35,8 @@ def constructors(env: str, dispatcher: Any = None) -> bytes:
     if env.startswith((registry.GYMNASIUM, registry.GYMNASIUM_VEC)):
         env_id = env.partition(":")[2]
         # One that the user's script has registered is in no module that a worker could import.
-        content["gymnasium"] = sys.modules["gymnasium"].envs.registration.registry.get(env_id.rpartition(":")[2])
+        spec = sys.modules["gymnasium"].envs.registration.registry.get(env_id.rpartition(":")[2])
+        content["gymnasium"], content["main"] = spec, _of_main(spec)
     else:
         content["name"], content["creator"] = env, registry.creator_of(env)
     if dispatcher is not None:
@@ -51,6 +52,15 @@ def constructors(env: str, dispatcher: Any = None) -> bytes:
         raise
     # The path comes first: what is imported while the rest is read is found on it.
     return bytes(cloudpickle.dumps({"path": sys.path, "content": inner}))
+
+
+def _of_main(spec: Any) -> dict[str, Any]:
+    """What a specification of Gymnasium names in the user's script (`"__main__:MyEnv"`), which no worker imports."""
+    wrappers = getattr(spec, "additional_wrappers", None) or ()
+    points = [getattr(spec, "entry_point", None), getattr(spec, "vector_entry_point", None), *(each.entry_point for each in wrappers)]
+    names = [point.partition(":")[2] for point in points if isinstance(point, str) and point.startswith("__main__:")]
+    main = vars(sys.modules["__main__"])
+    return {name: main[name] for name in names if name in main}
 
 
 def _blame_callbacks(callbacks: Any, error: Exception) -> None:
@@ -87,6 +97,7 @@ def prepare(worker_index: int, num_workers: int, recreated: bool, constructors: 
         import gymnasium
 
         gymnasium.envs.registration.registry.setdefault(spec.id, spec)
+        vars(sys.modules["__main__"]).update(content["main"])
     if "callbacks" not in content:
         return []
     from skirl.callbacks.make import worker_dispatchers
