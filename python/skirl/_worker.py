@@ -35,7 +35,8 @@ def constructors(env: str, dispatcher: Any = None) -> bytes:
     if env.startswith((registry.GYMNASIUM, registry.GYMNASIUM_VEC)):
         env_id = env.partition(":")[2]
         # One that the user's script has registered is in no module that a worker could import.
-        content["gymnasium"] = sys.modules["gymnasium"].envs.registration.registry.get(env_id.rpartition(":")[2])
+        spec = sys.modules["gymnasium"].envs.registration.registry.get(env_id.rpartition(":")[2])
+        content["gymnasium"], content["main"] = spec, _of_main(spec)
     else:
         content["name"], content["creator"] = env, registry.creator_of(env)
     if dispatcher is not None:
@@ -44,9 +45,38 @@ def constructors(env: str, dispatcher: Any = None) -> bytes:
             content["config"] = cloudpickle.dumps(dispatcher.run.config)
         except Exception as error:  # Only hooks that look at it need it.
             content["no_config"] = f"{type(error).__name__}: {error}"
-    inner = cloudpickle.dumps(content)
+    try:
+        inner = cloudpickle.dumps(content)
+    except Exception as error:
+        _blame_callbacks(content.pop("callbacks", None), error)
+        raise
     # The path comes first: what is imported while the rest is read is found on it.
     return bytes(cloudpickle.dumps({"path": sys.path, "content": inner}))
+
+
+def _of_main(spec: Any) -> dict[str, Any]:
+    """What a specification of Gymnasium names in the user's script (`"__main__:MyEnv"`), which no worker imports."""
+    wrappers = getattr(spec, "additional_wrappers", None) or ()
+    points = [getattr(spec, "entry_point", None), getattr(spec, "vector_entry_point", None), *(each.entry_point for each in wrappers)]
+    names = [point.partition(":")[2] for point in points if isinstance(point, str) and point.startswith("__main__:")]
+    main = vars(sys.modules["__main__"])
+    return {name: main[name] for name in names if name in main}
+
+
+def _blame_callbacks(callbacks: Any, error: Exception) -> None:
+    """Raises where it is the callbacks that cannot be pickled, not the environment."""
+    import cloudpickle
+
+    from skirl.errors import SkirlError
+
+    try:
+        cloudpickle.dumps(callbacks)
+    except Exception:
+        raise SkirlError(
+            f"the callbacks cannot be pickled ({type(error).__name__}: {error}). Give the class in place of an instance, and make "
+            "what cannot travel (locks, open files, connections) in its __init__, which every environment runner calls anew; or set "
+            "num_env_runners to 0"
+        ) from error
 
 
 def prepare(worker_index: int, num_workers: int, recreated: bool, constructors: bytes) -> list[Any]:
@@ -67,6 +97,7 @@ def prepare(worker_index: int, num_workers: int, recreated: bool, constructors: 
         import gymnasium
 
         gymnasium.envs.registration.registry.setdefault(spec.id, spec)
+        vars(sys.modules["__main__"]).update(content["main"])
     if "callbacks" not in content:
         return []
     from skirl.callbacks.make import worker_dispatchers

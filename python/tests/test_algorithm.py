@@ -309,6 +309,19 @@ def test_a_script_may_end_without_stopping_anything() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
 
 
+def test_a_script_whose_environment_cannot_be_made_ends() -> None:
+    code = (
+        "import gymnasium, skirl\n"
+        "class Broken(gymnasium.Env):\n"
+        "    observation_space = action_space = gymnasium.spaces.Discrete(2)\n"
+        "    def __init__(self): raise RuntimeError('no such map')\n"
+        "skirl.PPO(env=Broken)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "no such map" in done.stderr.splitlines()[-1]
+
+
 def test_nested_observations_and_arrays_of_actions() -> None:
     gymnasium = pytest.importorskip("gymnasium")
     spaces = gymnasium.spaces

@@ -126,6 +126,15 @@ def test_the_same_error_in_a_creator_and_a_reset():
     assert type(caught.value.__cause__) is RuntimeError
 
 
+def test_a_constructor_that_calls_its_config_otherwise_is_told_how():
+    class Other(Env):
+        def __init__(self, cfg=None):
+            super().__init__()
+
+    with pytest.raises(EnvError, match=r"Other\(cfg=None\) got an unexpected keyword argument 'length'.* names its first parameter config"):
+        build(Other, env_config={"length": 3})
+
+
 def test_after_an_error_training_goes_on_with_fresh_episodes():
     class Once(Env):
         failed = False

@@ -154,6 +154,27 @@ def test_a_function_that_needs_the_episode_is_refused():
         config(Turns, policies=["one"], policy_mapping_fn={"a": "one"})
     with pytest.raises(ConfigError, match=r"policy_mapping_fn\('a'\): expected the id of a policy"):
         config(Turns, policies=["one"], policy_mapping_fn=lambda agent: None).build_algo()
+    with pytest.raises(ConfigError, match=r"policy_mapping_fn\('a'\) raised KeyError: 'a'") as raised:
+        config(Turns, policies=["one"], policy_mapping_fn=lambda agent, *args, **kwargs: {}[agent]).build_algo()
+    assert isinstance(raised.value.__cause__, KeyError)
+    with pytest.raises(ConfigError, match=r"expected a function of \(agent_id, episode, \*\*kwargs\), found \(a, b, c\)"):
+        config(Turns, policies=["one"], policy_mapping_fn=lambda a, b, c: "one").build_algo()
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda aid, ep, **kwargs: str(aid),
+        lambda aid, ep: str(aid),
+        lambda aid, ep, worker: str(aid),
+        lambda aid, *args, **kwargs: str(aid),
+        lambda agent_id, worker: str(agent_id),
+        lambda agent_id, name=str: name(agent_id),
+    ],
+)
+def test_a_mapping_function_may_name_its_parameters_as_it_likes(function):
+    made = config(Turns, policies=["a", "1"], policy_mapping_fn=function).build_algo()
+    assert made.config["policy_mapping"] == {"a": "a", "1": "1"}
 
 
 def test_policies_as_rllib_writes_them():

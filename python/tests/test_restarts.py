@@ -79,8 +79,13 @@ def test_the_one_that_failed_is_made_anew_and_the_run_goes_on():
 def test_an_error_that_repeats_ends_the_run_with_the_first_one():
     env = failing(10**9)
     algorithm = build(env, num_consecutive_env_runner_failures_tolerance=2)
-    with pytest.raises(EnvError, match=r"environment 1 failed .*ValueError: boom") as caught:
+    with (
+        pytest.warns(SkirlWarning, match="restart_failed_sub_environments") as warned,
+        pytest.raises(EnvError, match=r"environment 1 failed .*ValueError: boom") as caught,
+    ):
         algorithm.train()
+    # Without these it would look as if nothing had been tried.
+    assert len(warned) == 2
     assert isinstance(caught.value.__cause__, ValueError)
     assert env.made == [0, 1, 2, 1, 1]
 

@@ -74,6 +74,8 @@ def test_where_it_does_not_work_it_says_so():
     algorithm = build()
     with pytest.raises(SkirlError, match="finite"):
         algorithm.shared_state.parameter_store("numbers").put(x=np.array([np.nan], np.float32))
+    with pytest.raises(SkirlError, match="array of floats, found ndarray of int64"):
+        algorithm.shared_state.parameter_store("numbers").put(x=np.array([1], np.int64))
     with pytest.raises(SkirlError, match="cannot be pickled"):
         pickle.dumps(algorithm.shared_state)
 

@@ -127,6 +127,24 @@ def test_a_constructor_that_fails_names_its_error_once() -> None:
     assert runs.wait_for(lambda: not runs.workers())
 
 
+def test_gymnasium_finds_what_the_script_registered_by_its_own_name(tmp_path: Path) -> None:
+    text = """
+import gymnasium
+import worker_runs
+class Walk(worker_runs.Corridor):
+    pass
+class Twice(gymnasium.RewardWrapper):
+    def reward(self, reward):
+        return 2.0
+wrapper = gymnasium.envs.registration.WrapperSpec("Twice", "__main__:Twice", {})
+gymnasium.register("Walk-v0", entry_point="__main__:Walk", additional_wrappers=(wrapper,), max_episode_steps=3)
+algorithm = worker_runs.build("Walk-v0", 2, 1)
+print(algorithm.train()["env_runners"]["episode_return_mean"], len(worker_runs.workers()), flush=True)
+"""
+    out, err = runs.script(text, tmp_path).communicate(timeout=60)
+    assert out == "6.0 2\n", err
+
+
 def test_a_creator_that_cannot_be_sent_is_an_error() -> None:
     lock = __import__("threading").Lock()
     register_env("locked", lambda config: (lock, Corridor()))

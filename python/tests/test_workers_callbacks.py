@@ -212,8 +212,23 @@ def test_callbacks_that_cannot_be_sent_are_an_error() -> None:
     def holds(episode: Any) -> None:
         lock.acquire()
 
-    with pytest.raises(EnvError, match="could not be sent to the environment runners"):
+    with pytest.raises(EnvError, match="could not be sent to the environment runners.*the callbacks cannot be pickled.*lock"):
         build(Corridor, 1, 1, callbacks={"on_episode_end": holds})
+
+
+def test_environments_and_hooks_are_told_the_same_context() -> None:
+    class Placed(Corridor):
+        def __init__(self, config: Any) -> None:
+            super().__init__()
+            self.told = config
+
+    def compares(env: Any, env_index: int, env_context: Any, metrics_logger: Any) -> None:
+        assert env_context is env.unwrapped.told
+        metrics_logger.log_value("place", 100 * env_context.worker_index + 10 * env_context.vector_index + env_index, reduce="max")
+
+    algorithm = build(Placed, 2, 2, callbacks={"on_environment_created": compares})
+    # The second environment of the second worker, the fourth of the run.
+    assert algorithm.train()["env_runners"]["place"] == 213
 
 
 def test_a_script_whose_callbacks_are_its_own(tmp_path: Path) -> None:

@@ -76,8 +76,9 @@ pub(crate) fn tensor_from(name: &str, array: &Bound<'_, PyAny>) -> PyResult<Name
     } else if let Ok(array) = array.cast::<PyArrayDyn<f64>>() {
         (array.shape().to_vec(), elements(&array.readonly()).into_iter().map(|value| value as f32).collect())
     } else {
+        let dtype = array.getattr("dtype").map_or_else(|_| String::new(), |dtype| format!(" of {dtype}"));
         return Err(PyTypeError::new_err(format!(
-            "{name}: expected a NumPy array of floats, found {}",
+            "{name}: expected a NumPy array of floats, found {}{dtype}",
             array.get_type().qualname()?
         )));
     };

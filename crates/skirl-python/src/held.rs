@@ -61,7 +61,10 @@ impl Held {
         let built = built.and_then(|built| built.map_err(|error| to_py_err(py, error)));
         let (outcome, state) = match built {
             Ok(algorithm) => (Ok(()), State::Home(Box::new(algorithm))),
-            Err(error) => (Err(error), State::Stopped),
+            Err(error) => {
+                self.thread.end();
+                (Err(error), State::Stopped)
+            }
         };
         *self.lock() = state;
         outcome

@@ -65,4 +65,8 @@ def _mapped(config: "AlgorithmConfig", values: NativeConfig) -> tuple[NativeConf
     try:
         return values.with_value("multi_agent.policy_mapping", mapping_of(config._objects[MAPPING_PATH], env, env_config))
     except ConfigError as error:
-        return values, [(MAPPING_PATH, f"{MAPPING_PATH}: {error}")]
+        message = f"{MAPPING_PATH}: {error}"
+        if error.__cause__ is not None:
+            # With the traceback of the user's function.
+            raise ConfigError(message) from error.__cause__
+        return values, [(MAPPING_PATH, message)]

@@ -6,13 +6,14 @@ algorithm is built.
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from skirl import _native
 from skirl.env import _config
-from skirl.errors import ConfigError
+from skirl.errors import ConfigError, SkirlError
 
 if TYPE_CHECKING:
     from skirl.algorithms._draft import Draft
@@ -84,28 +85,41 @@ def mapping_of(function: Callable[..., Any], env: str, env_config: Mapping[str, 
     """The policy of every agent that can appear in an environment, as the function says."""
     mapping = {}
     for agent in agents_of(env, env_config):
-        policy = _call(function, agent)
+        policy = _asked(function, agent)
         if not isinstance(policy, str):
             raise ConfigError(f"policy_mapping_fn({agent!r}): expected the id of a policy (a str), found {policy!r}")
         mapping[str(agent)] = policy
     return mapping
 
 
-def _call(function: Callable[..., Any], agent: Any) -> Any:
-    """With as much of RLlib's `(agent_id, episode, worker)` as the function takes; RLlib gives the first two by position."""
+def _asked(function: Callable[..., Any], agent: Any) -> Any:
+    """What the function says of an agent."""
     try:
-        parameters = list(inspect.signature(function).parameters.values())
+        return _call(function, agent)
+    except SkirlError:
+        raise
+    except Exception as error:
+        raise ConfigError(f"policy_mapping_fn({agent!r}) raised {type(error).__name__}: {error}") from error
+
+
+def _call(function: Callable[..., Any], agent: Any) -> Any:
+    """With as much of RLlib's `(agent_id, episode, worker=worker)` as the function takes."""
+    episode, worker = _Unknown("episode"), {"worker": _Unknown("worker")}
+    try:
+        signature = inspect.signature(function)
     except (TypeError, ValueError):
         return function(agent)
-    by_name = {"episode": _Unknown("episode"), "worker": _Unknown("worker")}
-    given = [agent]
-    positional = [each for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
-    if len(positional) > 1 and positional[1].name not in by_name and positional[1].default is inspect.Parameter.empty:
-        given.append(by_name.pop("episode"))
-    if any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters):
-        return function(*given, **by_name)
-    names = {each.name for each in parameters}
-    return function(*given, **{name: value for name, value in by_name.items() if name in names})
+    takes_all = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in signature.parameters.values())
+    given = {"episode": episode, **worker}
+    taken = {name: value for name, value in given.items() if takes_all or name in signature.parameters}
+    # RLlib gives the episode by its place, so the function may call it what it likes.
+    for places, named in (((agent,), taken), ((agent, episode), worker), ((agent, episode), {})):
+        with contextlib.suppress(TypeError):
+            signature.bind(*places, **named)
+            break
+    else:
+        raise ConfigError(f"policy_mapping_fn: expected a function of (agent_id, episode, **kwargs), found {signature}")
+    return function(*places, **named)
 
 
 def agents_of(env: str, env_config: Mapping[str, Any]) -> list[Any]:

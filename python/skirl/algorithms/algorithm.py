@@ -1,5 +1,6 @@
 """The algorithm as its user holds it: train, evaluate, act, save, restore."""
 
+import contextlib
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from skirl._native import NativeAlgorithm
 from skirl.algorithms._checkpoints import config_class_of, fresh_directory, here
 from skirl.algorithms._seats import Seats
-from skirl.errors import ConfigError, SkirlWarning
+from skirl.errors import ConfigError, EnvError, SkirlError, SkirlWarning
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -129,7 +130,13 @@ class Algorithm:
             EnvError: An environment failed, or returned what its spaces do not allow.
             TrainingError: The loss or a gradient is not finite.
         """
-        result = self._native.train()
+        try:
+            result = self._native.train()
+        except EnvError:
+            # What was put right before says why this was not.
+            with contextlib.suppress(SkirlError, SkirlWarning):
+                self._warn()
+            raise
         self._warn()
         return result
 

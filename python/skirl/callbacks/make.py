@@ -10,7 +10,7 @@ from skirl.callbacks.arguments import Run
 from skirl.callbacks.callbacks import SkirlCallback
 from skirl.callbacks.dispatch import Dispatcher
 from skirl.callbacks.worker_run import WorkerRun
-from skirl.errors import ConfigError
+from skirl.errors import ConfigError, SkirlWarning
 
 #: Names of hooks in older versions of RLlib.
 OLDER_HOOKS: Final = {
@@ -128,7 +128,7 @@ def _of_object(given: Any, run: Run, make: bool) -> Dispatcher:
     for name in NOT_CALLED:
         cls = target if isinstance(target, type) else type(target)
         if make and not run.is_worker and getattr(cls, name, None) is not None:
-            warnings.warn(f"{cls.__qualname__}.{name}: nothing in skirl calls this hook of RLlib", stacklevel=2)
+            warnings.warn(f"{cls.__qualname__}.{name}: nothing in skirl calls this hook of RLlib", SkirlWarning, stacklevel=2)
     return Dispatcher(_name_of(target), functions, run, target)
 
 

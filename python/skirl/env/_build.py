@@ -138,7 +138,21 @@ def construct(cls: Callable[..., Any], context: EnvContext) -> Any:
         arguments.pop("max_episode_steps", None)
     if "num_envs" in parameters and _is_batched_class(cls):
         arguments.setdefault("num_envs", context.num_envs)
+    if parameters:
+        _check_arguments(cls, arguments)
     return cls(**arguments)
+
+
+def _check_arguments(cls: Callable[..., Any], arguments: dict[str, Any]) -> None:
+    """RLlib gives every class the whole `EnvContext`, whatever its parameter is called: says what to do where that is meant."""
+    signature = inspect.signature(cls)
+    try:
+        signature.bind(**arguments)
+    except TypeError as error:
+        raise TypeError(
+            f"{getattr(cls, '__qualname__', cls)}{signature} {error}. The keys of env_config are its arguments: a class that takes "
+            f"the whole env_config names its first parameter {', '.join(_CONTEXT_NAMES[:-1])} or {_CONTEXT_NAMES[-1]}"
+        ) from None
 
 
 def _parameters(cls: Callable[..., Any]) -> dict[str, inspect.Parameter]:

@@ -23,7 +23,8 @@ pub(super) fn settle(
 fn missing(name: &str) -> String {
     format!(
         "the configuration names the callbacks '{name}', which this program has not: the run goes on without them. Give \
-         them with build_with or from_checkpoint_with_callbacks, or make them known with register_callbacks"
+         them with build_with or from_checkpoint_with_callbacks (in Python: from_checkpoint(path, config=config)), or make \
+         them known with register_callbacks"
     )
 }
 
