@@ -8,7 +8,7 @@ import pytest
 from skirl.algorithms.callbacks import DefaultCallbacks
 from skirl.algorithms.ppo import PPOConfig
 from skirl.callbacks.callbacks import RLlibCallback, SkirlCallback
-from skirl.errors import ConfigError
+from skirl.errors import ConfigError, SkirlWarning
 
 NUM_ENVS = 4
 
@@ -241,3 +241,19 @@ def test_the_metrics_logger_reduces_as_it_is_told() -> None:
     assert result["learners"]["default_policy"]["rows"] == 128
     # What is logged when a result is made is in the next one.
     assert result["mine"] == 1
+
+
+def test_a_misspelt_hook_of_a_class_is_told() -> None:
+    class Misspelt(RLlibCallback):
+        def on_episode_stepp(self, **kwargs: Any) -> None: ...
+
+        def on_my_own_occasion(self) -> None: ...
+
+        def on_train_result(self, **kwargs: Any) -> None: ...
+
+    with pytest.warns(SkirlWarning) as warned, config(callbacks_class=Misspelt).build_algo():
+        pass
+    messages = [str(each.message) for each in warned if "hook" in str(each.message)]
+    assert [message.rpartition("Misspelt.")[2] for message in messages] == [
+        "on_episode_stepp: there is no such hook; did you mean on_episode_step?"
+    ]

@@ -125,11 +125,22 @@ def _of_object(given: Any, run: Run, make: bool) -> Dispatcher:
             f"callbacks: expected a subclass of SkirlCallback, a list of them, or functions by hook, found {given!r}, which has "
             "no hook"
         )
-    for name in NOT_CALLED:
-        cls = target if isinstance(target, type) else type(target)
-        if make and not run.is_worker and getattr(cls, name, None) is not None:
-            warnings.warn(f"{cls.__qualname__}.{name}: nothing in skirl calls this hook of RLlib", SkirlWarning, stacklevel=2)
+    if make and not run.is_worker:
+        _warn_of_uncalled(target if isinstance(target, type) else type(target))
     return Dispatcher(_name_of(target), functions, run, target)
+
+
+def _warn_of_uncalled(cls: type) -> None:
+    """Methods that look like hooks, and that nothing calls."""
+    from difflib import get_close_matches
+
+    hooks = (*native_hooks(), *OLDER_HOOKS)
+    for name in (name for name in dir(cls) if name.startswith("on_") and name not in hooks):
+        near = get_close_matches(name, hooks, 1, cutoff=0.85)
+        if name in NOT_CALLED:
+            warnings.warn(f"{cls.__qualname__}.{name}: nothing in skirl calls this hook of RLlib", SkirlWarning, stacklevel=3)
+        elif near:
+            warnings.warn(f"{cls.__qualname__}.{name}: there is no such hook; did you mean {near[0]}?", SkirlWarning, stacklevel=3)
 
 
 def _is_overridden(target: Any, name: str) -> bool:
