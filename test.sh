@@ -139,7 +139,7 @@ python_examples() {
   "$python" "$examples/multi_agent.py"
   "$python" "$examples/shared_counter.py"
   "$python" "$examples/old_names.py"
-  if "$python" -c "import Box2D, mujoco, pygame" 2> /dev/null; then
+  if "$python" -c "import Box2D, imageio, mujoco, pygame" 2> /dev/null; then
     "$python" "$examples/gymnasium_tuned.py" lunar_lander --iterations 1
     "$python" "$examples/gymnasium_tuned.py" half_cheetah --iterations 1
   fi
