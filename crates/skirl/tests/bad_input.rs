@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use skirl::checkpoint::{MODULE_STATE, Payload, TensorData, module_file};
 use skirl::run::Run;
 use skirl::{Algorithm, Error};
+use skirl_env::testing::{Fault, FaultyEnv};
 use skirl_env::{
     AgentActions, AgentStep, DType, Env, EnvContext, EnvError, MultiAgentEnv, Row, RowRef, Space, Step,
     TwoCartPoles,
@@ -98,6 +99,49 @@ fn a_reward_beyond_f32_is_named_before_it_is_trained_on() {
 fn faulty(fault: &str, at_step: u64) -> Value {
     let env_config = json!({ "env": "CartPole-v1", "fault": fault, "at_step": at_step, "on_env": 2 });
     json!({ "environment": { "env_config": env_config } })
+}
+
+/// An environment in which nothing happens.
+struct Still;
+
+impl Env for Still {
+    fn observation_space(&self) -> Space {
+        Space::boxed(-1.0, 1.0, &[1], DType::F32)
+    }
+
+    fn action_space(&self) -> Space {
+        Space::discrete(2)
+    }
+
+    fn reset(&mut self, _seed: Option<u64>, observation: &mut Row<'_>) -> Result<(), EnvError> {
+        observation.set(&[0.0])
+    }
+
+    fn step(&mut self, _action: &RowRef<'_>, observation: &mut Row<'_>) -> Result<Step, EnvError> {
+        observation.set(&[0.0])?;
+        Ok(Step::running(0.0))
+    }
+}
+
+/// Environments 0 and 3 fail, the later one of them first: which one is told does not depend on who steps them.
+#[test]
+fn of_several_faults_the_same_one_is_told_whatever_the_threads() {
+    skirl_env::register_env_with("test/TwoFaults", |context: &EnvContext| {
+        let at_step = match context.first_env_index {
+            0 => 20,
+            3 => 5,
+            _ => u64::MAX,
+        };
+        Ok(FaultyEnv::new(Still, Fault::Raise, at_step))
+    })
+    .unwrap();
+    for num_threads in [2, 4] {
+        let mut sections = json!({ "env_runners": { "num_envs_per_env_runner": 4 } });
+        sections["resources"] = json!({ "num_threads": num_threads });
+        let mut algorithm = build("test/TwoFaults", &sections);
+        let message = says(algorithm.train(), &["fault planted at step"]);
+        assert!(message.contains("environment 0") && message.contains("20"), "{num_threads}: {message}");
+    }
 }
 
 /// Weights, statistics and the earlier checkpoint survive whatever the environment does; training can go on.

@@ -73,13 +73,11 @@ pub(super) fn sample_in_step(
     steps: usize,
 ) {
     let num_envs = places.iter().map(|place| place.shard.num_envs()).sum();
-    let mut ranges: Vec<&mut VectorRunner> =
-        places.iter_mut().filter_map(|place| place.shard.in_process()).collect();
-    let all_here = ranges.len() > 1 && ranges.iter().map(|range| range.num_envs()).sum::<usize>() == num_envs;
+    let all_here = places.len() > 1 && places.iter_mut().all(|place| place.shard.in_process().is_some());
     if all_here && InStep::serves(num_envs) {
-        // Which range failed is in the error.
-        places[0].outcome = in_step.sample(&mut ranges, rules, steps);
-        return;
+        let ranges = places.iter_mut();
+        let ranges = ranges.filter_map(|Place { shard, outcome }| Some((shard.in_process()?, outcome)));
+        return in_step.sample(ranges.collect(), rules, steps);
     }
     places.iter_mut().for_each(|place| place.outcome = place.shard.sample(rules, steps));
 }

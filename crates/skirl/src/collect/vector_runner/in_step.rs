@@ -16,40 +16,45 @@ pub struct InStep {
     obs: Vec<f32>,
 }
 
+/// A range, and how its work went.
+type RangeAndOutcome<'a> = (&'a mut VectorRunner, &'a mut Result<(), Error>);
+
 impl InStep {
     /// Whether all environments of these ranges fit into one forward.
     pub fn serves(num_envs: usize) -> bool {
         num_envs <= FORWARD_ROWS
     }
 
-    /// Steps every environment of all ranges `steps` times, as [`VectorRunner::sample`] of each would.
-    ///
-    /// # Errors
-    /// The first one of any range.
-    pub fn sample(
-        &mut self,
-        runners: &mut [&mut VectorRunner],
-        rules: &StepRules<'_>,
-        steps: usize,
-    ) -> Result<(), Error> {
-        runners.iter_mut().for_each(|runner| runner.open(steps));
+    /// Steps every environment of all ranges `steps` times, as [`VectorRunner::sample`] of each would: where one fails, the
+    /// others go on.
+    pub fn sample(&mut self, mut ranges: Vec<RangeAndOutcome<'_>>, rules: &StepRules<'_>, steps: usize) {
+        of_each(&mut ranges, |runner| {
+            runner.open(steps);
+            Ok(())
+        });
         for t in 0..steps {
-            self.act(runners, rules, t)?;
-            of_each(runners, |runner| runner.step_envs(rules, t))?;
+            if let Err(error) = self.act(&mut ranges, rules, t) {
+                // What the network refuses it refuses for all.
+                if let Some((_, outcome)) = ranges.first_mut() {
+                    **outcome = Err(error);
+                }
+                return;
+            }
+            of_each(&mut ranges, |runner| runner.step_envs(rules, t));
         }
-        of_each(runners, |runner| runner.close(rules, steps))
+        of_each(&mut ranges, |runner| runner.close(rules, steps));
     }
 
     /// One forward for block `t` of all ranges.
     fn act(
         &mut self,
-        runners: &mut [&mut VectorRunner],
+        ranges: &mut Vec<RangeAndOutcome<'_>>,
         rules: &StepRules<'_>,
         t: usize,
     ) -> Result<(), Error> {
         self.obs.clear();
-        runners.iter().for_each(|runner| self.obs.extend_from_slice(runner.block(t)));
-        let rows = runners.iter().map(|runner| runner.num_envs).sum();
+        ranges.iter().for_each(|(runner, _)| self.obs.extend_from_slice(runner.block(t)));
+        let rows = ranges.iter().map(|(runner, _)| runner.num_envs).sum();
         let tape = match &mut self.tape {
             Some(tape) => tape,
             none => none.insert(rules.policy.net.tape(rows)),
@@ -58,17 +63,22 @@ impl InStep {
         rules.policy.net.forward(&[obs], None, tape)?;
         let outputs = Outputs::of(rules.policy, tape);
         let mut first = 0;
-        of_each(runners, |runner| {
+        of_each(ranges, |runner| {
             let envs = runner.num_envs;
             first += envs;
             runner.draw(rules, t, 0..envs, outputs.rows(first - envs..first))
-        })
+        });
+        Ok(())
     }
 }
 
+/// Does `work` for each range; those that fail are left out from then on.
 fn of_each(
-    runners: &mut [&mut VectorRunner],
+    ranges: &mut Vec<RangeAndOutcome<'_>>,
     mut work: impl FnMut(&mut VectorRunner) -> Result<(), Error>,
-) -> Result<(), Error> {
-    runners.iter_mut().try_for_each(|runner| work(runner))
+) {
+    ranges.retain_mut(|(runner, outcome)| {
+        **outcome = work(runner);
+        outcome.is_ok()
+    });
 }
