@@ -28,10 +28,10 @@ impl InStep {
     /// Steps every environment of all ranges `steps` times, as [`VectorRunner::sample`] of each would: where one fails, the
     /// others go on.
     pub fn sample(&mut self, mut ranges: Vec<RangeAndOutcome<'_>>, rules: &StepRules<'_>, steps: usize) {
-        of_each(&mut ranges, |runner| {
+        for (runner, outcome) in &mut ranges {
             runner.open(steps);
-            Ok(())
-        });
+            **outcome = Ok(());
+        }
         for t in 0..steps {
             if let Err(error) = self.act(&mut ranges, rules, t) {
                 // What the network refuses it refuses for all.
@@ -78,7 +78,11 @@ fn of_each(
     mut work: impl FnMut(&mut VectorRunner) -> Result<(), Error>,
 ) {
     ranges.retain_mut(|(runner, outcome)| {
-        **outcome = work(runner);
-        outcome.is_ok()
+        let done = work(runner);
+        let goes_on = done.is_ok();
+        if !goes_on {
+            **outcome = done;
+        }
+        goes_on
     });
 }
