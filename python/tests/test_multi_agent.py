@@ -196,7 +196,8 @@ def test_native_environments_have_agents_too():
 
 def test_without_agents_it_says_what_is_missing():
     class Nobody(MultiAgentEnv):
-        pass
+        def step(self, action_dict):
+            return {}, {}, {}, {}, {}
 
     with pytest.raises(EnvError, match=r"Nobody names no agents: expected .*possible_agents"):
         config(Nobody).build_algo()
@@ -252,3 +253,12 @@ def test_environments_of_no_known_class_train_in_the_process_too():
     algorithm = config.build_algo()
     assert algorithm.env_runner_group.num_remote_env_runners() == 0
     assert algorithm.train()["env_runners"]["episode_return_mean"] == 10.0
+
+
+def test_a_class_without_step_cannot_be_made() -> None:
+    class Halfway(MultiAgentEnv):
+        def reset(self, *, seed=None, options=None):
+            return {}, {}
+
+    with pytest.raises(TypeError, match="abstract method '?step"):
+        Halfway()

@@ -13,6 +13,7 @@ import pytest
 if sys.platform == "win32":
     pytest.skip("environments are stepped in the process on this system", allow_module_level=True)
 
+import numpy as np
 import worker_runs as runs
 from skirl.callbacks import SkirlCallback
 from skirl.errors import CallbackError, EnvError
@@ -47,7 +48,7 @@ class Watch(SkirlCallback):
         episode.user_data["path"].append(float(episode.get_observations(-1)[0]))
         # The order counts: an exponential moving average of one number for all environments.
         metrics_logger.log_value("position", episode.user_data["path"][-1])
-        metrics_logger.log_value(("spread", "of", "three"), episode.get_rewards(-1), window=3, reduce="max")
+        metrics_logger.log_value(("spread", "of", "three"), episode.get_rewards(-1), window=np.int64(3), reduce="max")
         metrics_logger.log_value("steps", 1, reduce="lifetime_sum")
 
     def on_episode_end(self, *, episode: Any, metrics_logger: Any, env_runner: Any, **kwargs: Any) -> None:

@@ -68,28 +68,11 @@ class RecordingLogger(MetricsLogger):
         super().__init__()
         self._run = run
 
-    def log_value(
-        self,
-        key: Key,
-        value: Any,
-        *,
-        reduce: str | None = None,
-        window: int | None = None,
-        ema_coeff: float | None = None,
-        percentiles: Sequence[float] | bool = False,
-        clear_on_reduce: bool = False,
-    ) -> None:
-        """Logs one number."""
-        ranks = [float(rank) for rank in percentiles] if isinstance(percentiles, Sequence) else bool(percentiles)
-        how: dict[str, Any] = {
-            "reduce": reduce,
-            "window": None if window is None else int(window),
-            "ema_coeff": None if ema_coeff is None else float(ema_coeff),
-            "percentiles": ranks,
-            "clear_on_reduce": bool(clear_on_reduce),
-        }
-        super().log_value(key, value, **how)
-        self._run.record(path_of(key), float(value), how)
+    def log_value(self, key: Key, value: Any, **how: Any) -> None:
+        """Logs one number, as `MetricsLogger.log_value` does."""
+        plain = {name: _plain(given) for name, given in how.items()}
+        super().log_value(key, value, **plain)
+        self._run.record(path_of(key), float(value), plain)
 
     def delete(self, *key: str) -> None:
         """Forgets a key."""
@@ -100,3 +83,10 @@ class RecordingLogger(MetricsLogger):
         """Forgets everything."""
         super().reset()
         self._run.record((), None, None)
+
+
+def _plain(given: Any) -> Any:
+    """What can be written as text: NumPy's numbers as Python's."""
+    if isinstance(given, Sequence) and not isinstance(given, str):
+        return [float(each) for each in given]
+    return given.item() if hasattr(given, "item") else given

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +16,7 @@ AgentID = Any
 MultiAgentDict = dict[AgentID, Any]
 
 
-class MultiAgentEnv(gymnasium.Env[Any, Any]):
+class MultiAgentEnv(gymnasium.Env[Any, Any], ABC):
     """An environment with several agents, which act at the same time, in turns, or both.
 
     A subclass sets `possible_agents` and the spaces of each agent, and writes `reset` and `step`. An agent that is in the
@@ -51,15 +52,15 @@ class MultiAgentEnv(gymnasium.Env[Any, Any]):
         super().reset(seed=seed, options=options)
         return {}, {}
 
+    @abstractmethod
     def step(
         self, action_dict: MultiAgentDict
     ) -> tuple[MultiAgentDict, MultiAgentDict, MultiAgentDict, MultiAgentDict, MultiAgentDict]:
-        """Takes the actions of the agents that were observed.
+        """Takes the actions of the agents that were observed. A subclass writes it; one without it cannot be made.
 
         Returns:
             Observations, rewards, terminateds, truncateds and infos, each by agent; the flags with `"__all__"`, too.
         """
-        raise NotImplementedError
 
     def get_observation_space(self, agent_id: AgentID) -> Any:
         """The observation space of an agent."""
