@@ -113,9 +113,10 @@ impl Run {
         };
         match Algorithm::build_with(config, callbacks).and_then(with_known_metrics) {
             Ok(algorithm) => {
-                let mut run = Self::start(directory, algorithm, ResumePoint::START)?;
-                run.write_config()?;
-                Ok(run)
+                // Before all other files: a run that is killed here can be resumed, or nothing of it is there.
+                directory.write_config(&algorithm.config().to_value())?;
+                let run = Self::start(directory, algorithm, ResumePoint::START)?;
+                Ok(Self { is_config_written: true, ..run })
             }
             Err(error) => {
                 directory.discard();
