@@ -29,7 +29,7 @@ struct LeafReader {
     each: usize,
     own: ElementType,
     /// Bounds that a value of the element type may leave; none where it cannot.
-    bounds: Option<Bounds>,
+    bounds: Option<Vec<(f64, f64)>>,
 }
 
 /// An element outside the bounds of its space.
@@ -171,7 +171,7 @@ impl LeafReader {
             size: leaf.size(),
             each: leaf.size(),
             own: ElementType::of(py, leaf.dtype),
-            bounds: Bounds::of(&leaf),
+            bounds: bounds(&leaf),
             leaf,
         }
     }
@@ -270,13 +270,19 @@ impl LeafReader {
         let bounds = self.bounds.as_ref()?;
         let range = row * self.size..(row + 1) * self.size;
         let index = match column {
-            ColumnRef::F32(values) if bounds.hold(values.get(range.clone())?) => None,
-            _ => bounds.exact.iter().enumerate().position(|(index, (low, high))| {
-                column.get_f64(range.start + index).is_some_and(|value| !(*low <= value && value <= *high))
+            ColumnRef::F32(values) => {
+                let inside = |(&value, &(low, high)): (&f32, &(f64, f64))| {
+                    low <= value.into() && f64::from(value) <= high
+                };
+                values.get(range.clone())?.iter().zip(bounds).position(|pair| !inside(pair))
+            }
+            _ => (0..self.size).find(|index| {
+                let (low, high) = bounds[*index];
+                column.get_f64(range.start + index).is_some_and(|value| !(low <= value && value <= high))
             }),
         }?;
         let value = column.get_f64(range.start + index)?;
-        let (low, high) = bounds.exact[index];
+        let (low, high) = bounds[index];
         // The guard behind refuses what is not finite, and says so.
         value.is_finite().then_some(())?;
         Some(Outside { leaf: self.leaf.path.clone(), index, value, low, high })
@@ -326,49 +332,17 @@ fn plain(array: &Bound<'_, PyUntypedArray>) -> PyResult<Option<skirl_env::Column
     array::to_column(flat.cast::<PyUntypedArray>()?)
 }
 
-/// Bounds of each element of a leaf.
-struct Bounds {
-    exact: Vec<(f64, f64)>,
-    /// The lowest and the highest `f32` inside of each.
-    low: Vec<f32>,
-    high: Vec<f32>,
-}
-
-impl Bounds {
-    /// `None` where no value of the element type can leave them.
-    fn of(leaf: &Leaf) -> Option<Self> {
-        if !matches!(leaf.space, Space::Box(_) | Space::MultiBinary { .. }) {
-            return None;
-        }
-        let exact: Vec<(f64, f64)> = (0..leaf.size()).map(|index| leaf.bounds(index)).collect();
-        let (lowest, highest) = match leaf.dtype {
-            DType::F32 | DType::F64 => (f64::NEG_INFINITY, f64::INFINITY),
-            other => other.range(),
-        };
-        exact.iter().any(|&(low, high)| low > lowest || high < highest).then(|| Self {
-            low: exact.iter().map(|&(low, _)| rounded(low, |near, low| near < low, f32::next_up)).collect(),
-            high: exact
-                .iter()
-                .map(|&(_, high)| rounded(high, |near, high| near > high, f32::next_down))
-                .collect(),
-            exact,
-        })
+/// Bounds of each element, if a value of the element type may leave them.
+fn bounds(leaf: &Leaf) -> Option<Vec<(f64, f64)>> {
+    if !matches!(leaf.space, Space::Box(_) | Space::MultiBinary { .. }) {
+        return None;
     }
-
-    /// Whether `values` lie inside. Without a branch for each: nearly all do.
-    fn hold(&self, values: &[f32]) -> bool {
-        let bounds = self.low.iter().zip(&self.high);
-        values
-            .iter()
-            .zip(bounds)
-            .fold(true, |all, (value, (low, high))| all & (low <= value) & (value <= high))
-    }
-}
-
-/// The nearest `f32`, or the one beside it if that lies outside.
-fn rounded(bound: f64, outside: fn(f64, f64) -> bool, inwards: fn(f32) -> f32) -> f32 {
-    let near = bound as f32;
-    if outside(near.into(), bound) { inwards(near) } else { near }
+    let bounds: Vec<(f64, f64)> = (0..leaf.size()).map(|index| leaf.bounds(index)).collect();
+    let (lowest, highest) = match leaf.dtype {
+        DType::F32 | DType::F64 => (f64::NEG_INFINITY, f64::INFINITY),
+        other => other.range(),
+    };
+    bounds.iter().any(|&(low, high)| low > lowest || high < highest).then_some(bounds)
 }
 
 /// `()`, `(4,)`, `(2, 3)`.
