@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::CHUNK;
 use crate::kernels::activation::{self, Activation};
 use crate::kernels::linear::{NARROW, Panels, panels_len};
-use crate::kernels::{layer_norm, linear, narrow};
+use crate::kernels::{layer_norm, linear, narrow, through};
 use crate::matrix::{AlignedVec, Block, Mat, padded};
 use crate::params::ParamLayout;
 
@@ -130,6 +130,12 @@ impl GradPart<'_> {
     pub(super) fn of(&mut self, params: Range<usize>) -> &mut [f32] {
         &mut self.values[params.start - self.start..params.end - self.start]
     }
+
+    /// The gradients of two ranges of the parameters, the first before the second.
+    fn of_two(&mut self, first: Range<usize>, second: Range<usize>) -> (&mut [f32], &mut [f32]) {
+        let (low, high) = self.values.split_at_mut(second.start - self.start);
+        (&mut low[first.start - self.start..first.end - self.start], &mut high[..second.len()])
+    }
 }
 
 impl Stack {
@@ -232,21 +238,30 @@ impl Stack {
         mut d_x: Option<crate::MatMut<'_>>,
     ) {
         let last = self.layers.len().saturating_sub(1);
+        // Whether the layer after has taken the gradient through this one's activation already.
+        let mut is_through = false;
         for (i, layer) in self.layers.iter().enumerate().rev() {
             let (before, after) = tape.layers.split_at_mut(i);
             let own = &mut after[0];
-            let y = if i == last { Some(output) } else { None };
-            layer.backward_to_linear(reverse, &rows, own, y);
+            if !is_through {
+                layer.backward_to_linear(reverse, &rows, own, (i == last).then_some(output));
+                layer.add_bias_gradient(reverse, own.d.mat(rows.len()));
+            }
             let dz = own.d.mat(rows.len());
             let Some(previous) = before.last_mut() else {
-                layer.add_gradients(reverse, x.rows(rows.clone()), dz);
+                layer.add_weight_gradient(reverse, x.rows(rows.clone()), dz);
                 if let Some(d_x) = d_x.take() {
                     layer.input_gradient(reverse, dz, d_x);
                 }
                 continue;
             };
-            layer.add_gradients(reverse, previous.y.mat(rows.end).rows(rows.clone()), dz);
-            layer.input_gradient(reverse, dz, previous.d.mat_mut(rows.len()));
+            is_through = self.layers[i - 1].lets_through() && reverse.grads.is_some();
+            if is_through {
+                layer.backward_through(&self.layers[i - 1], reverse, &rows, dz, previous);
+            } else {
+                layer.add_weight_gradient(reverse, previous.y.mat(rows.end).rows(rows.clone()), dz);
+                layer.input_gradient(reverse, dz, previous.d.mat_mut(rows.len()));
+            }
         }
     }
 }
@@ -365,14 +380,51 @@ impl Layer {
         layer_norm::input_gradient(normalised, &tape.inverse_std[rows.clone()], gain, d.mat_mut(rows.len()));
     }
 
-    fn add_gradients(&self, reverse: &mut Reverse<'_>, x: Mat<'_>, dz: Mat<'_>) {
+    fn add_weight_gradient(&self, reverse: &mut Reverse<'_>, x: Mat<'_>, dz: Mat<'_>) {
         let Some(grads) = &mut reverse.grads else { return };
+        let dw = grads.of(self.weight_range());
         if self.is_narrow() {
-            narrow::weight_gradient(x, dz, grads.of(self.weight_range()));
-            narrow::bias_gradient(dz, grads.of(self.vector(self.bias)));
+            narrow::weight_gradient(x, dz, dw);
         } else {
-            linear::weight_gradient(x, dz, grads.of(self.weight_range()));
-            linear::bias_gradient(dz, grads.of(self.vector(self.bias)));
+            linear::weight_gradient(x, dz, dw);
+        }
+    }
+
+    fn add_bias_gradient(&self, reverse: &mut Reverse<'_>, dz: Mat<'_>) {
+        let Some(grads) = &mut reverse.grads else { return };
+        let db = grads.of(self.vector(self.bias));
+        if self.is_narrow() {
+            narrow::bias_gradient(dz, db);
+        } else {
+            linear::bias_gradient(dz, db);
+        }
+    }
+
+    /// Whether the layer behind this one can take the gradient through this one's activation.
+    fn lets_through(&self) -> bool {
+        self.norm.is_none() && through::serves(self.activation)
+    }
+
+    /// From `dz`, the gradient of this layer's linear map: that of its weight, of the linear map of the layer before, and
+    /// of that one's bias.
+    fn backward_through(
+        &self,
+        before: &Self,
+        reverse: &mut Reverse<'_>,
+        rows: &Range<usize>,
+        dz: Mat<'_>,
+        tape: &mut LayerTape,
+    ) {
+        let Some(grads) = &mut reverse.grads else { return };
+        let LayerTape { y, d, .. } = tape;
+        let (y, dv) = (y.mat(rows.end).rows(rows.clone()), d.mat_mut(rows.len()));
+        let (weight, bias) = (self.weight_range(), before.vector(before.bias));
+        let (db, dw) = grads.of_two(bias, weight.clone());
+        if self.is_narrow() {
+            through::narrow(before.activation, dz, &reverse.params[weight], y, dw, db, dv);
+        } else {
+            linear::weight_gradient(y, dz, dw);
+            through::wide(before.activation, dz, self.transposed_panels(reverse.transposed), y, db, dv);
         }
     }
 
@@ -380,9 +432,13 @@ impl Layer {
         if self.is_narrow() {
             narrow::input_gradient(dz, &reverse.params[self.weight_range()], dx);
         } else {
-            let len = panels_len(self.outputs, self.inputs);
-            let wt = &reverse.transposed.values[self.transposed..][..len];
-            linear::forward(dz, Panels::new(wt, self.outputs, self.inputs), None, dx);
+            linear::forward(dz, self.transposed_panels(reverse.transposed), None, dx);
         }
+    }
+
+    /// The panels of the transposed weight.
+    fn transposed_panels<'a>(&self, transposed: &'a Transposed) -> Panels<'a> {
+        let len = panels_len(self.outputs, self.inputs);
+        Panels::new(&transposed.values[self.transposed..][..len], self.outputs, self.inputs)
     }
 }
