@@ -2,6 +2,7 @@
 
 use std::ops::{Deref, DerefMut, Range};
 
+use crate::kernels::linear::NARROW;
 use crate::simd::LANES;
 
 /// Smallest multiple of the vector width that holds `n`.
@@ -276,7 +277,8 @@ impl<'a> MatMut<'a> {
     }
 }
 
-/// A matrix that owns its memory. Rows are padded to whole vectors with zeros.
+/// A matrix that owns its memory. Rows are padded to whole vectors with zeros, but for inputs and outputs of modules
+/// that no kernel reads in whole vectors.
 #[derive(Debug, Clone, Default)]
 pub struct Block {
     data: AlignedVec,
@@ -299,6 +301,11 @@ impl Block {
     /// Zeros without padding: for matrices that are only read element by element.
     pub(crate) fn compact(max_rows: usize, cols: usize) -> Self {
         Self { data: AlignedVec::zeros(max_rows * cols), max_rows, cols, stride: cols }
+    }
+
+    /// Zeros, for the outputs of a module: those of a narrow layer are read number by number and need no padding.
+    pub(crate) fn of_outputs(max_rows: usize, cols: usize) -> Self {
+        if cols <= NARROW { Self::compact(max_rows, cols) } else { Self::zeros(max_rows, cols) }
     }
 
     /// Number of rows it can hold.

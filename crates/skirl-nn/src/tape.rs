@@ -75,6 +75,8 @@ impl Tape {
     pub fn new(spec: &TapeSpec) -> Self {
         let block = |cols: usize| Block::zeros(spec.max_rows, cols);
         let blocks = |widths: &[usize]| widths.iter().map(|&w| block(w)).collect::<Vec<_>>();
+        let outputs =
+            || spec.output_widths.iter().map(|&w| Block::of_outputs(spec.max_rows, w)).collect::<Vec<_>>();
         let input_width = spec.input_widths.iter().sum();
         Self {
             rows: 0,
@@ -87,8 +89,8 @@ impl Tape {
                 Block::compact(spec.max_rows, input_width)
             },
             d_inputs: block(input_width),
-            outputs: blocks(&spec.output_widths),
-            d_outputs: blocks(&spec.output_widths),
+            outputs: outputs(),
+            d_outputs: outputs(),
             state_in: block(spec.state_width),
             state_out: block(spec.state_width),
             d_state_in: block(spec.state_width),

@@ -99,14 +99,7 @@ impl<F: Function + Copy> Kernel for Wide<'_, F> {
 ///
 /// # Panics
 /// If shapes do not fit together, or if the activation is not [served](serves).
-pub fn wide(
-    activation: Activation,
-    dz: Mat<'_>,
-    wt: Panels<'_>,
-    y: Mat<'_>,
-    db: &mut [f32],
-    dv: MatMut<'_>,
-) {
+pub fn wide(activation: Activation, dz: Mat<'_>, wt: Panels<'_>, y: Mat<'_>, db: &mut [f32], dv: MatMut<'_>) {
     check(activation, dz, y, dv.as_ref(), db);
     assert_eq!((dz.num_cols(), dv.num_cols()), (wt.k, wt.n), "through: shape of the weight");
     if dz.num_rows() > 0 {

@@ -98,6 +98,8 @@ impl StackTape {
 pub(super) struct Stack {
     layers: Vec<Layer>,
     transposed_end: usize,
+    /// Whether the last layer is an output of the module, a linear map alone.
+    has_head: bool,
 }
 
 /// What a stack is built from.
@@ -143,7 +145,8 @@ impl Stack {
     pub(super) fn new(spec: &StackSpec<'_>, layout: &mut ParamLayout, transposed_start: usize) -> Self {
         let hidden = spec.hidden.iter().map(|&width| (width, spec.activation, spec.layer_norm));
         let widths = hidden.chain(spec.output.map(|width| (width, Activation::Linear, false)));
-        let mut stack = Self { layers: Vec::new(), transposed_end: transposed_start };
+        let has_head = spec.output.is_some();
+        let mut stack = Self { layers: Vec::new(), transposed_end: transposed_start, has_head };
         let mut inputs = spec.inputs;
         for (i, (outputs, activation, has_norm)) in widths.enumerate() {
             let name = format!("{}.{i}", spec.name);
@@ -191,8 +194,14 @@ impl Stack {
 
     pub(super) fn tape(&self, max_rows: usize) -> StackTape {
         let last = self.layers.len().saturating_sub(1);
-        let layers = self.layers.iter().enumerate();
-        StackTape { layers: layers.map(|(i, layer)| layer.tape(max_rows, i == last)).collect() }
+        let tape = |(i, layer): (usize, &Layer)| {
+            let mut tape = layer.tape(max_rows, i == last);
+            if i == last && self.has_head {
+                tape.d = Block::of_outputs(max_rows.min(CHUNK), layer.outputs);
+            }
+            tape
+        };
+        StackTape { layers: self.layers.iter().enumerate().map(tape).collect() }
     }
 
     /// Sets the gains of the normalisations to one.
@@ -329,9 +338,9 @@ impl Layer {
                 let from = kept.mat(rows.end).rows(rows.clone());
                 activation::forward(self.activation, from, y.mat_mut(rows.end).rows(rows.clone()));
             }
-            None => {
-                activation::forward_in_place(self.activation, y.mat_mut(rows.end).rows(rows.clone()));
-            }
+            // An output of the module, which need not be padded.
+            None if self.activation == Activation::Linear => {}
+            None => activation::forward_in_place(self.activation, y.mat_mut(rows.end).rows(rows.clone())),
         }
     }
 
