@@ -246,6 +246,11 @@ impl<'a> MatMut<'a> {
             self.row_mut(i).fill(value);
         }
     }
+    /// Sets every element of column `j` to `value`.
+    pub fn fill_column(&mut self, j: usize, value: f32) {
+        let column = self.data.iter_mut().skip(j).step_by(self.stride.max(1));
+        column.take(self.rows).for_each(|x| *x = value);
+    }
     /// Copies the elements of a matrix of the same shape; gaps are left alone.
     ///
     /// # Panics
@@ -268,9 +273,9 @@ impl<'a> MatMut<'a> {
 
     /// With the width known when compiled: a row is a move or two, not a call.
     fn copy_narrow<const COLS: usize>(&mut self, from: Mat<'_>) {
-        for i in 0..self.rows {
-            let rows = (self.row_mut(i).first_chunk_mut::<COLS>(), from.row(i).first_chunk::<COLS>());
-            if let (Some(to), Some(from)) = rows {
+        let to = self.data.chunks_mut(self.stride.max(1)).take(self.rows);
+        for (to, from) in to.zip(from.data.chunks(from.stride.max(1))) {
+            if let (Some(to), Some(from)) = (to.first_chunk_mut::<COLS>(), from.first_chunk::<COLS>()) {
                 *to = *from;
             }
         }
@@ -325,6 +330,18 @@ impl Block {
     #[inline]
     pub fn mat_mut(&mut self, rows: usize) -> MatMut<'_> {
         MatMut::with_stride(&mut self.data, rows, self.cols, self.stride)
+    }
+    /// The first `rows` rows of a block without gaps, one after the other.
+    #[inline]
+    pub(crate) fn numbers(&self, rows: usize) -> &[f32] {
+        debug_assert_eq!(self.stride, self.cols);
+        &self.data[..rows * self.cols]
+    }
+    /// The first `rows` rows of a block without gaps, one after the other.
+    #[inline]
+    pub(crate) fn numbers_mut(&mut self, rows: usize) -> &mut [f32] {
+        debug_assert_eq!(self.stride, self.cols);
+        &mut self.data[..rows * self.cols]
     }
     /// Copies rows of the same width, gaps included where both have the same layout.
     #[inline]

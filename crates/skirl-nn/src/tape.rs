@@ -123,6 +123,18 @@ impl Tape {
     pub fn output_and_gradient(&mut self, i: usize) -> (Mat<'_>, MatMut<'_>) {
         (self.outputs[i].mat(self.rows), self.d_outputs[i].mat_mut(self.rows))
     }
+    /// Output `i`, one number per row, and where to write its gradient.
+    ///
+    /// # Errors
+    /// [`NnError::Shape`] if it has more columns than one.
+    #[inline]
+    pub fn column_and_gradient(&mut self, i: usize) -> Result<(&[f32], &mut [f32]), NnError> {
+        let (output, gradient) = (&self.outputs[i], &mut self.d_outputs[i]);
+        match output.num_cols() {
+            1 => Ok((output.numbers(self.rows), gradient.numbers_mut(self.rows))),
+            cols => Err(NnError::shape("columns of an output", 1, cols)),
+        }
+    }
     /// All outputs and all their gradients, to be viewed with [`Block::mat`] and [`Block::mat_mut`] at
     /// [`rows`](Self::rows) rows.
     #[inline]

@@ -78,14 +78,18 @@ impl Block {
     /// Rows without gaps, of [`FEW`] columns at most.
     #[inline(always)]
     fn gather_compact(self, data: &[f32], columns: &mut [Column]) {
-        let mut rows = [0.0; FEW * LANES];
-        let len = self.lanes * columns.len();
-        rows[..len].copy_from_slice(&data[..len]);
+        let mut padded = [0.0; FEW * LANES];
+        let mut rows = data;
+        if self.lanes < LANES {
+            let len = self.lanes * columns.len();
+            padded[..len].copy_from_slice(&data[..len]);
+            rows = &padded;
+        }
         match columns {
-            [one] => split_rows(&rows, [one]),
-            [a, b] => split_rows(&rows, [a, b]),
-            [a, b, c] => split_rows(&rows, [a, b, c]),
-            [a, b, c, d] => split_rows(&rows, [a, b, c, d]),
+            [one] => split_rows(rows, [one]),
+            [a, b] => split_rows(rows, [a, b]),
+            [a, b, c] => split_rows(rows, [a, b, c]),
+            [a, b, c, d] => split_rows(rows, [a, b, c, d]),
             _ => {}
         }
     }
@@ -93,16 +97,13 @@ impl Block {
     /// The reverse of [`gather_compact`](Self::gather_compact).
     #[inline(always)]
     fn scatter_compact(self, columns: &[Column], data: &mut [f32]) {
-        let mut rows = [0.0; FEW * LANES];
-        match columns {
-            [one] => join_rows([one], &mut rows),
-            [a, b] => join_rows([a, b], &mut rows),
-            [a, b, c] => join_rows([a, b, c], &mut rows),
-            [a, b, c, d] => join_rows([a, b, c, d], &mut rows),
-            _ => {}
+        if self.lanes == LANES {
+            return join_columns(columns, data);
         }
+        let mut padded = [0.0; FEW * LANES];
+        join_columns(columns, &mut padded);
         let len = self.lanes * columns.len();
-        data[..len].copy_from_slice(&rows[..len]);
+        data[..len].copy_from_slice(&padded[..len]);
     }
 
     /// Number `j` of every row of a row-major slice.
@@ -158,6 +159,17 @@ fn split_rows<const N: usize>(data: &[f32], columns: [&mut Column; N]) {
     let Some(rows) = data.as_chunks::<N>().0.first_chunk::<LANES>() else { return };
     for (j, column) in columns.into_iter().enumerate() {
         *column = std::array::from_fn(|lane| rows[lane][j]);
+    }
+}
+
+#[inline(always)]
+fn join_columns(columns: &[Column], data: &mut [f32]) {
+    match columns {
+        [one] => join_rows([one], data),
+        [a, b] => join_rows([a, b], data),
+        [a, b, c] => join_rows([a, b, c], data),
+        [a, b, c, d] => join_rows([a, b, c, d], data),
+        _ => {}
     }
 }
 

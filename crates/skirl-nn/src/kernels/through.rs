@@ -50,7 +50,7 @@ fn check(activation: Activation, dz: Mat<'_>, y: Mat<'_>, dv: Mat<'_>, db: &[f32
     assert_eq!((y.num_rows(), y.num_cols()), (dv.num_rows(), dv.num_cols()), "through: shapes of y and dv");
     assert_eq!(dz.num_rows(), dv.num_rows(), "through: rows of dz and dv");
     assert!(y.has_width(width) && dv.has_width(width), "through: rows of y or dv are not padded");
-    assert_eq!(db.len(), width, "through: length of db");
+    assert_eq!(db.len(), width, "through: length of the bias before");
 }
 
 struct Wide<'a, F> {
@@ -107,12 +107,22 @@ pub fn wide(activation: Activation, dz: Mat<'_>, wt: Panels<'_>, y: Mat<'_>, db:
     }
 }
 
+/// Gradients that [`narrow`] adds to; every sum over the rows is formed from zero first.
+#[derive(Debug)]
+pub struct NarrowGrads<'a> {
+    /// Of the layer's weight, `[n, padded k]`: `dzᵀ y`.
+    pub dw: &'a mut [f32],
+    /// Of the layer's bias, if it is not counted yet, at least `n` long: the column sums of `dz`.
+    pub db: Option<&'a mut [f32]>,
+    /// Of the bias of the layer before, of padded length: the column sums of `dv`.
+    pub db_before: &'a mut [f32],
+}
+
 struct Narrow<'a, F> {
     dz: Mat<'a>,
     w: &'a [f32],
     y: Mat<'a>,
-    dw: &'a mut [f32],
-    db: &'a mut [f32],
+    grads: NarrowGrads<'a>,
     dv: MatMut<'a>,
     f: PhantomData<F>,
 }
@@ -136,20 +146,25 @@ impl<F: Function + Copy> Narrow<'_, F> {
     #[inline(always)]
     fn outputs<S: Simd, const N: usize, const NV: usize>(&mut self, s: S) {
         let vectors = padded(self.dv.num_cols()) / LANES;
+        let mut db = [0.0; N];
         let mut b = 0;
         while b + NV <= vectors {
-            self.columns::<S, N, NV>(s, b);
+            db = self.columns::<S, N, NV>(s, b);
             b += NV;
         }
         while b < vectors {
-            self.columns::<S, N, 1>(s, b);
+            db = self.columns::<S, N, 1>(s, b);
             b += 1;
+        }
+        if let Some(to) = &mut self.grads.db {
+            to.iter_mut().zip(db).for_each(|(to, sum)| *to += sum);
         }
     }
 
-    /// `NV` vectors of columns from vector `b` on, row after row.
+    /// `NV` vectors of columns from vector `b` on, row after row. Returns the column sums of `dz`: they cost nothing in
+    /// the shadow of the products.
     #[inline(always)]
-    fn columns<S: Simd, const N: usize, const NV: usize>(&mut self, s: S, b: usize) {
+    fn columns<S: Simd, const N: usize, const NV: usize>(&mut self, s: S, b: usize) -> [f32; N] {
         let vectors = padded(self.dv.num_cols()) / LANES;
         let mut w = [[s.splat(0.0); NV]; N];
         for (j, w) in w.iter_mut().enumerate() {
@@ -157,9 +172,10 @@ impl<F: Function + Copy> Narrow<'_, F> {
                 *w = s.load(&self.w.as_chunks().0[j * vectors + b + v]);
             }
         }
-        let (mut dw, mut db) = ([[s.splat(0.0); NV]; N], [s.splat(0.0); NV]);
+        let (mut dw, mut db_before, mut db) = ([[s.splat(0.0); NV]; N], [s.splat(0.0); NV], [0.0; N]);
         for i in 0..self.dz.num_rows() {
             let dz: [f32; N] = std::array::from_fn(|j| self.dz.row(i)[j]);
+            db.iter_mut().zip(&dz).for_each(|(sum, dz)| *sum += dz);
             let y = &self.y.wide_row(i, vectors * LANES).as_chunks::<LANES>().0[b..b + NV];
             let dv = &mut self.dv.wide_row_mut(i, vectors * LANES).as_chunks_mut::<LANES>().0[b..b + NV];
             for (v, (y, to)) in y.iter().zip(dv).enumerate() {
@@ -171,20 +187,27 @@ impl<F: Function + Copy> Narrow<'_, F> {
                 }
                 let d = s.mul(sum, F::derivative(s, y, y));
                 s.store(d, to);
-                db[v] = s.add(db[v], d);
+                db_before[v] = s.add(db_before[v], d);
             }
         }
-        let own = self.db.as_chunks_mut::<LANES>().0[b..].iter_mut().zip(db);
-        own.for_each(|(to, sum)| s.store(s.add(s.load(to), sum), to));
+        add_vectors(s, self.grads.db_before, b, db_before);
         for (j, dw) in dw.into_iter().enumerate() {
-            let own = self.dw.as_chunks_mut::<LANES>().0[j * vectors + b..].iter_mut().zip(dw);
-            own.for_each(|(to, sum)| s.store(s.add(s.load(to), sum), to));
+            add_vectors(s, self.grads.dw, j * vectors + b, dw);
         }
+        db
+    }
+}
+
+/// Adds to the vectors from number `start` on.
+#[inline(always)]
+fn add_vectors<S: Simd, const NV: usize>(s: S, to: &mut [f32], start: usize, sums: [S::V; NV]) {
+    for (to, sum) in to.as_chunks_mut::<LANES>().0[start..].iter_mut().zip(sums) {
+        s.store(s.add(s.load(to), sum), to);
     }
 }
 
 /// The same as [`wide`] for a layer with at most [`NARROW`] outputs, whose weight `w` is `[n, padded k]`; and, as `y` is
-/// the layer's input, the gradient of its weight: `dw += dzᵀ y`, formed from zero first.
+/// the layer's input, the gradients of its own weight and bias.
 ///
 /// # Panics
 /// If shapes do not fit together, or if the activation is not [served](serves).
@@ -193,13 +216,13 @@ pub fn narrow(
     dz: Mat<'_>,
     w: &[f32],
     y: Mat<'_>,
-    dw: &mut [f32],
-    db: &mut [f32],
+    grads: NarrowGrads<'_>,
     dv: MatMut<'_>,
 ) {
-    check(activation, dz, y, dv.as_ref(), db);
+    check(activation, dz, y, dv.as_ref(), grads.db_before);
     let (n, width) = (dz.num_cols(), padded(dv.num_cols()));
     assert!((1..=NARROW).contains(&n), "through: expected 1 to {NARROW} outputs, found {n}");
-    assert_eq!((w.len(), dw.len()), (n * width, n * width), "through: lengths of w and dw");
-    by_activation!(activation, |f| Narrow { dz, w, y, dw, db, dv, f });
+    assert_eq!((w.len(), grads.dw.len()), (n * width, n * width), "through: lengths of w and dw");
+    assert!(grads.db.as_ref().is_none_or(|db| db.len() >= n), "through: length of db");
+    by_activation!(activation, |f| Narrow { dz, w, y, grads, dv, f });
 }

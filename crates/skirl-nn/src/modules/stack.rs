@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::CHUNK;
 use crate::kernels::activation::{self, Activation};
 use crate::kernels::linear::{NARROW, Panels, panels_len};
+use crate::kernels::through::NarrowGrads;
 use crate::kernels::{layer_norm, linear, narrow, through};
 use crate::matrix::{AlignedVec, Block, Mat, padded};
 use crate::params::ParamLayout;
@@ -133,10 +134,12 @@ impl GradPart<'_> {
         &mut self.values[params.start - self.start..params.end - self.start]
     }
 
-    /// The gradients of two ranges of the parameters, the first before the second.
-    fn of_two(&mut self, first: Range<usize>, second: Range<usize>) -> (&mut [f32], &mut [f32]) {
-        let (low, high) = self.values.split_at_mut(second.start - self.start);
-        (&mut low[first.start - self.start..first.end - self.start], &mut high[..second.len()])
+    /// The gradients of three ranges of the parameters, in this order.
+    fn of_three(&mut self, ranges: [Range<usize>; 3]) -> [&mut [f32]; 3] {
+        let [first, second, third] = ranges.map(|range| range.start - self.start..range.end - self.start);
+        let (low, high) = self.values.split_at_mut(third.start);
+        let (low, middle) = low.split_at_mut(second.start);
+        [&mut low[first], &mut middle[..second.len()], &mut high[..third.len()]]
     }
 }
 
@@ -247,18 +250,18 @@ impl Stack {
         mut d_x: Option<crate::MatMut<'_>>,
     ) {
         let last = self.layers.len().saturating_sub(1);
-        // Whether the layer after has taken the gradient through this one's activation already.
+        // Whether the layer after has taken the gradient through this one's activation, and counted its bias.
         let mut is_through = false;
         for (i, layer) in self.layers.iter().enumerate().rev() {
             let (before, after) = tape.layers.split_at_mut(i);
             let own = &mut after[0];
+            let with_bias = !is_through;
             if !is_through {
                 layer.backward_to_linear(reverse, &rows, own, (i == last).then_some(output));
-                layer.add_bias_gradient(reverse, own.d.mat(rows.len()));
             }
             let dz = own.d.mat(rows.len());
             let Some(previous) = before.last_mut() else {
-                layer.add_weight_gradient(reverse, x.rows(rows.clone()), dz);
+                layer.add_gradients(reverse, x.rows(rows.clone()), dz, with_bias);
                 if let Some(d_x) = d_x.take() {
                     layer.input_gradient(reverse, dz, d_x);
                 }
@@ -266,9 +269,10 @@ impl Stack {
             };
             is_through = self.layers[i - 1].lets_through() && reverse.grads.is_some();
             if is_through {
-                layer.backward_through(&self.layers[i - 1], reverse, &rows, dz, previous);
+                layer.backward_through(&self.layers[i - 1], reverse, &rows, dz, previous, with_bias);
             } else {
-                layer.add_weight_gradient(reverse, previous.y.mat(rows.end).rows(rows.clone()), dz);
+                let x = previous.y.mat(rows.end).rows(rows.clone());
+                layer.add_gradients(reverse, x, dz, with_bias);
                 layer.input_gradient(reverse, dz, previous.d.mat_mut(rows.len()));
             }
         }
@@ -389,7 +393,8 @@ impl Layer {
         layer_norm::input_gradient(normalised, &tape.inverse_std[rows.clone()], gain, d.mat_mut(rows.len()));
     }
 
-    fn add_weight_gradient(&self, reverse: &mut Reverse<'_>, x: Mat<'_>, dz: Mat<'_>) {
+    /// Adds the gradient of the weight, and of the bias if it is not counted yet.
+    fn add_gradients(&self, reverse: &mut Reverse<'_>, x: Mat<'_>, dz: Mat<'_>, with_bias: bool) {
         let Some(grads) = &mut reverse.grads else { return };
         let dw = grads.of(self.weight_range());
         if self.is_narrow() {
@@ -397,15 +402,11 @@ impl Layer {
         } else {
             linear::weight_gradient(x, dz, dw);
         }
-    }
-
-    fn add_bias_gradient(&self, reverse: &mut Reverse<'_>, dz: Mat<'_>) {
-        let Some(grads) = &mut reverse.grads else { return };
         let db = grads.of(self.vector(self.bias));
-        if self.is_narrow() {
-            narrow::bias_gradient(dz, db);
-        } else {
-            linear::bias_gradient(dz, db);
+        match with_bias {
+            false => {}
+            true if self.is_narrow() => narrow::bias_gradient(dz, db),
+            true => linear::bias_gradient(dz, db),
         }
     }
 
@@ -414,8 +415,8 @@ impl Layer {
         self.norm.is_none() && through::serves(self.activation)
     }
 
-    /// From `dz`, the gradient of this layer's linear map: that of its weight, of the linear map of the layer before, and
-    /// of that one's bias.
+    /// From `dz`, the gradient of this layer's linear map: that of its weight, of its bias if not counted yet, of the
+    /// linear map of the layer before, and of that one's bias.
     fn backward_through(
         &self,
         before: &Self,
@@ -423,17 +424,23 @@ impl Layer {
         rows: &Range<usize>,
         dz: Mat<'_>,
         tape: &mut LayerTape,
+        with_bias: bool,
     ) {
-        let Some(grads) = &mut reverse.grads else { return };
         let LayerTape { y, d, .. } = tape;
         let (y, dv) = (y.mat(rows.end).rows(rows.clone()), d.mat_mut(rows.len()));
-        let (weight, bias) = (self.weight_range(), before.vector(before.bias));
-        let (db, dw) = grads.of_two(bias, weight.clone());
         if self.is_narrow() {
-            through::narrow(before.activation, dz, &reverse.params[weight], y, dw, db, dv);
+            let Some(grads) = &mut reverse.grads else { return };
+            let w = &reverse.params[self.weight_range()];
+            let places = [before.vector(before.bias), self.weight_range(), self.vector(self.bias)];
+            let [db_before, dw, db] = grads.of_three(places);
+            let grads = NarrowGrads { dw, db: with_bias.then_some(db), db_before };
+            through::narrow(before.activation, dz, w, y, grads, dv);
         } else {
-            linear::weight_gradient(y, dz, dw);
-            through::wide(before.activation, dz, self.transposed_panels(reverse.transposed), y, db, dv);
+            self.add_gradients(reverse, y, dz, with_bias);
+            let Some(grads) = &mut reverse.grads else { return };
+            let db_before = grads.of(before.vector(before.bias));
+            let wt = self.transposed_panels(reverse.transposed);
+            through::wide(before.activation, dz, wt, y, db_before, dv);
         }
     }
 
