@@ -248,8 +248,9 @@ impl<'a> MatMut<'a> {
     }
     /// Sets every element of column `j` to `value`.
     pub fn fill_column(&mut self, j: usize, value: f32) {
-        let column = self.data.iter_mut().skip(j).step_by(self.stride.max(1));
-        column.take(self.rows).for_each(|x| *x = value);
+        for i in 0..self.rows {
+            self.data[i * self.stride + j] = value;
+        }
     }
     /// Copies the elements of a matrix of the same shape; gaps are left alone.
     ///
@@ -273,8 +274,8 @@ impl<'a> MatMut<'a> {
 
     /// With the width known when compiled: a row is a move or two, not a call.
     fn copy_narrow<const COLS: usize>(&mut self, from: Mat<'_>) {
-        let to = self.data.chunks_mut(self.stride.max(1)).take(self.rows);
-        for (to, from) in to.zip(from.data.chunks(from.stride.max(1))) {
+        for i in 0..self.rows {
+            let (to, from) = (&mut self.data[i * self.stride..], &from.data[i * from.stride..]);
             if let (Some(to), Some(from)) = (to.first_chunk_mut::<COLS>(), from.first_chunk::<COLS>()) {
                 *to = *from;
             }
