@@ -86,6 +86,31 @@ impl Epilogue for Add {
     }
 }
 
+/// `C = f(sums)`.
+#[derive(Clone, Copy)]
+pub(super) struct Activate<F>(pub(super) PhantomData<F>);
+
+impl<F: Function + Copy> Epilogue for Activate<F> {
+    #[inline(always)]
+    unsafe fn part(self, _i: usize, _j: usize) -> Self {
+        self
+    }
+
+    #[inline(always)]
+    unsafe fn row<S: Simd, const NV: usize>(
+        self,
+        s: S,
+        sums: [S::V; NV],
+        c: *mut f32,
+        _totals: &mut [S::V; NV],
+    ) {
+        for (v, sum) in sums.into_iter().enumerate() {
+            // SAFETY: the caller promises that `c` holds NV vectors.
+            unsafe { s.store_ptr(F::value(s, sum), c.add(v * LANES)) };
+        }
+    }
+}
+
 /// `C = sums ∘ f'(y)`, and `db +=` the column sums of that, formed from zero first, row after row.
 #[derive(Clone, Copy)]
 pub(super) struct Through<F> {

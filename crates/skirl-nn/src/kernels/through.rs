@@ -11,8 +11,8 @@
 use std::marker::PhantomData;
 
 use super::activation::{Activation, Elu, Function, Relu, Tanh};
-use super::epilogue::Through;
-use super::linear::{NARROW, Panels, panels};
+use super::epilogue::{Activate, Through};
+use super::linear::{NARROW, Panels, forward_to, panels};
 use super::tile::{Product, product};
 use crate::matrix::{Mat, MatMut, padded};
 use crate::simd::{Kernel, LANES, Simd, dispatch};
@@ -51,6 +51,20 @@ fn check(activation: Activation, dz: Mat<'_>, y: Mat<'_>, dv: Mat<'_>, db: &[f32
     assert_eq!(dz.num_rows(), dv.num_rows(), "through: rows of dz and dv");
     assert!(y.has_width(width) && dv.has_width(width), "through: rows of y or dv are not padded");
     assert_eq!(db.len(), width, "through: length of the bias before");
+}
+
+/// `y = f(x w + bias)`: a layer with more than [`NARROW`] outputs and its activation, in one pass.
+///
+/// # Panics
+/// If shapes do not fit together, or if the activation is not [served](serves).
+pub fn forward(activation: Activation, x: Mat<'_>, w: Panels<'_>, bias: &[f32], y: MatMut<'_>) {
+    assert!(serves(activation), "through: {activation:?} needs its input");
+    match activation {
+        Activation::Tanh => forward_to(Activate(PhantomData::<Tanh>), x, w, Some(bias), y),
+        Activation::Relu => forward_to(Activate(PhantomData::<Relu>), x, w, Some(bias), y),
+        Activation::Elu => forward_to(Activate(PhantomData::<Elu>), x, w, Some(bias), y),
+        Activation::Linear | Activation::Silu | Activation::Gelu => {}
+    }
 }
 
 struct Wide<'a, F> {

@@ -325,6 +325,10 @@ impl Layer {
     ) {
         let LayerTape { y, x: kept, norm, .. } = tape;
         let y = output.unwrap_or(y);
+        if self.lets_through() && !self.is_narrow() {
+            let (bias, y) = (&params[self.vector(self.bias)], y.mat_mut(rows.end).rows(rows.clone()));
+            return through::forward(self.activation, x, self.panels(params), bias, y);
+        }
         // The linear map writes straight to where the next step reads.
         let target = match kept {
             Some(kept) => kept,
