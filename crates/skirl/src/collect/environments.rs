@@ -124,9 +124,7 @@ impl Environments {
     pub fn spaces(&self) -> Vec<AgentSpaces> {
         match self {
             Self::Single(shards) => shards.first().map_or_else(Vec::new, |(_, env)| single_spaces(&**env)),
-            Self::Remote(remote) => {
-                remote.shards.first().map_or_else(Vec::new, |shard| vec![shard.spaces()])
-            }
+            Self::Remote(remote) => remote.shards.first().map_or_else(Vec::new, |shard| vec![shard.spaces()]),
             Self::Multi(envs) => envs.first().map_or_else(Vec::new, |env| multi_spaces(&**env)),
         }
     }

@@ -26,3 +26,9 @@ pub struct RemoteEnvironments {
     /// Where they leave their observations.
     pub table: Box<dyn SharedTable>,
 }
+
+impl std::fmt::Debug for RemoteEnvironments {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RemoteEnvironments").field("shards", &self.shards.len()).finish_non_exhaustive()
+    }
+}

@@ -189,7 +189,10 @@ mod tests {
         let copy = lent.clone();
         assert!(lent.is_lent() && !copy.is_lent() && copy == lent);
         let saved = serde_json::to_string(&lent).unwrap();
-        assert_eq!((saved.as_str(), serde_json::from_str::<Observations>(&saved).unwrap()), ("[1.0,5.0,3.0]", copy));
+        assert_eq!(
+            (saved.as_str(), serde_json::from_str::<Observations>(&saved).unwrap()),
+            ("[1.0,5.0,3.0]", copy)
+        );
         assert_eq!(back.load(Ordering::Relaxed), 0);
         assert!(lent.into_spare().is_empty());
         assert_eq!(back.load(Ordering::Relaxed), 1);

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::{BatchLearner, UpdateRule};
-use crate::contract::{ModuleId, Observations};
 use crate::contract::shared::Shared;
 use crate::contract::slots::{ENV_STEPS, LEARNER_RESULTS, LearnerResults, NEW_WEIGHTS, SPENT, TRAIN_BATCH};
+use crate::contract::{ModuleId, Observations};
 use crate::error::Error;
 use crate::learn::Batch;
 use crate::pipeline::{Declaration, Flow, Middleware, PipelineError, View};

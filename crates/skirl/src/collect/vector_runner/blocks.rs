@@ -36,7 +36,7 @@ impl Blocks {
         std::mem::replace(&mut self.lent, memory)
     }
 
-    /// Whether lent memory is too small for `steps` blocks.
+    /// Blocks for which there is room in lent memory, where some is lent.
     pub(super) fn room(&self) -> Option<usize> {
         self.lent.as_ref().map(|memory| memory.num_blocks())
     }
@@ -44,9 +44,7 @@ impl Blocks {
     /// Starts a rollout of `steps` blocks with the one that waits. `table` has memory for all of them where none is lent.
     pub(super) fn open(&mut self, steps: usize, table: &mut [f32]) {
         self.steps = steps;
-        let waiting = std::mem::take(&mut self.waiting);
-        self.at_mut(0, table).copy_from_slice(&waiting);
-        self.waiting = waiting;
+        acted_on(&mut self.lent, table, 0, self.waiting.len()).copy_from_slice(&self.waiting);
     }
 
     /// Block `t`. The one after the last is the first of the next rollout.
@@ -61,11 +59,22 @@ impl Blocks {
 
     /// As [`at`](Self::at), to write to.
     pub(super) fn at_mut<'a>(&'a mut self, t: usize, table: &'a mut [f32]) -> &'a mut [f32] {
-        let size = self.waiting.len();
-        match &mut self.lent {
-            _ if t == self.steps => &mut self.waiting,
-            Some(memory) => memory.block_mut(t),
-            None => &mut table[t * size..][..size],
+        if t == self.steps {
+            return &mut self.waiting;
         }
+        acted_on(&mut self.lent, table, t, self.waiting.len())
+    }
+}
+
+/// Block `t` of `size` numbers, of those that are acted on.
+fn acted_on<'a>(
+    lent: &'a mut Option<Box<dyn BlockMemory>>,
+    table: &'a mut [f32],
+    t: usize,
+    size: usize,
+) -> &'a mut [f32] {
+    match lent {
+        Some(memory) => memory.block_mut(t),
+        None => &mut table[t * size..][..size],
     }
 }
