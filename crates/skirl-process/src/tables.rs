@@ -184,3 +184,81 @@ impl Drop for Lent {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    /// A rollout of two steps whose observations are all `value`, as one worker would write them.
+    fn rollout(tables: &mut Tables, value: f32) -> (u64, Observations) {
+        tables.open(2).unwrap();
+        let open = tables.opened().unwrap();
+        let mut there = SharedMemory::map(tables.file().unwrap(), 2 * 3 * 4 * 4).unwrap();
+        there.slice_mut::<f32>(0, 24).unwrap().fill(value);
+        (open.id, tables.close().unwrap())
+    }
+
+    #[test]
+    fn a_table_that_somebody_holds_is_never_written_to() {
+        let mut tables = Tables::new(3, 4, false);
+        let (first, held) = rollout(&mut tables, 1.0);
+        assert!(tables.opened().is_none() && tables.close().is_none());
+        let (second, next) = rollout(&mut tables, 2.0);
+        assert_ne!(first, second);
+        // The part that is in use of what is held may be less than the table.
+        let mut cut = held;
+        cut.truncate(1);
+        drop(next);
+        for _ in 0..3 {
+            assert_eq!(rollout(&mut tables, 3.0).0, second);
+        }
+        assert_eq!(cut[..], [1.0]);
+        drop(cut);
+        let (one, two) = (rollout(&mut tables, 4.0), rollout(&mut tables, 5.0));
+        assert!([first, second].contains(&one.0) && [first, second].contains(&two.0) && one.0 != two.0);
+        assert!(one.1.iter().all(|&value| value == 4.0) && two.1.iter().all(|&value| value == 5.0));
+    }
+
+    #[test]
+    fn whoever_keeps_many_rollouts_gets_copies_of_more() {
+        let mut tables = Tables::new(3, 4, false);
+        let mut kept: Vec<Observations> = Vec::new();
+        for index in 0..MAX_LENT {
+            kept.push(rollout(&mut tables, index as f32).1);
+        }
+        tables.open(2).unwrap();
+        assert!(tables.opened().is_none() && tables.close().is_none());
+        assert_eq!(tables.known().len(), MAX_LENT);
+        for (index, obs) in kept.iter().enumerate() {
+            assert!(obs.iter().all(|&value| value == index as f32));
+        }
+        kept.clear();
+        assert_eq!(tables.known().len(), MAX_FREE, "the rest went back to the system");
+        tables.open(2).unwrap();
+        assert!(tables.opened().is_some());
+    }
+
+    #[test]
+    fn a_rollout_that_failed_is_made_again_in_its_table_and_a_longer_one_in_another() {
+        let mut tables = Tables::new(3, 4, false);
+        tables.open(2).unwrap();
+        let failed = tables.opened().unwrap();
+        tables.open(1).unwrap();
+        assert_eq!(tables.opened().unwrap(), failed);
+        assert_eq!(tables.close().unwrap().len(), 12, "as long as the rollout, not as the table");
+        tables.open(5).unwrap();
+        let longer = tables.opened().unwrap();
+        assert_eq!((longer.steps, longer.num_envs), (5, 3));
+        assert_eq!(tables.known(), [longer.id], "what is too small is of no use");
+        assert!(tables.file().unwrap().metadata().unwrap().len() >= 5 * 12 * 4);
+        assert!(
+            Tables::new(3, usize::MAX / 2, true)
+                .open(9)
+                .unwrap_err()
+                .to_string()
+                .contains("bytes of shared memory")
+        );
+    }
+}
