@@ -176,31 +176,34 @@ def check_marks(batch: Any) -> set[int]:
 
 def test_rows_of_a_killed_worker_are_never_learned_from() -> None:
     generator, processes, failed = random.Random(3), set[int](), []
+    stopped: list[int] = []
 
     def look(train_batch: Any, **kwargs: Any) -> None:
+        # One that was stopped had half a rollout before it, which it would write now if it was not killed for good.
+        for victim in filter(runs.alive, stopped):
+            os.kill(victim, signal.SIGCONT)
+            time.sleep(0.2)
+        stopped.clear()
         try:
             processes.update(check_marks(train_batch))
         except AssertionError as error:
             failed.append(error)
 
-    # One that was stopped has half a table behind it, and would go on writing if it was not killed for good.
     tolerance = {"fault_tolerance": {"num_consecutive_env_runner_failures_tolerance": 50}}
     options = {"env_runners": {"sample_timeout_s": 0.3}, "callbacks": {"on_learn_on_batch": look}, **tolerance}
     algorithm = build(Marked, 2, 2, training={"train_batch_size": 256, "num_epochs": 1}, **options)
-    restarts = 0
-    for iteration in range(8):
+    for iteration in range(6):
         victim = generator.choice(runs.workers())
         kind = signal.SIGSTOP if iteration % 2 else signal.SIGKILL
+        stopped += [victim] * (kind == signal.SIGSTOP)
         timer = threading.Timer(generator.uniform(0.0, 0.04), os.kill, (victim, kind))
         timer.start()
         algorithm.train()
         timer.join()
-        if kind == signal.SIGSTOP and runs.alive(victim):
-            os.kill(victim, signal.SIGCONT)
-        restarts = algorithm.train()["fault_tolerance"]["num_remote_worker_restarts"]
+    restarts = algorithm.train()["fault_tolerance"]["num_remote_worker_restarts"]
     algorithm.stop()
     assert not failed, failed
-    assert restarts >= 4 and len(processes) >= restarts
+    assert restarts >= 3 and len(processes) >= restarts
 
 
 class Forks(Pictures):
