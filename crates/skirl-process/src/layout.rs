@@ -181,9 +181,13 @@ pub struct Columns<'m> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::print_stderr)]
+    use skirl::collect::SharedTable;
+    use skirl::collect::vector_runner::BlockMemory;
     use skirl::contract::Links;
 
     use super::*;
+    use crate::rows;
+    use crate::tables::Tables;
 
     #[test]
     fn a_table_is_read_as_it_was_written() {
@@ -219,7 +223,8 @@ mod tests {
         assert!(layout.read(&SharedMemory::create(64).unwrap(), 1).is_none());
     }
 
-    /// Bytes per second of the two copies between a worker's table and the joined one, beside a plain copy.
+    /// Bytes per second of a worker's copy into the table of all workers, and of the two copies where there is none, beside a
+    /// plain copy.
     #[test]
     #[ignore = "a measurement: needs --release and a quiet machine"]
     fn copies_beside_memcpy() {
@@ -260,9 +265,24 @@ mod tests {
         let out = rate(Box::new(|| drop(std::hint::black_box(join(Vec::new()))))) * 2.0;
         let mut kept = join(Vec::new());
         let again = rate(Box::new(|| kept = join(std::mem::take(&mut kept.obs).into_vec()))) * 2.0;
+        let mut tables = Tables::new(2 * num_envs, width, false);
+        tables.open(steps).unwrap();
+        let place =
+            rows::Place { steps, num_envs: 2 * num_envs, width, first_env: num_envs, range_envs: num_envs };
+        let mut rows = rows::Rows::map(tables.file().unwrap(), place).unwrap();
+        let block = num_envs * width;
+        let in_place = rate(Box::new(|| {
+            let blocks = table.obs.chunks_exact(block).take(steps);
+            blocks.enumerate().for_each(|(t, obs)| rows.block_mut(t).copy_from_slice(obs));
+        }));
+        let start = Instant::now();
+        let joined = ModuleRollout::join_around(tables.close().unwrap(), &[columns, columns], steps).unwrap();
+        let joining = start.elapsed().as_micros();
         eprintln!(
-            "memcpy {plain:.1} GB/s, into new memory {fresh:.1}; into shared memory {into:.1}, out of it into a new table \
-             {out:.1}, into the memory of the one before {again:.1}"
+            "memcpy {plain:.1} GB/s, into new memory {fresh:.1}; a worker's rows into the table of all workers {in_place:.1}, \
+             which is joined around {:.0} MB of them in {joining} us. Where there is none: into shared memory {into:.1}, out \
+             of it into a new table {out:.1}, into the memory of the one before {again:.1}",
+            joined.obs.len() as f64 * 4e-6
         );
     }
 }
