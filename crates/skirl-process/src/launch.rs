@@ -10,7 +10,7 @@ use skirl::Error;
 use skirl::algo;
 use skirl::collect::episodes::RunningEpisode;
 use skirl::collect::launch::LaunchOrder;
-use skirl::collect::{AgentSpaces, RemoteShard, ShardFaults};
+use skirl::collect::{AgentSpaces, RemoteEnvironments, RemoteShard, ShardFaults, SharedTable};
 use skirl::config::FaultToleranceOptions;
 use skirl::evaluate::FRAGMENT;
 use skirl_env::Space;
@@ -23,6 +23,7 @@ use crate::process::{Failure, Patience, WorkerCommand};
 use crate::recovery::Failures;
 use crate::round::Round;
 use crate::shard::{Delivered, RemoteRange};
+use crate::tables::Tables;
 
 /// What all workers of a run are started with.
 #[derive(Debug, Clone)]
@@ -47,7 +48,7 @@ pub(crate) struct Rules {
 ///
 /// # Errors
 /// What the first worker that failed says; too little memory; spaces that the algorithm cannot serve.
-pub fn launch(launch: &Launch, order: LaunchOrder<'_>) -> Result<Vec<Box<dyn RemoteShard>>, Error> {
+pub fn launch(launch: &Launch, order: LaunchOrder<'_>) -> Result<RemoteEnvironments, Error> {
     crate::output::forget_told();
     let (common, spec) = (order.config.common(), order.spec);
     let runners = order.num_runners.clamp(1, spec.num_envs.max(1));
@@ -76,8 +77,12 @@ pub fn launch(launch: &Launch, order: LaunchOrder<'_>) -> Result<Vec<Box<dyn Rem
     });
     let builds: Vec<Build> = builds.collect();
     let mut ranges = start_all(launch, &rules, builds)?;
-    claim_memory(&mut ranges, order)?;
-    Ok(ranges.into_iter().map(|range| -> Box<dyn RemoteShard> { Box::new(range) }).collect())
+    let width = ranges.first().map_or(0, |range| range.layout.obs_width);
+    let mut tables = Tables::new(spec.num_envs, width, order.in_evaluation);
+    ranges.iter_mut().for_each(|range| range.tables = tables.clone());
+    claim_memory(&mut ranges, &mut tables, order)?;
+    let shards = ranges.into_iter().map(|range| -> Box<dyn RemoteShard> { Box::new(range) }).collect();
+    Ok(RemoteEnvironments { shards, table: Box::new(tables) })
 }
 
 fn start_all(launch: &Launch, rules: &Rules, builds: Vec<Build>) -> Result<Vec<RemoteRange>, Error> {
@@ -93,12 +98,17 @@ fn start_all(launch: &Launch, rules: &Rules, builds: Vec<Build>) -> Result<Vec<R
 }
 
 /// The memory of a rollout is claimed now: too little of it is an error before the first step.
-fn claim_memory(ranges: &mut [RemoteRange], order: LaunchOrder<'_>) -> Result<(), Error> {
+fn claim_memory(
+    ranges: &mut [RemoteRange],
+    tables: &mut Tables,
+    order: LaunchOrder<'_>,
+) -> Result<(), Error> {
     let Some(first) = ranges.first() else { return Ok(()) };
     let steps = match order.in_evaluation {
         true => FRAGMENT,
         false => algo::plan(order.config, order.spec.clone(), vec![first.spaces()])?.batch.fragment_length,
     };
+    tables.open(steps)?;
     ranges.iter_mut().try_for_each(|range| range.make_room(steps))
 }
 
@@ -123,6 +133,7 @@ impl RemoteRange {
             spaces,
             layout: told.layout,
             memory,
+            tables: Tables::new(0, 0, build.in_evaluation),
             process: Mutex::new(Some(process)),
             begun: false,
             delivered: Delivered::default(),

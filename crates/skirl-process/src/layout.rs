@@ -26,6 +26,8 @@ pub struct Layout {
     pub action_width: usize,
     /// Integers, or floats.
     pub discrete: bool,
+    /// The rows' observations stand in a table of all workers, and not here.
+    pub obs_elsewhere: bool,
 }
 
 /// First bytes of the columns.
@@ -57,6 +59,11 @@ impl Layout {
         false
     }
 
+    /// Width of the observations that stand here.
+    fn width_here(&self) -> usize {
+        if self.obs_elsewhere { 0 } else { self.obs_width }
+    }
+
     fn offsets(&self) -> Option<Offsets> {
         let mut next = 0usize;
         let mut column = |rows: usize, width: usize, size: usize| -> Option<usize> {
@@ -68,7 +75,7 @@ impl Layout {
         let (rows, ends) = (self.rows, self.ends);
         Some(Offsets {
             weights: column(self.weights, 1, 4)?,
-            obs: column(rows, self.obs_width, 4)?,
+            obs: column(rows, self.width_here(), 4)?,
             actions: column(rows, self.action_width, if self.discrete { 8 } else { 4 })?,
             logp: column(rows, 1, 4)?,
             values: column(rows, 1, 4)?,
@@ -96,7 +103,9 @@ impl Layout {
     /// Writes a table's rows; `None` where they are not those that this layout is for. There must be room for its end rows.
     pub fn write(&self, memory: &mut SharedMemory, table: &ModuleRollout) -> Option<()> {
         let at = self.offsets()?;
-        put(memory, at.obs, table.all_obs())?;
+        if !self.obs_elsewhere {
+            put(memory, at.obs, table.all_obs())?;
+        }
         match table.actions.view(0, table.rows) {
             ActionsRef::Discrete { data, .. } if self.discrete => put(memory, at.actions, data)?,
             ActionsRef::Continuous { data, .. } if !self.discrete => put(memory, at.actions, data)?,
@@ -126,7 +135,7 @@ impl Layout {
             false => ActionsRef::Continuous { data: memory.slice(at.actions, rows * width)?, width },
         };
         Some(Columns {
-            obs: memory.slice(at.obs, rows * self.obs_width)?,
+            obs: memory.slice(at.obs, rows * self.width_here())?,
             actions,
             logp: memory.slice(at.logp, rows)?,
             values: memory.slice(at.values, rows)?,
@@ -172,9 +181,13 @@ pub struct Columns<'m> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::print_stderr)]
+    use skirl::collect::SharedTable;
+    use skirl::collect::vector_runner::BlockMemory;
     use skirl::contract::Links;
 
     use super::*;
+    use crate::rows;
+    use crate::tables::Tables;
 
     #[test]
     fn a_table_is_read_as_it_was_written() {
@@ -186,6 +199,7 @@ mod tests {
             dist_width: 2,
             action_width: 1,
             discrete: true,
+            obs_elsewhere: false,
         };
         let mut table = ModuleRollout::new(3, 2, layout.no_actions(), Links::Rectangular { num_envs: 1 });
         table.resize(3, 4);
@@ -209,7 +223,8 @@ mod tests {
         assert!(layout.read(&SharedMemory::create(64).unwrap(), 1).is_none());
     }
 
-    /// Bytes per second of the two copies between a worker's table and the joined one, beside a plain copy.
+    /// Bytes per second of a worker's copy into the table of all workers, and of the two copies where there is none, beside a
+    /// plain copy.
     #[test]
     #[ignore = "a measurement: needs --release and a quiet machine"]
     fn copies_beside_memcpy() {
@@ -224,6 +239,7 @@ mod tests {
             dist_width: 4,
             action_width: 1,
             discrete: true,
+            obs_elsewhere: false,
         };
         let mut table = ModuleRollout::new(width, 4, layout.no_actions(), Links::Rectangular { num_envs });
         table.resize(rows, rows + num_envs);
@@ -248,10 +264,25 @@ mod tests {
         let join = |spare| ModuleRollout::join_into(spare, &[columns, columns], steps).unwrap();
         let out = rate(Box::new(|| drop(std::hint::black_box(join(Vec::new()))))) * 2.0;
         let mut kept = join(Vec::new());
-        let again = rate(Box::new(|| kept = join(std::mem::take(&mut kept.obs)))) * 2.0;
+        let again = rate(Box::new(|| kept = join(std::mem::take(&mut kept.obs).into_vec()))) * 2.0;
+        let mut tables = Tables::new(2 * num_envs, width, false);
+        tables.open(steps).unwrap();
+        let place =
+            rows::Place { steps, num_envs: 2 * num_envs, width, first_env: num_envs, range_envs: num_envs };
+        let mut rows = rows::Rows::map(tables.file().unwrap(), place).unwrap();
+        let block = num_envs * width;
+        let in_place = rate(Box::new(|| {
+            let blocks = table.obs.chunks_exact(block).take(steps);
+            blocks.enumerate().for_each(|(t, obs)| rows.block_mut(t).copy_from_slice(obs));
+        }));
+        let start = Instant::now();
+        let joined = ModuleRollout::join_around(tables.close().unwrap(), &[columns, columns], steps).unwrap();
+        let joining = start.elapsed().as_micros();
         eprintln!(
-            "memcpy {plain:.1} GB/s, into new memory {fresh:.1}; into shared memory {into:.1}, out of it into a new table \
-             {out:.1}, into the memory of the one before {again:.1}"
+            "memcpy {plain:.1} GB/s, into new memory {fresh:.1}; a worker's rows into the table of all workers {in_place:.1}, \
+             which is joined around {:.0} MB of them in {joining} us. Where there is none: into shared memory {into:.1}, out \
+             of it into a new table {out:.1}, into the memory of the one before {again:.1}",
+            joined.obs.len() as f64 * 4e-6
         );
     }
 }

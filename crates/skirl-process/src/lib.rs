@@ -11,6 +11,7 @@
 
 pub mod death;
 pub mod frame;
+pub mod handover;
 pub mod launch;
 pub mod layout;
 pub mod memory;
@@ -19,8 +20,10 @@ pub mod output;
 pub mod process;
 mod recovery;
 mod round;
+pub mod rows;
 pub mod shard;
 pub mod spread;
+pub mod tables;
 pub mod watched;
 pub mod worker;
 

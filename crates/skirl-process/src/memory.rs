@@ -31,7 +31,7 @@ pub struct NoMemory {
     pub source: io::Error,
 }
 
-/// Memory shared with one other process.
+/// Memory shared with other processes.
 #[derive(Debug)]
 pub struct SharedMemory {
     file: File,
@@ -115,6 +115,13 @@ impl SharedMemory {
         Ok(())
     }
 
+    /// Processes that this one forks (environments may) do not get it, so that nothing they do can reach it. Where the system
+    /// cannot do that, they do.
+    pub fn keep_from_forks(&self) {
+        #[cfg(target_os = "linux")]
+        let _ = self.data.advise(memmap2::Advice::DontFork);
+    }
+
     /// The file behind it.
     pub fn file(&self) -> &File {
         &self.file
@@ -129,8 +136,13 @@ impl SharedMemory {
     pub fn slice<T: Plain>(&self, offset: usize, len: usize) -> Option<&[T]> {
         self.check::<T>(offset, len)?;
         // SAFETY: inside the mapping and aligned (checked), any bytes are values of `T`, and the memory stays mapped as long
-        // as `self` is borrowed. The other process writes only between a request and its reply, when nobody here holds a
-        // slice: requests need `&mut` of what owns this memory.
+        // as `self` is borrowed. No other process writes to these bytes meanwhile:
+        // - memory of one worker (`shard.rs`) is written to by it only between a request and its reply, when nobody here
+        //   holds a slice, as requests need `&mut` of what owns this memory; it is written to here only between a reply and
+        //   the next request, and the worker takes its slices while it answers;
+        // - a table of all workers (`tables.rs`) is sliced here only while it is lent. Then all workers that were asked to
+        //   write to it have replied, or were killed and waited for; they are asked again only once it was given back;
+        // - a worker slices of such a table its own rows only (`rows.rs`), which no other process reaches while it is open.
         Some(unsafe { std::slice::from_raw_parts(self.data.as_ptr().add(offset).cast(), len) })
     }
 

@@ -10,6 +10,7 @@ use skirl_env::{Column, DType, EnvState};
 use skirl_math::stats::ColumnMoments;
 
 use crate::layout::Layout;
+use crate::tables::OpenTable;
 
 /// How often whoever waits looks whether the worker still makes progress.
 pub const LOOK: Duration = Duration::from_millis(100);
@@ -43,7 +44,13 @@ pub enum Request {
         version: u64,
         /// Sizes of the memory.
         layout: Layout,
+        /// Write observations into this table.
+        table: Option<u64>,
+        /// Tables that are still in use; all others can be let go.
+        tables: Vec<u64>,
     },
+    /// Map a table that all workers write to. Its file follows this message.
+    TakeTable(OpenTable),
     /// Write the rollout once more, as there is more room now.
     Deliver {
         /// Sizes of the memory.

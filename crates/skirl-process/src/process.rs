@@ -1,6 +1,8 @@
 //! A worker process as its parent holds it: started, asked, watched, ended.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
@@ -12,9 +14,11 @@ use std::time::{Duration, Instant};
 
 use crate::death;
 use crate::frame::{self, Frame, FrameError};
+use crate::handover;
 use crate::memory::{Progress, SharedMemory};
 use crate::message::{HookFailure, LOOK, Reply, Request};
 use crate::output::Output;
+use crate::tables::OpenTable;
 
 /// How long a process that was asked to end, or whose end was noticed, may take to be gone.
 const LAST_MOMENTS: Duration = Duration::from_secs(2);
@@ -77,6 +81,8 @@ pub struct Process {
     output: Output,
     progress: Progress,
     newest_request: u64,
+    /// Tables that it has mapped.
+    tables: BTreeSet<u64>,
     last_memory: Option<u64>,
     /// Raised while nobody wants to wait.
     interrupted: Arc<AtomicBool>,
@@ -110,7 +116,16 @@ impl Process {
         let progress = Progress::of(memory.file())?;
         // Requests are counted anew.
         progress.cancel(0);
-        Ok(Self { child, socket: here, output, progress, newest_request: 0, last_memory: None, interrupted })
+        Ok(Self {
+            child,
+            socket: here,
+            output,
+            progress,
+            newest_request: 0,
+            tables: BTreeSet::new(),
+            last_memory: None,
+            interrupted,
+        })
     }
 
     /// The process's number.
@@ -134,6 +149,38 @@ impl Process {
         bytes: &[u8],
         patience: Patience,
     ) -> Result<(Reply, Vec<u8>), Failure> {
+        self.ask_with(request, bytes, None, patience)
+    }
+
+    /// Has it map a table, unless it has, and forget those that are not among `known` any more. `file` opens the table.
+    ///
+    /// # Errors
+    /// As [`ask`](Self::ask).
+    pub fn take_table(
+        &mut self,
+        table: OpenTable,
+        known: &[u64],
+        file: impl FnOnce() -> std::io::Result<File>,
+        patience: Patience,
+    ) -> Result<(), Failure> {
+        self.tables.retain(|id| known.contains(id));
+        if self.tables.contains(&table.id) {
+            return Ok(());
+        }
+        let refused = |error| Failure::Refused(format!("could not be given memory: {error}"));
+        let file = file().map_err(refused)?;
+        self.ask_with(&Request::TakeTable(table), &[], Some(&file), patience)?;
+        self.tables.insert(table.id);
+        Ok(())
+    }
+
+    fn ask_with(
+        &mut self,
+        request: &Request,
+        bytes: &[u8],
+        file: Option<&File>,
+        patience: Patience,
+    ) -> Result<(Reply, Vec<u8>), Failure> {
         if matches!(request, Request::Sample { .. }) && self.is_interrupted() {
             return Err(Failure::Interrupted { killed: false });
         }
@@ -141,6 +188,7 @@ impl Process {
         let header = serde_json::to_vec(request)
             .map_err(|error| Failure::Refused(format!("could not be asked: {error}")))?;
         let sent = frame::send(&mut self.socket, self.newest_request, &header, bytes);
+        let sent = sent.and_then(|()| Ok(file.map_or(Ok(()), |file| handover::send(&self.socket, file))?));
         let frame =
             sent.and_then(|()| self.wait(patience)).map_err(|error| self.autopsy(&error, patience))?;
         let reply = serde_json::from_slice(&frame.header).map_err(|error| {

@@ -73,7 +73,10 @@ impl RemoteRange {
         }
         for rollout in sampled {
             let Sampled { steps, explore, version, layout } = rollout;
-            let request = Request::Sample { place: self.place, steps, explore, version, layout };
+            // Its rows were delivered: they go nowhere.
+            let layout = Layout { obs_elsewhere: true, ..layout };
+            let (place, tables) = (self.place, self.tables.known());
+            let request = Request::Sample { place, steps, explore, version, layout, table: None, tables };
             self.ask(&request, &self.statistics)?;
             self.place.steps += steps as u64;
             self.round.sampled.push(rollout);

@@ -25,6 +25,7 @@ use crate::message::{
 use crate::process::{Failure, Process};
 use crate::recovery::{Failures, tag_of};
 use crate::round::{Round, Sampled};
+use crate::tables::Tables;
 
 /// A range of environments and the process that steps them. What the run needs to know of it is kept here, so that another
 /// process can go on.
@@ -35,6 +36,8 @@ pub struct RemoteRange {
     pub(crate) build: Build,
     pub(crate) spaces: AgentSpaces,
     pub(crate) memory: SharedMemory,
+    /// Where the rows' observations go.
+    pub(crate) tables: Tables,
     /// `None` while there is none. Behind a lock as saving the state, which changes nothing here, talks to it.
     pub(crate) process: Mutex<Option<Process>>,
     /// The environments were reset, or restored.
@@ -144,12 +147,12 @@ impl RemoteRange {
         self.ask(&Request::RestoreState { place, episodes, columns }, bytes).map(drop)
     }
 
-    /// Claims memory for a rollout of `steps` steps.
+    /// Claims memory for a rollout of `steps` steps whose observations go into a table.
     ///
     /// # Errors
     /// There is not that much.
     pub fn make_room(&mut self, steps: usize) -> Result<(), Error> {
-        let layout = self.layout_for(steps);
+        let layout = Layout { obs_elsewhere: true, ..self.layout_for(steps) };
         self.claim(&layout).map_err(|failure| self.error(&failure))
     }
 
@@ -181,8 +184,18 @@ impl RemoteRange {
         Layout { rows, ends: ends.max(self.layout.ends), ..self.layout }
     }
 
+    /// Has the process map the open table, if there is one, and tells its number.
+    fn hand_over_table(&mut self) -> Result<Option<u64>, Failure> {
+        let Some(open) = self.tables.opened() else { return Ok(None) };
+        let (tables, patience) = (self.tables.clone(), self.rules.step_patience);
+        let Some(process) = self.process_mut() else { return Ok(None) };
+        process.take_table(open, &tables.known(), || tables.file(), patience)?;
+        Ok(Some(open.id))
+    }
+
     fn try_sample(&mut self, rules: &StepRules<'_>, asked: usize) -> Result<(), Failure> {
-        let mut layout = self.layout_for(asked);
+        let table = self.hand_over_table()?;
+        let mut layout = Layout { obs_elsewhere: table.is_some(), ..self.layout_for(asked) };
         let weights = rules.policy.net.params().values();
         if weights.len() != layout.weights {
             return Err(Failure::Refused(format!(
@@ -195,7 +208,8 @@ impl RemoteRange {
         let room = layout.weights_mut(&mut self.memory);
         room.ok_or_else(|| Failure::Refused("no room for weights".to_owned()))?.copy_from_slice(weights);
         let (place, explore, version) = (self.place, rules.explore, rules.policy.version);
-        let request = Request::Sample { place, steps: asked, explore, version, layout };
+        let tables = self.tables.known();
+        let request = Request::Sample { place, steps: asked, explore, version, layout, table, tables };
         let mut reply = self.ask(&request, &self.statistics)?;
         if let (Reply::MoreRoom { ends }, _) = reply {
             layout.ends = ends.saturating_add(ends / 4);

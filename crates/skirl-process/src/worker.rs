@@ -1,5 +1,6 @@
 //! The worker's end: builds what it is told to, then answers requests one after the other until the other end is closed.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -7,19 +8,22 @@ use std::sync::Arc;
 use serde_json::Value;
 use skirl::algorithm::{EnvRange, RangeOrder};
 use skirl::callbacks::{CallbackError, CallbackList};
-use skirl::collect::vector_runner::RunnerState;
+use skirl::collect::vector_runner::{BlockMemory, RunnerState};
 use skirl::config;
 use skirl_env::VectorEnv;
 use skirl_env::wrappers::VectorWrapper;
 use skirl_math::rng::StreamKey;
 
 use crate::frame::{self, FrameError};
+use crate::handover;
 use crate::layout::Layout;
 use crate::memory::{Progress, SharedMemory};
 use crate::message::{
     Build, HookFailure, Reply, Request, RunPlace, pack_moments, pack_state, unpack_moments, unpack_state,
 };
+use crate::rows::{self, Rows};
 use crate::spread::Spread;
+use crate::tables::OpenTable;
 use crate::watched::Watched;
 
 /// The program around a worker: it knows what environments are made of.
@@ -69,7 +73,13 @@ pub trait Host {
 pub fn serve(mut socket: UnixStream, memory: File, host: &mut dyn Host) -> Result<(), FrameError> {
     end_with_parent(&socket)?;
     let progress = Arc::new(Progress::of(&memory)?);
-    let mut worker = Worker { memory: SharedMemory::map(memory, 0)?, progress, range: None, spread: None };
+    let mut worker = Worker {
+        memory: SharedMemory::map(memory, 0)?,
+        tables: BTreeMap::new(),
+        progress,
+        range: None,
+        spread: None,
+    };
     loop {
         let frame = match frame::receive(&mut socket, &mut || true) {
             Err(FrameError::Closed) => return Ok(()),
@@ -81,7 +91,10 @@ pub fn serve(mut socket: UnixStream, memory: File, host: &mut dyn Host) -> Resul
             return Ok(());
         }
         worker.progress.answer(frame.number);
-        let answered = worker.answer(request, &frame.bytes, host);
+        let answered = match request {
+            Request::TakeTable(table) => worker.take_table(table, handover::receive(&socket)?),
+            request => worker.answer(request, &frame.bytes, host),
+        };
         let (reply, bytes) =
             answered.unwrap_or_else(|Fault { message, hook }| (Reply::Failed { message, hook }, Vec::new()));
         let header = serde_json::to_vec(&reply).map_err(|error| FrameError::Malformed(error.to_string()))?;
@@ -94,6 +107,8 @@ pub fn serve(mut socket: UnixStream, memory: File, host: &mut dyn Host) -> Resul
 
 struct Worker {
     memory: SharedMemory,
+    /// Tables of all workers, by their number.
+    tables: BTreeMap<u64, Box<dyn BlockMemory>>,
     progress: Arc<Progress>,
     range: Option<EnvRange>,
     spread: Option<Spread>,
@@ -156,8 +171,9 @@ impl Worker {
                 let episodes = range.runner.episodes().to_vec();
                 Ok((Reply::Begun { episodes, logged: host.take_logged() }, Vec::new()))
             }
-            Request::Sample { place, steps, explore, version, layout } => {
-                self.sample(place, bytes, (steps, explore, version), &layout, host)
+            Request::Sample { place, steps, explore, version, layout, table, tables } => {
+                self.tables.retain(|id, _| tables.contains(id));
+                self.sample(place, bytes, (steps, explore, version), (&layout, table), host)
             }
             Request::Deliver { layout } => self.deliver(&layout, host),
             Request::SaveState => self.save_state(host),
@@ -187,7 +203,8 @@ impl Worker {
                 let task = envs.get_task(env).ok().filter(|task| Some(task) != before.as_ref());
                 Ok((Reply::Returned(returned, task), Vec::new()))
             }
-            Request::Stop => Ok(done()),
+            // The loop has answered these.
+            Request::TakeTable(_) | Request::Stop => Ok(done()),
         }
     }
 
@@ -232,6 +249,7 @@ impl Worker {
             dist_width: policy.dist.num_inputs(),
             action_width: policy.dist.action_width(),
             discrete: policy.dist.is_discrete(),
+            obs_elsewhere: false,
         };
         let reply = Reply::Built {
             observation: range.spaces.observation.to_json(),
@@ -248,7 +266,7 @@ impl Worker {
         place: RunPlace,
         statistics: &[u8],
         (steps, explore, version): (usize, bool, u64),
-        layout: &Layout,
+        (layout, table): (&Layout, Option<u64>),
         host: &mut dyn Host,
     ) -> Answer {
         self.spread.iter().for_each(Spread::go);
@@ -259,8 +277,27 @@ impl Worker {
         range.set_weights(weights, version);
         range.runner.take_finished();
         host.take_logged();
-        range.sample(steps, explore).map_err(|error| Fault::of(&error, host))?;
+        let rows = table.map(|id| self.tables.remove(&id).ok_or("a table that was not handed over"));
+        range.runner.write_to(rows.transpose()?);
+        let sampled = range.sample(steps, explore);
+        // Whatever came of it, nothing is written to the table after the reply.
+        self.tables.extend(table.zip(range.runner.write_to(None)));
+        sampled.map_err(|error| Fault::of(&error, host))?;
         self.deliver(layout, host)
+    }
+
+    fn take_table(&mut self, table: OpenTable, file: File) -> Answer {
+        let runner = &self.range()?.runner;
+        let place = rows::Place {
+            steps: table.steps,
+            num_envs: table.num_envs,
+            width: runner.table().obs_width,
+            first_env: runner.first_env(),
+            range_envs: runner.num_envs(),
+        };
+        let rows = Rows::map(file, place).map_err(say)?;
+        self.tables.insert(table.id, Box::new(rows));
+        Ok(done())
     }
 
     fn deliver(&mut self, layout: &Layout, host: &mut dyn Host) -> Answer {

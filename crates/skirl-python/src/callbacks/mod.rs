@@ -33,7 +33,7 @@ use batches::{MovedTable, with_batch, with_trajectory};
 use running::{Episodes, take_metrics};
 
 pub(crate) use batches::{names, new_batch};
-pub(crate) use columns::action_shape;
+pub(crate) use columns::{action_shape, shown};
 pub(crate) use environment::{EnvHandle, NativeEnv, env_object};
 pub(crate) use episode::NativeEpisode as EpisodeClass;
 

@@ -1,4 +1,4 @@
-//! What was sampled, as NumPy arrays that own the memory: nothing is copied.
+//! What was sampled, as NumPy arrays that own the memory, or keep alive whoever does: nothing is copied.
 
 use numpy::{Element, PyArray1, PyArrayMethods};
 use pyo3::prelude::*;
@@ -6,7 +6,7 @@ use pyo3::types::PyDict;
 use skirl::contract::{Actions, Links, ModuleRollout};
 use skirl_math::chain::END;
 
-use crate::callbacks::{action_shape, names, new_batch};
+use crate::callbacks::{action_shape, names, new_batch, shown};
 
 /// A table as a `SampleBatch`.
 pub(super) fn batch_of<'py>(
@@ -20,7 +20,10 @@ pub(super) fn batch_of<'py>(
     let ModuleRollout { mut obs, actions, ends, links, obs_width, dist_width, .. } = table;
     // More may be allocated than there are rows.
     obs.truncate(rows * obs_width);
-    put(&batch, names::OBS, obs, &[rows, obs_width])?;
+    match obs.is_lent() {
+        true => batch.set_item(names::OBS, shown(py, obs, &[rows, obs_width])?.1),
+        false => put(&batch, names::OBS, obs.into_vec(), &[rows, obs_width]),
+    }?;
     let shape = action_shape(&actions);
     match actions {
         Actions::Discrete { data, .. } => put(&batch, names::ACTIONS, data, &shape),

@@ -60,7 +60,7 @@ fn check(module: &str, batch: &Batch) -> Result<(), String> {
         ));
     }
     let columns = [
-        ("obs", &batch.obs),
+        ("obs", &batch.obs[..]),
         ("logp", &batch.logp),
         ("values", &batch.values),
         ("advantages", &batch.advantages),

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 use skirl_env::registry::{self, AnyEnv, EnvContext};
 use skirl_env::{EnvError, MultiAgentEnv, SharedState, Space, VectorEnv};
 
-use super::shard::RemoteShard;
+use super::shared_table::RemoteEnvironments;
 use crate::contract::DEFAULT_AGENT_ID;
 use crate::error::Error;
 
@@ -28,7 +28,7 @@ pub enum Environments {
     /// One agent decides at every step; contiguous ranges with the index of their first environment.
     Single(Vec<(usize, Box<dyn VectorEnv>)>),
     /// As `Single`, in processes of their own.
-    Remote(Vec<Box<dyn RemoteShard>>),
+    Remote(RemoteEnvironments),
     /// Any number of agents.
     Multi(Vec<Box<dyn MultiAgentEnv>>),
 }
@@ -104,8 +104,8 @@ impl Environments {
             Self::Single(shards) => {
                 shards.iter().map(|(index, env)| (*index, single_spaces(&**env))).collect()
             }
-            Self::Remote(shards) => {
-                shards.iter().map(|shard| (shard.first_env(), vec![shard.spaces()])).collect()
+            Self::Remote(remote) => {
+                remote.shards.iter().map(|shard| (shard.first_env(), vec![shard.spaces()])).collect()
             }
             Self::Multi(envs) => envs.iter().map(|env| multi_spaces(&**env)).enumerate().collect(),
         };
@@ -124,7 +124,7 @@ impl Environments {
     pub fn spaces(&self) -> Vec<AgentSpaces> {
         match self {
             Self::Single(shards) => shards.first().map_or_else(Vec::new, |(_, env)| single_spaces(&**env)),
-            Self::Remote(shards) => shards.first().map_or_else(Vec::new, |shard| vec![shard.spaces()]),
+            Self::Remote(remote) => remote.shards.first().map_or_else(Vec::new, |shard| vec![shard.spaces()]),
             Self::Multi(envs) => envs.first().map_or_else(Vec::new, |env| multi_spaces(&**env)),
         }
     }
@@ -156,7 +156,7 @@ impl std::fmt::Debug for Environments {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Single(shards) => f.debug_struct("Single").field("shards", &shards.len()).finish(),
-            Self::Remote(shards) => f.debug_struct("Remote").field("shards", &shards.len()).finish(),
+            Self::Remote(remote) => f.debug_struct("Remote").field("shards", &remote.shards.len()).finish(),
             Self::Multi(envs) => f.debug_struct("Multi").field("envs", &envs.len()).finish(),
         }
     }

@@ -5,7 +5,7 @@
 use std::sync::OnceLock;
 
 use super::environments::{EnvironmentSpec, Environments};
-use super::shard::RemoteShard;
+use super::shared_table::RemoteEnvironments;
 use crate::callbacks::CallbackList;
 use crate::config::AlgorithmConfig;
 use crate::error::Error;
@@ -27,7 +27,7 @@ pub struct LaunchOrder<'a> {
 
 /// Processes for the environments of an order, one for each environment runner; `None` for environments that are stepped in
 /// this process.
-pub type Launcher = dyn Fn(LaunchOrder<'_>) -> Option<Result<Vec<Box<dyn RemoteShard>>, Error>> + Send + Sync;
+pub type Launcher = dyn Fn(LaunchOrder<'_>) -> Option<Result<RemoteEnvironments, Error>> + Send + Sync;
 
 static LAUNCHER: OnceLock<Box<Launcher>> = OnceLock::new();
 
@@ -44,7 +44,7 @@ impl Environments {
     pub fn launch(order: LaunchOrder<'_>) -> Result<Self, Error> {
         let launcher = LAUNCHER.get().filter(|_| order.num_runners > 0);
         match launcher.and_then(|launch| launch(order)) {
-            Some(shards) => Self::Remote(shards?).checked(),
+            Some(remote) => Self::Remote(remote?).checked(),
             None => Self::make(order.spec),
         }
     }

@@ -16,6 +16,7 @@ use super::normalizer::Normalizer;
 use super::runner_options::RunnerOptions;
 use super::runner_state::EnvRunnerState;
 use super::shard::ShardFaults;
+use super::shared_table::SharedTable;
 use super::vector_runner::{InStep, StepRules};
 use crate::callbacks::HookSet;
 use crate::contract::{DEFAULT_MODULE_ID, ModuleId, Policies, Rollout};
@@ -52,6 +53,8 @@ pub struct EnvRunner {
     agents: Vec<String>,
     /// Memory for the observations of the next table.
     spare: Vec<f32>,
+    /// Where ranges in processes of their own leave theirs.
+    table: Option<Box<dyn SharedTable>>,
     /// Number of the first episode.
     first_episode: u64,
     restarts: Restarts,
@@ -73,12 +76,14 @@ impl EnvRunner {
         let explore = options.seed.child("explore");
         let agents = environments.spaces().into_iter().map(|spaces| spaces.agent).collect();
         let normalizers = normalizers(&policies, options.observation_clip);
+        let mut table = None;
         let kind = match environments {
             Environments::Single(shards) => {
                 Kind::Vector(vector_shards(shards, &policies, &options, explore)?)
             }
-            Environments::Remote(shards) => {
-                Kind::Vector(shards.into_iter().map(|shard| Place::new(shard)).collect())
+            Environments::Remote(remote) => {
+                table = Some(remote.table);
+                Kind::Vector(remote.shards.into_iter().map(|shard| Place::new(shard)).collect())
             }
             Environments::Multi(envs) => {
                 let module_of = |_: usize, agent: &str| Ok((options.mapping)(agent));
@@ -109,6 +114,7 @@ impl EnvRunner {
             options,
             agents,
             spare: Vec::new(),
+            table,
             first_episode: 0,
             restarts: Restarts::default(),
         };
@@ -286,6 +292,9 @@ impl EnvRunner {
                 if let [only] = &mut shards[..] {
                     only.shard.reuse(&mut self.spare);
                 }
+                if let Some(table) = &mut self.table {
+                    table.open(steps)?;
+                }
                 let sample = |_, place: &mut Place| place.outcome = place.shard.sample(&rules, steps);
                 match hooks {
                     _ if side_by_side(shards) => at_once(shards, |shard| shard.sample(&rules, steps))?,
@@ -299,7 +308,8 @@ impl EnvRunner {
                         shards.iter_mut().enumerate().for_each(|(index, shard)| sample(index, shard));
                     }
                 }
-                join_shards(shards, &self.policies, steps, std::mem::take(&mut self.spare))?
+                let memory = (std::mem::take(&mut self.spare), self.table.as_deref_mut());
+                join_shards(shards, &self.policies, steps, memory)?
             }
             Kind::Agents(runner) => {
                 let _flush = skirl_nn::FlushDenormals::enable();

@@ -86,7 +86,7 @@ impl Middleware for Collect {
         let shared = self.runner.clone();
         let mut runner = shared.lock();
         runner.sync(&self.board).map_err(PipelineError::failed)?;
-        runner.reuse(view.take_optional(SPENT)?.unwrap_or_default());
+        runner.reuse(view.take_optional(SPENT)?.unwrap_or_default().into_spare());
         let rollout = self.sample(&mut runner).map_err(PipelineError::failed)?;
         *view.get_mut(ENV_STEPS)? += rollout.env_steps;
         *view.get_mut(AGENT_STEPS)? += rollout.agent_steps;

@@ -18,16 +18,19 @@ use super::observations::{ObservationConnector, SeenObservations, find_non_finit
 use super::rewards::RewardConnector;
 use crate::callbacks::{EpisodeHooks, Hook};
 use crate::contract::policy::{Policy, VALUE};
-use crate::contract::{Links, ModuleRollout};
+use crate::contract::{Links, ModuleRollout, Observations};
 use crate::error::Error;
 
+mod blocks;
 mod hooks;
 mod in_step;
 mod outputs;
 mod state;
 
+use blocks::Blocks;
 use outputs::Outputs;
 
+pub use blocks::BlockMemory;
 pub use in_step::InStep;
 pub use state::RunnerState;
 
@@ -55,8 +58,7 @@ pub struct VectorRunner {
     tape: Option<Tape>,
     scratch: DistScratch,
     table: ModuleRollout,
-    /// The first block of the next rollout, `[num_envs, obs_width]`.
-    current: Vec<f32>,
+    blocks: Blocks,
     /// The newest observation of one environment before it was normalised, for callbacks.
     raw: Vec<f32>,
 }
@@ -99,7 +101,7 @@ impl VectorRunner {
             tape: None,
             scratch: policy.dist.scratch(),
             table: ModuleRollout::new(width, policy.dist.num_inputs(), policy.empty_actions(), links),
-            current: vec![0.0; num_envs * width],
+            blocks: Blocks::new(num_envs * width),
             raw: vec![0.0; width],
             ids: EpisodeIds { first: 0, num_envs },
             steps: 0,
@@ -196,10 +198,10 @@ impl VectorRunner {
             self.call_hook(hooks, Hook::EpisodeCreated, index, None)?;
             let (global, env) = (self.first_env + index, &mut self.env);
             self.observations
-                .fill_row(index, &mut self.current, |columns| env.reset(index, Some(seed), columns))
+                .fill_row(index, &mut self.blocks.waiting, |columns| env.reset(index, Some(seed), columns))
                 .map_err(|source| Error::env(global, 0, source))?;
             let width = self.table.obs_width;
-            let input = &mut self.current[index * width..][..width];
+            let input = &mut self.blocks.waiting[index * width..][..width];
             if let Some((_, element, value)) = find_non_finite(input, width) {
                 return Err(Error::non_finite_observation(global, 0, element, value));
             }
@@ -215,7 +217,7 @@ impl VectorRunner {
 
     /// Steps every environment `steps` times. The table is valid until the next call.
     pub fn sample(&mut self, rules: &StepRules<'_>, steps: usize) -> Result<(), Error> {
-        self.open(steps);
+        self.open(steps)?;
         for t in 0..steps {
             self.act(rules, t)?;
             self.step_envs(rules, t)?;
@@ -223,20 +225,34 @@ impl VectorRunner {
         self.close(rules, steps)
     }
 
+    /// Writes the observations of the rollouts that follow into `memory` instead of the table, which has none then; `None` for
+    /// the table again. Gives back what was lent before.
+    pub fn write_to(&mut self, memory: Option<Box<dyn BlockMemory>>) -> Option<Box<dyn BlockMemory>> {
+        if memory.is_some() {
+            self.table.obs = Observations::default();
+        }
+        self.blocks.lend(memory)
+    }
+
     /// A table for `steps` blocks, with the first one's observations.
-    fn open(&mut self, steps: usize) {
+    fn open(&mut self, steps: usize) -> Result<(), Error> {
         let rows = steps * self.num_envs;
-        self.table.resize(rows, rows + self.num_envs);
+        let room = self.blocks.room();
+        if room.is_some_and(|room| room < steps) {
+            let found = format!("memory for {} of {steps} steps", room.unwrap_or_default());
+            return Err(Error::Internal(found));
+        }
+        self.table.resize(rows, if room.is_some() { 0 } else { rows });
         self.table.links = Links::Rectangular { num_envs: self.num_envs };
         self.table.ends.clear();
         self.episodes.iter_mut().for_each(|episode| episode.started = true);
-        self.table.obs[..self.current.len()].copy_from_slice(&self.current);
+        self.blocks.open(steps, &mut self.table.obs);
+        Ok(())
     }
 
     /// Observations of block `t`, `[num_envs, obs_width]`.
     fn block(&self, t: usize) -> &[f32] {
-        let size = self.num_envs * self.table.obs_width;
-        &self.table.obs[t * size..][..size]
+        self.blocks.at(t, &self.table.obs)
     }
 
     /// Forward and draw for block `t`.
@@ -280,11 +296,11 @@ impl VectorRunner {
 
     /// Steps the environments with block `t`'s actions and fills block `t + 1`'s observations.
     fn step_envs(&mut self, rules: &StepRules<'_>, t: usize) -> Result<(), Error> {
-        let (start, width) = (t * self.num_envs, self.table.obs_width);
+        let start = t * self.num_envs;
         self.codec.encode(&self.table.actions, start, self.num_envs, &mut self.env_actions[0]);
         self.steps += 1;
         let (env, outcomes, actions) = (&mut self.env, &mut self.outcomes, &self.env_actions);
-        let block = &mut self.table.obs[(t + 1) * self.num_envs * width..][..self.num_envs * width];
+        let block = self.blocks.at_mut(t + 1, &mut self.table.obs);
         self.observations
             .fill(block, |columns| env.step(&[actions[0].as_ref()], columns, outcomes))
             .map_err(|source| self.locate(source))?;
@@ -295,7 +311,6 @@ impl VectorRunner {
 
     fn record_outcomes(&mut self, rules: &StepRules<'_>, t: usize) -> Result<(), Error> {
         let (start, width) = (t * self.num_envs, self.table.obs_width);
-        let next = (t + 1) * self.num_envs;
         for index in 0..self.num_envs {
             let (reward, row) = (self.outcomes.rewards[index], start + index);
             self.table.rewards[row] = finite(self.rewards.apply(reward), reward)
@@ -303,7 +318,8 @@ impl VectorRunner {
             self.table.terminated[row] = self.outcomes.terminated[index];
             self.table.truncated[row] = self.outcomes.truncated[index];
             self.episodes[index].step(reward);
-            let input = &mut self.table.obs[(next + index) * width..][..width];
+            let block = self.blocks.at_mut(t + 1, &mut self.table.obs);
+            let input = &mut block[index * width..][..width];
             if rules.hooks.is_some() {
                 self.raw.copy_from_slice(input);
             }
@@ -321,12 +337,11 @@ impl VectorRunner {
     /// Keeps the final observation as an end row and resets the environment.
     fn end_episode(&mut self, rules: &StepRules<'_>, t: usize, index: usize) -> Result<(), Error> {
         let (width, row) = (self.table.obs_width, t * self.num_envs + index);
-        let next = (t + 1) * self.num_envs + index;
-        let final_obs = &self.table.obs[next * width..][..width];
+        let final_obs = &self.blocks.at(t + 1, &self.table.obs)[index * width..][..width];
         self.table.ends.push(row as u32, final_obs);
         self.finished.push(self.episodes[index].finish(self.first_env + index, self.steps, self.ids));
         self.call_hook(rules.hooks, Hook::EpisodeCreated, index, None)?;
-        let block = &mut self.table.obs[(t + 1) * self.num_envs * width..][..self.num_envs * width];
+        let block = self.blocks.at_mut(t + 1, &mut self.table.obs);
         let env = &mut self.env;
         self.observations
             .fill_row(index, block, |columns| env.reset(index, None, columns))
@@ -345,12 +360,10 @@ impl VectorRunner {
     /// Cuts the open chains at the last block and values every end row that bootstraps.
     fn close(&mut self, rules: &StepRules<'_>, steps: usize) -> Result<(), Error> {
         let width = self.table.obs_width;
-        let block = self.current.len();
-        self.current.copy_from_slice(&self.table.obs[steps * block..][..block]);
         for index in 0..self.num_envs {
             let row = (steps - 1) * self.num_envs + index;
             if !self.table.terminated[row] && !self.table.truncated[row] {
-                self.table.ends.push(row as u32, &self.current[index * width..][..width]);
+                self.table.ends.push(row as u32, &self.blocks.waiting[index * width..][..width]);
             }
         }
         self.table.ends.sort(width);
@@ -380,8 +393,7 @@ impl VectorRunner {
 
     fn check_observations(&self, block: usize) -> Result<(), Error> {
         let width = self.table.obs_width;
-        let rows = &self.table.obs[block * self.num_envs * width..][..self.num_envs * width];
-        match find_non_finite(rows, width) {
+        match find_non_finite(self.block(block), width) {
             Some((row, element, value)) => {
                 Err(Error::non_finite_observation(self.first_env + row, self.steps, element, value))
             }
@@ -418,7 +430,7 @@ impl VectorRunner {
     /// Takes memory for the observations of the next table, unless there is some already.
     pub fn reuse(&mut self, spare: &mut Vec<f32>) {
         if self.table.obs.capacity() == 0 {
-            self.table.obs = std::mem::take(spare);
+            self.table.obs = std::mem::take(spare).into();
         }
     }
 

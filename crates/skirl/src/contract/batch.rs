@@ -1,7 +1,7 @@
 //! The rows that one update learns from, gathered into contiguous columns.
 
 use super::actions::gather;
-use super::{Actions, ModuleRollout};
+use super::{Actions, ModuleRollout, Observations};
 
 /// What an estimator adds to a rollout's rows.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -20,7 +20,7 @@ pub struct Batch {
     /// Width of the distribution's inputs.
     pub dist_width: usize,
     /// Module inputs `[rows, obs_width]`.
-    pub obs: Vec<f32>,
+    pub obs: Observations,
     /// Actions taken.
     pub actions: Actions,
     /// log π_old(a|s).
@@ -60,7 +60,7 @@ impl Batch {
         Self {
             obs_width: other.obs_width,
             dist_width: other.dist_width,
-            obs: vec![0.0; rows * other.obs_width],
+            obs: vec![0.0; rows * other.obs_width].into(),
             actions,
             logp: vec![0.0; rows],
             dist_inputs: vec![0.0; rows * other.dist_width],

@@ -5,6 +5,7 @@
 pub mod actions;
 pub mod batch;
 pub mod learner_group;
+pub mod observations;
 pub mod policy;
 pub mod rollout;
 pub mod shared;
@@ -14,6 +15,7 @@ pub mod weights;
 pub use actions::Actions;
 pub use batch::{Batch, Estimates};
 pub use learner_group::{LearnerGroup, ModuleState};
+pub use observations::{LentMemory, Observations};
 pub use policy::{ModuleId, Policies, Policy};
 pub use rollout::{EndRows, Links, ModuleRollout, Rollout, RolloutColumns};
 pub use weights::Weights;

@@ -11,7 +11,8 @@ use skirl_math::chain::{Chain, END, EndRow};
 use skirl_nn::distributions::ActionsRef;
 
 use super::actions::gather;
-use super::{Actions, ModuleId, Policy};
+use super::observations::lengthen;
+use super::{Actions, ModuleId, Observations, Policy};
 
 /// How each row finds the same agent's next row.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -89,7 +90,7 @@ pub struct ModuleRollout {
     /// Rows (decisions).
     pub rows: usize,
     /// Module inputs (after the env-to-module connectors), `[rows, obs_width]` in front; more may be allocated.
-    pub obs: Vec<f32>,
+    pub obs: Observations,
     /// Actions as drawn.
     pub actions: Actions,
     /// log π(a|s) when the action was drawn.
@@ -136,7 +137,7 @@ impl ModuleRollout {
             obs_width,
             dist_width,
             rows: 0,
-            obs: Vec::new(),
+            obs: Observations::default(),
             actions,
             logp: Vec::new(),
             values: Vec::new(),
@@ -155,7 +156,7 @@ impl ModuleRollout {
     /// Makes every column `rows` long (and the observations `obs_rows`, which may be more).
     pub fn resize(&mut self, rows: usize, obs_rows: usize) {
         self.rows = rows;
-        lengthen(&mut self.obs, obs_rows * self.obs_width);
+        self.obs.resize(obs_rows * self.obs_width);
         self.actions.resize(rows);
         lengthen(&mut self.dist_inputs, rows * self.dist_width);
         for column in [&mut self.logp, &mut self.values, &mut self.rewards] {
@@ -334,29 +335,58 @@ impl ModuleRollout {
 
     /// As [`join`](Self::join), with the observations in the memory of `spare` if that is large enough.
     pub fn join_into(spare: Vec<f32>, parts: &[RolloutColumns<'_>], steps: usize) -> Option<Self> {
+        let mut whole = Self::for_parts(parts, steps)?;
+        whole.obs = spare.into();
+        whole.obs.resize(whole.rows * whole.obs_width);
+        whole.take_parts(parts, steps, Self::copy_rows);
+        Some(whole)
+    }
+
+    /// As [`join`](Self::join), around observations that stand in `obs` in the order of the joined table; those of the parts
+    /// are not looked at. `None` where `obs` has not one row for each of theirs.
+    pub fn join_around(obs: Observations, parts: &[RolloutColumns<'_>], steps: usize) -> Option<Self> {
+        let mut whole = Self::for_parts(parts, steps)?;
+        if obs.len() != whole.rows * whole.obs_width {
+            return None;
+        }
+        whole.obs = obs;
+        whole.take_parts(parts, steps, Self::copy_all_but_obs);
+        Some(whole)
+    }
+
+    /// A rectangle of zeros for the rows of these ranges, without observations.
+    fn for_parts(parts: &[RolloutColumns<'_>], steps: usize) -> Option<Self> {
         let first = parts.first()?;
-        let widths: Vec<usize> = parts.iter().map(|part| part.rows / steps.max(1)).collect();
-        let num_envs = widths.iter().sum();
+        let num_envs = parts.iter().map(|part| part.rows / steps.max(1)).sum();
         let links = Links::Rectangular { num_envs };
         let mut whole = Self::new(first.obs_width, first.dist_width, first.no_actions(), links);
-        whole.obs = spare;
-        whole.resize(steps * num_envs, steps * num_envs);
-        let mut first_env = 0;
-        for (part, &width) in parts.iter().zip(&widths) {
+        whole.resize(steps * num_envs, 0);
+        Some(whole)
+    }
+
+    /// Has `copy` copy neighbouring rows, (to, part, from, rows), to where they belong, and takes the end rows over.
+    fn take_parts(
+        &mut self,
+        parts: &[RolloutColumns<'_>],
+        steps: usize,
+        copy: impl Fn(&mut Self, usize, &RolloutColumns<'_>, usize, usize),
+    ) {
+        let (num_envs, mut first_env) = (self.rows / steps.max(1), 0);
+        for part in parts {
+            let width = part.rows / steps.max(1);
             let place = |row: usize| row / width * num_envs + first_env + row % width;
             // The rows of one part at one step are neighbours on both sides.
             for from in (0..part.rows).step_by(width.max(1)) {
-                whole.copy_rows(place(from), part, from, width);
+                copy(self, place(from), part, from, width);
             }
             for (index, &row) in part.end_rows.iter().enumerate() {
-                whole.ends.row.push(place(row as usize) as u32);
-                whole.ends.obs.extend_from_slice(&part.end_obs[index * part.obs_width..][..part.obs_width]);
+                self.ends.row.push(place(row as usize) as u32);
+                self.ends.obs.extend_from_slice(&part.end_obs[index * part.obs_width..][..part.obs_width]);
             }
-            whole.ends.values.extend_from_slice(part.end_values);
+            self.ends.values.extend_from_slice(part.end_values);
             first_env += width;
         }
-        whole.ends.sort(whole.obs_width);
-        Some(whole)
+        self.ends.sort(self.obs_width);
     }
 
     /// Copies the columns of one row; links and end rows are the caller's.
@@ -367,6 +397,10 @@ impl ModuleRollout {
     /// Copies the columns of `rows` neighbouring rows.
     fn copy_rows(&mut self, to: usize, source: &RolloutColumns<'_>, from: usize, rows: usize) {
         copy(&mut self.obs, source.obs, self.obs_width, to, from, rows);
+        self.copy_all_but_obs(to, source, from, rows);
+    }
+
+    fn copy_all_but_obs(&mut self, to: usize, source: &RolloutColumns<'_>, from: usize, rows: usize) {
         copy(&mut self.dist_inputs, source.dist_inputs, self.dist_width, to, from, rows);
         self.actions.copy_rows(to, source.actions, from, rows);
         copy(&mut self.logp, source.logp, 1, to, from, rows);
@@ -414,11 +448,6 @@ impl RolloutColumns<'_> {
     }
 }
 
-/// As `resize` with zeros; memory that is new comes zeroed from the system instead of being written here.
-fn lengthen(column: &mut Vec<f32>, len: usize) {
-    if column.capacity() == 0 { *column = vec![0.0; len] } else { column.resize(len, 0.0) }
-}
-
 /// Copies `rows` rows of width `width` from row `from` of one column to row `at` of another.
 fn copy<T: Copy>(to: &mut [T], source: &[T], width: usize, at: usize, from: usize, rows: usize) {
     to[at * width..][..rows * width].copy_from_slice(&source[from * width..][..rows * width]);
@@ -435,11 +464,11 @@ mod tests {
             ModuleRollout::new(1, 1, Actions::zeros(true, 1, 0), Links::Chained { next: Vec::new() });
         table.resize(4, 4);
         table.links = links;
-        table.obs = vec![10.0, 11.0, 12.0, 13.0];
+        table.obs = vec![10.0, 11.0, 12.0, 13.0].into();
         table.ends.push(2, &[20.0]);
         table.ends.push(1, &[21.0]);
         table.retain(&[true, false, true, false]);
-        assert_eq!(table.obs, [10.0, 12.0]);
+        assert_eq!(table.obs[..], [10.0, 12.0]);
         assert_eq!(table.links, Links::Chained { next: vec![1, END] });
         assert_eq!((table.ends.row, table.ends.obs), (vec![1], vec![20.0]));
     }

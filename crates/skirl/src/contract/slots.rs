@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Batch, ModuleId, Rollout, Weights};
+use super::{Batch, ModuleId, Observations, Rollout, Weights};
 use crate::collect::episodes::EpisodeRecord;
 use crate::pipeline::Slot;
 
@@ -17,8 +17,8 @@ pub const LEARNER_RESULTS: Slot<LearnerResults> = Slot::iteration("learner_resul
 /// Weights that the learners made in this iteration.
 pub const NEW_WEIGHTS: Slot<Weights> = Slot::iteration("new_weights");
 /// Memory of observations that were learned from, for the next table: the system takes longer to hand out new pages than to
-/// fill them.
-pub const SPENT: Slot<Vec<f32>> = Slot::kept_unsaved("spent_observations");
+/// fill them. Memory that was lent goes back when it is taken.
+pub const SPENT: Slot<Observations> = Slot::kept_unsaved("spent_observations");
 /// Environment steps since the start of the run.
 pub const ENV_STEPS: Slot<u64> = Slot::kept("env_steps");
 /// Decisions of agents since the start of the run.

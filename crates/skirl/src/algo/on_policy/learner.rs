@@ -5,6 +5,7 @@ use skirl_math::stats::{Denominator, explained_variance, standardize};
 
 use super::UpdateRule;
 use crate::config::{StandardizeAdvantages, UpdateOptions};
+use crate::contract::Observations;
 use crate::error::Error;
 use crate::learn::{Batch, Learner, Loss};
 
@@ -31,7 +32,7 @@ pub struct BatchLearner<R: UpdateRule> {
     pub rows_trained: u64,
     order: Vec<u32>,
     gathered: Option<Batch>,
-    spent: Vec<f32>,
+    spent: Observations,
     kept: Option<(R, Stream, u64)>,
 }
 
@@ -64,7 +65,7 @@ struct Totals {
 impl<R: UpdateRule> BatchLearner<R> {
     /// Starts with the rule's first state.
     pub fn new(learner: Learner<ScratchOf<R>>, options: UpdateOptions, rule: R, shuffle: Stream) -> Self {
-        let (order, gathered, spent, kept) = (Vec::new(), None, Vec::new(), None);
+        let (order, gathered, spent, kept) = (Vec::new(), None, Observations::default(), None);
         Self { learner, options, rule, shuffle, rows_trained: 0, order, gathered, spent, kept }
     }
 
@@ -109,7 +110,7 @@ impl<R: UpdateRule> BatchLearner<R> {
     }
 
     /// The memory of the last batch's observations. What is in it is of no use any more.
-    pub fn take_spent(&mut self) -> Vec<f32> {
+    pub fn take_spent(&mut self) -> Observations {
         std::mem::take(&mut self.spent)
     }
 

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::{BatchLearner, UpdateRule};
-use crate::contract::ModuleId;
 use crate::contract::shared::Shared;
 use crate::contract::slots::{ENV_STEPS, LEARNER_RESULTS, LearnerResults, NEW_WEIGHTS, SPENT, TRAIN_BATCH};
+use crate::contract::{ModuleId, Observations};
 use crate::error::Error;
 use crate::learn::Batch;
 use crate::pipeline::{Declaration, Flow, Middleware, PipelineError, View};
@@ -48,7 +48,7 @@ impl<R: UpdateRule> Middleware for Update<R> {
         let (results, weights) = trained.map_err(PipelineError::failed)?;
         view.put(LEARNER_RESULTS, results)?;
         view.put(NEW_WEIGHTS, weights)?;
-        let spent = learners.values_mut().map(BatchLearner::take_spent).max_by_key(Vec::capacity);
+        let spent = learners.values_mut().map(BatchLearner::take_spent).max_by_key(Observations::capacity);
         view.put(SPENT, spent.unwrap_or_default())?;
         Ok(Flow::Continue)
     }

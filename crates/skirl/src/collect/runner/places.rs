@@ -8,6 +8,7 @@ use skirl_math::rng::StreamKey;
 use super::super::action_codec::ActionCodec;
 use super::super::runner_options::RunnerOptions;
 use super::super::shard::Shard;
+use super::super::shared_table::SharedTable;
 use super::super::vector_runner::{InStep, StepRules, VectorRunner};
 use super::single_policy;
 use crate::contract::{DEFAULT_MODULE_ID, ModuleRollout, Policies, Rollout};
@@ -90,12 +91,13 @@ fn first_error(places: &mut [Place]) -> Result<(), Error> {
     Err(first.with_others(failed.len()))
 }
 
-/// One table out of the ranges' tables, in the memory `spare` where there is enough; the error of the first range that failed.
+/// One table out of the ranges' tables; the error of the first range that failed. Observations stay where ranges have left them
+/// together, else they are copied into the memory `spare` where there is enough.
 pub(super) fn join_shards(
     places: &mut [Place],
     policies: &Policies,
     steps: usize,
-    spare: Vec<f32>,
+    (spare, shared): (Vec<f32>, Option<&mut (dyn SharedTable + 'static)>),
 ) -> Result<Rollout, Error> {
     first_error(places)?;
     let own = match &mut *places {
@@ -104,10 +106,13 @@ pub(super) fn join_shards(
     };
     let join = || {
         let columns: Vec<_> = places.iter().map(|place| place.shard.columns()).collect();
-        ModuleRollout::join_into(spare, &columns, steps)
+        match shared.and_then(SharedTable::close) {
+            Some(obs) => ModuleRollout::join_around(obs, &columns, steps),
+            None => ModuleRollout::join_into(spare, &columns, steps),
+        }
     };
-    let table =
-        own.or_else(join).ok_or_else(|| Error::Internal("a runner without environments".to_owned()))?;
+    let nothing = || Error::Internal("a runner without environments, or without their rows".to_owned());
+    let table = own.or_else(join).ok_or_else(nothing)?;
     let rows = table.rows as u64;
     let weights_version = policies.values().map(|policy| policy.version).max().unwrap_or(0);
     let modules = BTreeMap::from([(DEFAULT_MODULE_ID.to_owned(), table)]);

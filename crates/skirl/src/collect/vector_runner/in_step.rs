@@ -28,10 +28,8 @@ impl InStep {
     /// Steps every environment of all ranges `steps` times, as [`VectorRunner::sample`] of each would: where one fails, the
     /// others go on.
     pub fn sample(&mut self, mut ranges: Vec<RangeAndOutcome<'_>>, rules: &StepRules<'_>, steps: usize) {
-        for (runner, outcome) in &mut ranges {
-            runner.open(steps);
-            **outcome = Ok(());
-        }
+        ranges.iter_mut().for_each(|(_, outcome)| **outcome = Ok(()));
+        of_each(&mut ranges, |runner| runner.open(steps));
         for t in 0..steps {
             if let Err(error) = self.act(&mut ranges, rules, t) {
                 // What the network refuses it refuses for all.

@@ -32,7 +32,7 @@ impl VectorRunner {
             env_saved: env.is_some(),
             env,
             steps: self.steps,
-            current: self.current.clone(),
+            current: self.blocks.waiting.clone(),
             episodes: self.episodes.clone(),
         }
     }
@@ -40,7 +40,7 @@ impl VectorRunner {
     /// Puts a saved state back. Where the environment's own is missing, [`restart`](Self::restart) and
     /// [`begin`](Self::begin) must follow.
     pub fn restore_state(&mut self, state: RunnerState) -> Result<(), Error> {
-        if state.current.len() != self.current.len() || state.episodes.len() != self.num_envs {
+        if state.current.len() != self.blocks.waiting.len() || state.episodes.len() != self.num_envs {
             return Err(Error::RunnerState {
                 expected: format!(
                     "{} environments with inputs of width {}",
@@ -51,7 +51,7 @@ impl VectorRunner {
         }
         if let Some(env) = &state.env {
             self.env.restore_state(env).map_err(|source| Error::env(self.first_env, state.steps, source))?;
-            self.current = state.current;
+            self.blocks.waiting = state.current;
         }
         self.steps = state.steps;
         self.episodes = state.episodes;

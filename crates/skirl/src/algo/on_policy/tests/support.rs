@@ -123,7 +123,7 @@ impl Goldens {
         Batch {
             obs_width: policy.obs_width(),
             dist_width: policy.dist.num_inputs(),
-            obs: column("obs"),
+            obs: column("obs").into(),
             actions,
             logp: column("logp"),
             dist_inputs: column("dist_inputs"),
