@@ -50,17 +50,20 @@ fn by_kind(error: Error) -> PyErr {
     let text = error.to_string();
     match error {
         Error::Callback(_) | Error::OwnEvaluation { .. } => CallbackError::new_err(text),
-        Error::Config(_) => ConfigError::new_err(text),
+        Error::Config(_) | Error::Misfit { .. } => ConfigError::new_err(text),
         Error::Env { .. }
         | Error::EnvRunner { .. }
         | Error::ForeachEnv { .. }
         | Error::MakeEnv(_)
         | Error::NonFinite { .. }
+        | Error::OtherSpaces { .. }
         | Error::Observation { .. }
         | Error::TruncatedWithoutObservation { .. }
         | Error::EndlessEpisode { .. }
         | Error::ActionSpace { .. } => EnvError::new_err(text),
-        Error::Checkpoint(_) | Error::RunnerState { .. } => CheckpointError::new_err(text),
+        Error::Checkpoint(_) | Error::Mismatch { .. } | Error::RunnerState { .. } => {
+            CheckpointError::new_err(text)
+        }
         Error::Stopped { .. } => StoppedError::new_err(text),
         Error::Diverged { .. } => TrainingError::new_err(text),
         Error::Internal(_) => InternalError::new_err(text),

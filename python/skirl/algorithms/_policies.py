@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from skirl import _native
 from skirl.env import _config
-from skirl.errors import ConfigError, SkirlError
+from skirl.errors import ConfigError, EnvError, SkirlError
 
 if TYPE_CHECKING:
     from skirl.algorithms._draft import Draft
@@ -128,7 +128,12 @@ def agents_of(env: str, env_config: Mapping[str, Any]) -> list[Any]:
 
     if _native.native_env(env) is not None or not registry.lookup(env)[0]:
         return _native.agents(env, _config.to_json(env_config))
-    kind, made, _ = _build.build(env, _config.to_json(env_config), 1)
+    try:
+        kind, made, _ = _build.build(env, _config.to_json(env_config), 1)
+    except SkirlError:
+        raise
+    except Exception as error:
+        raise EnvError(f"environment `{env}` could not be made: {type(error).__name__}: {error}") from error
     try:
         return _agents.ids_of(made[0]) if kind == "several agents" else ["default_agent"]
     finally:

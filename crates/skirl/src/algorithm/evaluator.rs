@@ -10,7 +10,7 @@ use crate::callbacks::{CallbackList, HookSet};
 use crate::collect::launch::LaunchOrder;
 use crate::collect::live::Tasks;
 use crate::collect::normalizer::Normalizer;
-use crate::collect::{EnvRunner, EnvironmentSpec, Environments, RunnerOptions, ShardFaults};
+use crate::collect::{EnvRunner, EnvironmentSpec, Environments, RunnerOptions, ShardFaults, difference};
 use crate::config::AlgorithmConfig;
 use crate::contract::{ModuleId, Policies};
 use crate::error::Error;
@@ -244,14 +244,15 @@ fn episodes_of_each(num_envs: usize, duration: Duration, episodes: usize) -> Vec
 }
 
 fn check_spaces(plan: &Plan, environments: &Environments) -> Result<(), Error> {
-    let found = environments.spaces();
-    if found == plan.agents {
+    let spaces = environments.spaces();
+    if spaces == plan.agents {
         return Ok(());
     }
-    Err(Error::Mismatch {
+    let (expected, found) = difference(&plan.agents, &spaces);
+    Err(Error::Misfit {
         what: "the spaces of the evaluation environment".to_owned(),
-        expected: format!("{:?}", plan.agents),
-        found: format!("{found:?}"),
+        expected: format!("those of training: {expected}"),
+        found,
         remedy: "Evaluate in an environment with the same observation and action spaces".to_owned(),
     })
 }

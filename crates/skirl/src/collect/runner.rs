@@ -489,7 +489,7 @@ fn normalizers(policies: &Policies, clip: Option<f32>) -> BTreeMap<ModuleId, Nor
 }
 
 fn single_policy(policies: &Policies) -> Result<&crate::contract::Policy, Error> {
-    policies.get(DEFAULT_MODULE_ID).ok_or_else(|| Error::Mismatch {
+    policies.get(DEFAULT_MODULE_ID).ok_or_else(|| Error::Misfit {
         what: "the policies of a single-agent environment".to_owned(),
         expected: DEFAULT_MODULE_ID.to_owned(),
         found: policies.keys().cloned().collect::<Vec<_>>().join(", "),

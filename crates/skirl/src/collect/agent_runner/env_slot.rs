@@ -56,7 +56,7 @@ impl EnvSlot {
         let mut agents = Vec::new();
         for (agent, name) in env.agents().iter().enumerate() {
             let id = module_of(agent, name)?;
-            let module = ids.iter().position(|known| *known == id).ok_or_else(|| Error::Mismatch {
+            let module = ids.iter().position(|known| *known == id).ok_or_else(|| Error::Misfit {
                 what: format!("the policy mapping of agent '{name}'"),
                 expected: format!("one of {}", ids.join(", ")),
                 found: id.clone(),
