@@ -185,8 +185,31 @@ def test_policies_as_rllib_writes_them():
     spaces = Turns().observation_spaces["a"], Turns().action_spaces["a"]
     assert seats({"p": (None, *spaces, {"gamma": 0.5})}) == {"p": {"gamma": 0.5}}
     assert seats({"p": PolicySpec(config={"gamma": 0.5}), "q": None})["p"] == {"gamma": 0.5}
+    with pytest.raises(ConfigError, match=r"policies\.p: expected a space of gymnasium\.spaces, or None, as action_space, found 3"):
+        config(Turns, policies={"p": (None, None, 3, {})})
     with pytest.raises(ConfigError, match=r"policies\.p: expected None as policy_class"):
         config(Turns, policies={"p": PolicySpec(policy_class=dict)})
+
+
+def test_spaces_of_policies_are_compared_with_those_of_their_agents():
+    own, box, narrow = Turns(), gymnasium.spaces.Box(-1, 1, (9,), np.float32), gymnasium.spaces.Box(-1, 0.5, (2,), np.float32)
+
+    def built(**specs):
+        def policy_of(agent_id):
+            return "one" if agent_id == "a" else "other"
+
+        return config(Turns, policies={"one": None, "other": None} | specs, policy_mapping_fn=policy_of).build_algo()
+
+    for agent, name in (("a", "one"), (1, "other")):
+        observation, action = own.observation_spaces[agent], own.action_spaces[agent]
+        built(**{name: PolicySpec(None, observation, action)}).train()
+        built(**{name: (None, observation, None, {})})
+        with pytest.raises(ConfigError, match=rf"policies\.{name}: expected the observation_space .* environment says.*, found Box.*\(9,\)"):
+            built(**{name: PolicySpec(observation_space=box, action_space=action)})
+    with pytest.raises(ConfigError, match=r"expected the action_space .*1\.0, \(2,\).*, found Box\(-1\.0, 0\.5"):
+        built(other=(None, None, narrow, {}))
+    with pytest.raises(ConfigError, match=r"2 errors"):
+        built(one=PolicySpec(None, box, box))
 
 
 def test_native_environments_have_agents_too():

@@ -68,6 +68,7 @@ class Algorithm:
         self.config = settled
         settled._objects.register_evaluation()
         NativeAlgorithm.build(settled._settled(), self._dispatchers(settled), self)
+        self._check_policy_spaces(settled._objects.policy_spaces)
         self._take_up()
 
     def _settle(self, config: "AlgorithmConfig | Mapping[str, Any] | None", env: Any) -> "AlgorithmConfig":
@@ -94,6 +95,19 @@ class Algorithm:
         from skirl.callbacks.make import dispatchers
 
         return dispatchers(given, algorithm=self, config=config)
+
+    def _check_policy_spaces(self, declared: Mapping[str, Any]) -> None:
+        """What `policies` say of spaces must be what the environment says."""
+        if not declared:
+            return
+        from skirl.algorithms._policies import check_spaces
+
+        modules = {module: self._native.module(module).describe() for module in self._native.module_ids()}
+        try:
+            check_spaces(dict(declared), modules)
+        except ConfigError:
+            self.stop()
+            raise
 
     def _take_up(self) -> None:
         # With the seed that was drawn, and what else was settled while it was built.
