@@ -141,3 +141,13 @@ def test_native_environments_are_evaluated_in_the_process() -> None:
     algorithm = evaluated("CartPole-v1", 2)
     assert "num_healthy_workers" not in algorithm.train()["evaluation"]
     assert runs.workers() == []
+
+
+def test_the_environments_of_evaluation_are_reached_in_their_processes() -> None:
+    algorithm = evaluated(Corridor, 2)
+    group = algorithm.eval_env_runner_group
+    pids = group.foreach_env(lambda env: os.getpid())
+    assert len(pids) == 2 and pids[0] == [pids[0][0]] * 2 and os.getpid() not in pids[0] + pids[1]
+    assert group.num_remote_env_runners() == group.num_healthy_remote_env_runners() == 2
+    assert algorithm.train()["evaluation"]["env_runners"]["num_episodes"] == 10
+    assert group.foreach_env(lambda env: os.getpid()) == pids

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from skirl.algorithms.algorithm_config import AlgorithmConfig
     from skirl.core.rl_module.rl_module import RLModule
-    from skirl.env.env_runner import TrainingEnvRunner
+    from skirl.env.env_runner import EvaluationEnvRunner, TrainingEnvRunner
     from skirl.env.env_runner_group import EnvRunnerGroup
     from skirl.shared import SharedState
 
@@ -279,9 +279,31 @@ class Algorithm:
         return TrainingEnvRunner(self)
 
     @property
+    def eval_env_runner_group(self) -> "EnvRunnerGroup | None":
+        """The environments of evaluation, as `env_runner_group`; None where the config asks for no evaluation, neither by
+        `evaluation_interval` nor by `evaluation_num_env_runners`."""
+        from skirl.env.env_runner_group import EnvRunnerGroup
+
+        runner = self.eval_env_runner
+        return None if runner is None else EnvRunnerGroup(runner)
+
+    @property
+    def eval_env_runner(self) -> "EvaluationEnvRunner | None":
+        """The runner of the environments of evaluation; None where the config asks for no evaluation."""
+        from skirl.env.env_runner import EvaluationEnvRunner
+
+        evaluates = self.config["evaluation_interval"] or self.config["evaluation_num_env_runners"]
+        return EvaluationEnvRunner(self) if evaluates else None
+
+    @property
     def workers(self) -> "EnvRunnerGroup":
         """RLlib's older name of `env_runner_group`."""
         return self.env_runner_group
+
+    @property
+    def evaluation_workers(self) -> "EnvRunnerGroup | None":
+        """RLlib's older name of `eval_env_runner_group`."""
+        return self.eval_env_runner_group
 
     @property
     def shared_state(self) -> "SharedState":

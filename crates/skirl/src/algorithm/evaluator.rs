@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use skirl_env::{LiveEnv, SharedState};
+use skirl_env::{EnvError, LiveEnv, SharedState};
 use skirl_math::rng::StreamKey;
 
 use crate::callbacks::{CallbackList, HookSet};
@@ -146,6 +146,18 @@ impl Evaluator {
             self.runner.foreach_env(set)?;
         }
         Ok(())
+    }
+
+    /// Calls `visit` for every environment. What the visits share is made at once.
+    pub(super) fn foreach_env<T>(
+        &mut self,
+        visit: impl FnMut(usize, &mut LiveEnv<'_>) -> Result<T, EnvError>,
+    ) -> Result<Vec<T>, Error> {
+        self.shared.discard();
+        self.shared.begin()?;
+        let visited = self.runner.foreach_env(visit);
+        self.shared.commit()?;
+        visited
     }
 
     /// Whether the number of environments suits an evaluation of this length.
