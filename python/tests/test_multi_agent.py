@@ -122,6 +122,43 @@ def test_episodes_end_without_all_when_every_agent_has_ended():
     assert result["episode_len_mean"] == 5 and result["agent_episode_return_mean"] == {"x": 2, "y": 5}
 
 
+class Revenant(MultiAgentEnv):
+    """Agent x ends in the second step, y in the fourth; what x is given after that comes from `late`."""
+
+    possible_agents = agents = ["x", "y"]
+    observation_space = gymnasium.spaces.Box(-1, 1, (1,), np.float32)
+    action_space = gymnasium.spaces.Discrete(2)
+    late = ({}, {})
+
+    def reset(self, *, seed=None, options=None):
+        self.t = 0
+        return {"x": np.zeros(1, np.float32), "y": np.zeros(1, np.float32)}, {}
+
+    def step(self, actions):
+        self.t += 1
+        here = ["x", "y"] if self.t <= 2 else ["y"]
+        observations, rewards = self.late if self.t == 4 else ({}, {})
+        observations = {agent: np.zeros(1, np.float32) for agent in here} | observations
+        return observations, dict.fromkeys(here, 1.0) | rewards, {"x": self.t >= 2, "y": self.t == 4}, {}, {}
+
+
+@pytest.mark.parametrize(
+    ("late", "what"),
+    [(({"x": np.zeros(1, np.float32)}, {}), "an observation"), (({}, {"x": -2.5}), r"the reward -2\.5"), (({}, {"x": 0.0}), None)],
+)
+def test_an_agent_that_has_ended_is_given_nothing_more(late, what):
+    class Late(Revenant):
+        pass
+
+    Late.late = late
+    algorithm = config(Late).build_algo()
+    if what is None:
+        assert algorithm.train()["env_runners"]["agent_episode_return_mean"] == {"x": 2, "y": 4}
+        return
+    with pytest.raises(EnvError, match=rf"environment 0 .*step 4 .*agent x was given {what} although it had already ended.*Leave"):
+        algorithm.train()
+
+
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
