@@ -15,7 +15,7 @@ from skirl.algorithms.a2c import A2C, A2CConfig
 from skirl.algorithms.algorithm import Algorithm
 from skirl.algorithms.pg import PGConfig
 from skirl.algorithms.ppo import PPO, PPOConfig
-from skirl.errors import CheckpointError, ConfigError, EnvError, SkirlError
+from skirl.errors import CheckpointError, ConfigError, EnvError, SkirlError, StoppedError
 from skirl.logger import pretty_print
 
 TUNED = {
@@ -242,7 +242,7 @@ def test_a_stopped_algorithm_says_so() -> None:
         algo.train()
     algo.stop()
     for call in (algo.train, algo.evaluate, algo.get_weights, lambda: algo.iteration, lambda: algo.compute_single_action([0.0] * 4)):
-        with pytest.raises(SkirlError, match="was stopped"):
+        with pytest.raises(StoppedError, match=r"was stopped, by stop\(\) .*build a new one, .*save_to_path\(\) before"):
             call()
 
 

@@ -1,5 +1,7 @@
 """Environments with several agents: what crosses the border, the same bytes as a native one, policies by agent."""
 
+import sys
+
 import gymnasium
 import numpy as np
 import pytest
@@ -287,7 +289,8 @@ def test_functions_are_called_as_rllib_calls_them(function):
     assert mapping_of(function, "TwoCartPole-v0", {}) == {"cart_0": "p", "cart_1": "p"}
 
 
-def test_environments_of_no_known_class_train_in_the_process_too():
+@pytest.mark.parametrize("by", ["class", "function", "function without modules"])
+def test_environments_of_no_known_class_train_in_the_process_too(by, monkeypatch):
     class Other:
         def __init__(self):
             self.possible_agents, self.t = ["a", "b"], 0
@@ -309,10 +312,28 @@ def test_environments_of_no_known_class_train_in_the_process_too():
             self.t += 1
             return self.see(), dict.fromkeys(actions, 1.0), dict.fromkeys(actions, self.t == 5), {}, {}
 
-    config = PPOConfig().environment(Other).env_runners(num_env_runners=1).training(train_batch_size=64, minibatch_size=64)
+    if by == "function without modules":
+        # As in a program that imports neither: only a worker finds out.
+        monkeypatch.delitem(sys.modules, "skirl.env.multi_agent_env")
+    register_env("Other", lambda context: Other())
+    env = Other if by == "class" else "Other"
+    config = PPOConfig().environment(env).env_runners(num_env_runners=1).training(train_batch_size=64, minibatch_size=64)
     algorithm = config.build_algo()
     assert algorithm.env_runner_group.num_remote_env_runners() == 0
     assert algorithm.train()["env_runners"]["episode_return_mean"] == 10.0
+
+
+def test_an_interruption_while_an_environment_is_made_to_see_how_many_agents_it_has():
+    made = []
+
+    def interrupted(context):
+        made.append(1)
+        raise KeyboardInterrupt
+
+    register_env("Interrupted", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        PPOConfig().environment("Interrupted").env_runners(num_env_runners=1).build_algo()
+    assert made == [1]
 
 
 def test_a_class_without_step_cannot_be_made() -> None:

@@ -8,6 +8,11 @@ use skirl_env::{ColumnMut, ColumnRef, EnvError, Outcomes, VectorEnv};
 
 use crate::memory::Progress;
 
+/// The process that trains wants no more steps.
+#[derive(Debug, thiserror::Error)]
+#[error("the process that trains was interrupted")]
+struct Cancelled;
+
 /// Environments under watch.
 #[derive(Debug)]
 pub struct Watched {
@@ -49,7 +54,7 @@ impl VectorWrapper for Watched {
         outcomes: &mut Outcomes,
     ) -> Result<(), EnvError> {
         if self.progress.is_cancelled() {
-            return Err(EnvError::raised("interrupted"));
+            return Err(EnvError::interrupted(Cancelled));
         }
         let outcome = self.envs.step(actions, observations, outcomes);
         self.progress.add(if outcome.is_ok() { self.envs.num_envs() } else { 0 });

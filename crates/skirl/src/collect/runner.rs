@@ -248,14 +248,7 @@ impl EnvRunner {
         }
         let before = self.env_steps_made();
         let outcome = make(self).and_then(|rollout| self.show(rollout));
-        if outcome.is_err() {
-            let made = self.env_steps_made().saturating_sub(before);
-            self.drop_steps(made);
-            self.restart(self.options.seed);
-            self.needs_reset = self.begin_episodes(false).is_err();
-            self.take_finished();
-        }
-        outcome
+        outcome.map_err(|error| self.give_up(error, before))
     }
 
     /// As [`sample`](Self::sample), drawing actions (`Some(true)`) or taking the most likely ones (`Some(false)`) in this call
