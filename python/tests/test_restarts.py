@@ -163,19 +163,19 @@ def test_one_with_other_agents_is_refused():
         build(Grows).train()
 
 
-def test_a_task_that_cannot_be_handed_on_ends_the_run():
-    class Refuses(Fails):
-        made, left = [], 1
+@pytest.mark.parametrize("method", ["get_task", "set_task"])
+def test_a_task_that_cannot_be_handed_on_ends_the_run(method):
+    def refuse(self, *task):
+        if len(self.made) > 3:
+            raise RuntimeError("not this one")
+        return getattr(Fails, method)(self, *task)
 
-        def set_task(self, task):
-            if len(self.made) > 3:
-                raise RuntimeError("not this one")
-            super().set_task(task)
-
-    algorithm = build(Refuses)
+    algorithm = build(type("Refuses", (Fails,), {"made": [], "left": 1, method: refuse}))
     algorithm.env_runner.foreach_env(lambda env: env.set_task(7))
-    with pytest.raises(EnvError, match=r"environment 1 failed .*set_task raised RuntimeError: not this one"):
+    said = rf"environment 1 failed .*its task could not be handed on .*: {method} raised RuntimeError: not this one\. Let"
+    with pytest.raises(EnvError, match=said) as caught:
         algorithm.train()
+    assert isinstance(caught.value.__cause__, RuntimeError)
 
 
 class FailsInReset(gymnasium.Env):

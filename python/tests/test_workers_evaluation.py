@@ -93,8 +93,8 @@ def test_a_killed_runner_plays_the_same_round(at: int, how: str, tmp_path: Path,
     number = {"evaluation_interval": 1, "evaluation_duration": 40, "evaluation_num_env_runners": 2, "evaluation_config": DRAWN}
     told = []
 
-    def recreated(env_runner_indices: list[int], is_evaluation: bool) -> None:
-        told.append((len(env_runner_indices), is_evaluation))
+    def recreated(env_runner_group: Any, env_runner_indices: list[int], is_evaluation: bool) -> None:
+        told.append((len(env_runner_indices), is_evaluation, env_runner_group.num_remote_env_runners()))
 
     whole = build(KilledOnce, 0, 2, evaluation=number)
     callbacks = {"on_env_runners_recreated": recreated}
@@ -105,7 +105,7 @@ def test_a_killed_runner_plays_the_same_round(at: int, how: str, tmp_path: Path,
     assert (tmp_path / "mark").exists()
     assert theirs["evaluation"]["num_healthy_workers"] == 2
     assert theirs["evaluation"]["num_remote_worker_restarts"] == 1
-    assert told == [(1, True)]
+    assert told == [(1, True, 2)]
     assert "[evaluation env_runner " in capfd.readouterr().err
 
 
