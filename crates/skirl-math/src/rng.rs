@@ -142,6 +142,7 @@ impl Stream {
 
     /// Uniform integer in [0, n), exactly unbiased (Lemire 2019, "Fast random integer generation in an
     /// interval"). Takes one word except with probability under n/2⁶⁴. `n == 0` yields 0.
+    #[inline]
     pub const fn below(&mut self, n: u64) -> u64 {
         let mut product = (self.next_u64() as u128) * (n as u128);
         if (product as u64) < n {

@@ -124,6 +124,27 @@ fn sum_by(xs: &[f32], f: impl Fn(f64) -> f64) -> f64 {
     for (s, &x) in s.iter_mut().zip(rest) {
         *s += f(f64::from(x));
     }
+    fold(s)
+}
+
+/// The same over the pairs of two slices, as many as the shorter has.
+fn sum_pairs_by(xs: &[f32], ys: &[f32], f: impl Fn(f64, f64) -> f64) -> f64 {
+    let mut s = [0.0f64; LANES];
+    let len = xs.len().min(ys.len());
+    let ((x_chunks, x_rest), (y_chunks, y_rest)) =
+        (xs[..len].as_chunks::<LANES>(), ys[..len].as_chunks::<LANES>());
+    for (xs, ys) in x_chunks.iter().zip(y_chunks) {
+        for ((s, &x), &y) in s.iter_mut().zip(xs).zip(ys) {
+            *s += f(f64::from(x), f64::from(y));
+        }
+    }
+    for ((s, &x), &y) in s.iter_mut().zip(x_rest).zip(y_rest) {
+        *s += f(f64::from(x), f64::from(y));
+    }
+    fold(s)
+}
+
+fn fold(s: [f64; LANES]) -> f64 {
     ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]))
 }
 
@@ -171,10 +192,9 @@ pub fn standardize(xs: &mut [f32], denominator: Denominator) -> MeanStd {
 /// `1 − Var(target − prediction) / Var(target)`: 1 is perfect, 0 no better than the mean, negative worse.
 /// `None` when the targets do not vary or there are none: the ratio has no meaning then.
 pub fn explained_variance(targets: &[f32], predictions: &[f32]) -> Option<f64> {
-    let mut residual = Moments::default();
-    for (&t, &p) in targets.iter().zip(predictions) {
-        residual.push(f64::from(t) - f64::from(p));
-    }
+    let n = targets.len().min(predictions.len()) as f64;
+    let mean = sum_pairs_by(targets, predictions, |t, p| t - p) / n;
+    let residual = sum_pairs_by(targets, predictions, |t, p| (t - p - mean) * (t - p - mean)) / n;
     let variance = moments(targets).population_variance();
-    (variance > 0.0).then(|| 1.0 - residual.population_variance() / variance)
+    (variance > 0.0).then(|| 1.0 - residual / variance)
 }

@@ -2,6 +2,7 @@
 
 use std::ops::{Deref, DerefMut, Range};
 
+use crate::kernels::linear::NARROW;
 use crate::simd::LANES;
 
 /// Smallest multiple of the vector width that holds `n`.
@@ -245,6 +246,12 @@ impl<'a> MatMut<'a> {
             self.row_mut(i).fill(value);
         }
     }
+    /// Sets every element of column `j` to `value`.
+    pub fn fill_column(&mut self, j: usize, value: f32) {
+        for i in 0..self.rows {
+            self.data[i * self.stride + j] = value;
+        }
+    }
     /// Copies the elements of a matrix of the same shape; gaps are left alone.
     ///
     /// # Panics
@@ -268,15 +275,16 @@ impl<'a> MatMut<'a> {
     /// With the width known when compiled: a row is a move or two, not a call.
     fn copy_narrow<const COLS: usize>(&mut self, from: Mat<'_>) {
         for i in 0..self.rows {
-            let rows = (self.row_mut(i).first_chunk_mut::<COLS>(), from.row(i).first_chunk::<COLS>());
-            if let (Some(to), Some(from)) = rows {
+            let (to, from) = (&mut self.data[i * self.stride..], &from.data[i * from.stride..]);
+            if let (Some(to), Some(from)) = (to.first_chunk_mut::<COLS>(), from.first_chunk::<COLS>()) {
                 *to = *from;
             }
         }
     }
 }
 
-/// A matrix that owns its memory. Rows are padded to whole vectors with zeros.
+/// A matrix that owns its memory. Rows are padded to whole vectors with zeros, but for inputs and outputs of modules
+/// that no kernel reads in whole vectors.
 #[derive(Debug, Clone, Default)]
 pub struct Block {
     data: AlignedVec,
@@ -301,6 +309,11 @@ impl Block {
         Self { data: AlignedVec::zeros(max_rows * cols), max_rows, cols, stride: cols }
     }
 
+    /// Zeros, for the outputs of a module: those of a narrow layer are read number by number and need no padding.
+    pub(crate) fn of_outputs(max_rows: usize, cols: usize) -> Self {
+        if cols <= NARROW { Self::compact(max_rows, cols) } else { Self::zeros(max_rows, cols) }
+    }
+
     /// Number of rows it can hold.
     pub fn max_rows(&self) -> usize {
         self.max_rows
@@ -318,6 +331,18 @@ impl Block {
     #[inline]
     pub fn mat_mut(&mut self, rows: usize) -> MatMut<'_> {
         MatMut::with_stride(&mut self.data, rows, self.cols, self.stride)
+    }
+    /// The first `rows` rows of a block without gaps, one after the other.
+    #[inline]
+    pub(crate) fn numbers(&self, rows: usize) -> &[f32] {
+        debug_assert_eq!(self.stride, self.cols);
+        &self.data[..rows * self.cols]
+    }
+    /// The first `rows` rows of a block without gaps, one after the other.
+    #[inline]
+    pub(crate) fn numbers_mut(&mut self, rows: usize) -> &mut [f32] {
+        debug_assert_eq!(self.stride, self.cols);
+        &mut self.data[..rows * self.cols]
     }
     /// Copies rows of the same width, gaps included where both have the same layout.
     #[inline]

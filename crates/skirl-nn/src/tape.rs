@@ -75,6 +75,8 @@ impl Tape {
     pub fn new(spec: &TapeSpec) -> Self {
         let block = |cols: usize| Block::zeros(spec.max_rows, cols);
         let blocks = |widths: &[usize]| widths.iter().map(|&w| block(w)).collect::<Vec<_>>();
+        let outputs =
+            || spec.output_widths.iter().map(|&w| Block::of_outputs(spec.max_rows, w)).collect::<Vec<_>>();
         let input_width = spec.input_widths.iter().sum();
         Self {
             rows: 0,
@@ -87,8 +89,8 @@ impl Tape {
                 Block::compact(spec.max_rows, input_width)
             },
             d_inputs: block(input_width),
-            outputs: blocks(&spec.output_widths),
-            d_outputs: blocks(&spec.output_widths),
+            outputs: outputs(),
+            d_outputs: outputs(),
             state_in: block(spec.state_width),
             state_out: block(spec.state_width),
             d_state_in: block(spec.state_width),
@@ -120,6 +122,18 @@ impl Tape {
     #[inline]
     pub fn output_and_gradient(&mut self, i: usize) -> (Mat<'_>, MatMut<'_>) {
         (self.outputs[i].mat(self.rows), self.d_outputs[i].mat_mut(self.rows))
+    }
+    /// Output `i`, one number per row, and where to write its gradient.
+    ///
+    /// # Errors
+    /// [`NnError::Shape`] if it has more columns than one.
+    #[inline]
+    pub fn column_and_gradient(&mut self, i: usize) -> Result<(&[f32], &mut [f32]), NnError> {
+        let (output, gradient) = (&self.outputs[i], &mut self.d_outputs[i]);
+        match output.num_cols() {
+            1 => Ok((output.numbers(self.rows), gradient.numbers_mut(self.rows))),
+            cols => Err(NnError::shape("columns of an output", 1, cols)),
+        }
     }
     /// All outputs and all their gradients, to be viewed with [`Block::mat`] and [`Block::mat_mut`] at
     /// [`rows`](Self::rows) rows.

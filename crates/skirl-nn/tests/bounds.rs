@@ -7,7 +7,8 @@ mod reference;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use reference::randomise;
-use skirl_nn::kernels::{activation, layer_norm, linear, narrow, vmath};
+use skirl_nn::kernels::through::NarrowGrads;
+use skirl_nn::kernels::{activation, layer_norm, linear, narrow, through, vmath};
 use skirl_nn::{Activation, ActorCritic, ActorCriticSpec, Block, Grads, Mat, MatMut, Module};
 
 /// Memory of exactly the needed length: one element too far is out of bounds.
@@ -32,6 +33,12 @@ fn kernels_stay_inside_exact_slices() {
         let mut db = vec![0.0; width];
         linear::bias_gradient(Mat::with_stride(&out, m, n, width), &mut db);
         activation::forward_in_place(Activation::Tanh, MatMut::with_stride(&mut out, m, n, width));
+        let mut y = vec![0.0; m * width];
+        through::forward(Activation::Tanh, x, panels, &bias, MatMut::with_stride(&mut y, m, n, width));
+        let (dz, v_width) = (Mat::with_stride(&y, m, n, width), k.next_multiple_of(16));
+        let (v, mut dv, mut db) = (vec![0.5; m * v_width], vec![0.0; m * v_width], vec![0.0; v_width]);
+        let (wt, v) = (linear::Panels::new(&wt, n, k), Mat::with_stride(&v, m, k, v_width));
+        through::wide(Activation::Tanh, dz, wt, v, &mut db, MatMut::with_stride(&mut dv, m, k, v_width));
     }
     for n in 1..=linear::NARROW {
         let (x, w) = (vec![0.5; 3 * 16], vec![0.5; n * 16]);
@@ -40,6 +47,10 @@ fn kernels_stay_inside_exact_slices() {
         narrow::forward(x, &w, &vec![0.0; n], MatMut::new(&mut out, 3, n));
         narrow::weight_gradient(x, Mat::new(&out, 3, n), &mut dw);
         narrow::input_gradient(Mat::new(&out, 3, n), &w, MatMut::with_stride(&mut dx, 3, 9, 16));
+        let (mut db, mut db_before) = (vec![0.0; n], vec![0.0; 16]);
+        let grads = NarrowGrads { dw: &mut dw, db: Some(&mut db), db_before: &mut db_before };
+        let dv = MatMut::with_stride(&mut dx, 3, 9, 16);
+        through::narrow(Activation::Relu, Mat::new(&out, 3, n), &w, x, grads, dv);
     }
     for len in [0, 1, 15, 16, 17, 33] {
         let mut values = vec![0.5; len];
@@ -97,6 +108,28 @@ fn sizes_that_do_not_fit_are_refused() {
     });
     refused("unpadded narrow rows", &mut || {
         narrow::forward(Mat::new(&data[..18], 2, 9), &w[..16], &data, MatMut::new(&mut out, 2, 1));
+    });
+    refused("an activation that needs its input", &mut || {
+        let y = MatMut::with_stride(&mut out, 4, 9, 16);
+        through::forward(Activation::Gelu, x, panels, &data[..16], y);
+    });
+    let (wt, y) = (linear::Panels::new(&w, 4, 9), Mat::with_stride(&data, 4, 9, 16));
+    refused("a short bias of the layer before", &mut || {
+        through::wide(Activation::Tanh, x, wt, y, &mut [0.0; 9], MatMut::with_stride(&mut out, 4, 9, 16));
+    });
+    refused("another number of outputs", &mut || {
+        let (x, dv) = (Mat::new(&data, 3, 4), MatMut::with_stride(&mut out, 4, 9, 16));
+        through::wide(Activation::Tanh, x, wt, y, &mut [0.0; 16], dv);
+    });
+    refused("unpadded outputs", &mut || {
+        let (y, dv) = (Mat::new(&data[..36], 4, 9), MatMut::with_stride(&mut out, 4, 9, 16));
+        through::wide(Activation::Tanh, x, wt, y, &mut [0.0; 16], dv);
+    });
+    refused("a short dw of a narrow layer", &mut || {
+        let (mut dw, mut db_before) = ([0.0; 9], [0.0; 16]);
+        let grads = NarrowGrads { dw: &mut dw, db: None, db_before: &mut db_before };
+        let dv = MatMut::with_stride(&mut out, 4, 9, 16);
+        through::narrow(Activation::Tanh, Mat::new(&data, 4, 1), &w[..16], y, grads, dv);
     });
     refused("a short gain", &mut || {
         let z = Mat::with_stride(&data, 2, 9, 16);

@@ -19,3 +19,8 @@ fn gradients_fold_over_chunks() {
 fn products_agree_with_naive_ones() {
     order::products_agree_with_naive_ones();
 }
+
+#[test]
+fn one_pass_equals_separate_steps() {
+    order::one_pass_equals_separate_steps();
+}

@@ -105,6 +105,7 @@ fn instruction_sets() {
         order::rows_do_not_depend_on_their_batch();
         order::gradients_fold_over_chunks();
         order::products_agree_with_naive_ones();
+        order::one_pass_equals_separate_steps();
         if isa != Isa::Portable {
             seen.push((isa, fingerprint()));
         }

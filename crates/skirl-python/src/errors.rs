@@ -51,8 +51,7 @@ fn advice(py: Python<'_>, origin: &PyErr) -> String {
     if !origin.is_instance_of::<PyBrokenPipeError>(py) {
         return String::new();
     }
-    let advice =
-        py.import("skirl._output").and_then(|module| module.call_method0("advice_on_closed_output"));
+    let advice = py.import("skirl._output").and_then(|module| module.call_method0("advice_on_closed_output"));
     advice.and_then(|advice| advice.extract()).unwrap_or_default()
 }
 

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use skirl_math::rng::{StreamKey, kth_word, unit_f32};
 
-use super::rows::{Block, Column, Query, expect, expect_mat};
+use super::rows::{Block, Column, FEW, Query, expect, expect_mat};
 use super::{ActionsMut, ActionsRef, DistScratch, Distribution, Evaluated, EvaluatedGrad};
 use crate::NnError;
 use crate::matrix::{Mat, MatMut};
@@ -100,15 +100,56 @@ fn entropy<S: Simd>(s: S, logp: &[Column], probs: &[Column]) -> S::V {
     h
 }
 
+/// Whether each lane's choice is number `j`: `yes` where it is, else `no`.
+#[inline(always)]
+fn where_chosen<S: Simd>(s: S, choices: S::V, j: usize, yes: S::V, no: S::V) -> S::V {
+    let j = j as f32;
+    let from_j = s.select_lt(s.splat(j - 0.5), choices, yes, no);
+    s.select_lt(choices, s.splat(j + 0.5), from_j, no)
+}
+
+/// The choices as numbers to compare; those that do not exist equal none.
+#[inline(always)]
+fn comparable<S: Simd>(s: S, choices: &[i64; LANES]) -> S::V {
+    s.load(&choices.map(|choice| choice as f32))
+}
+
 /// The column's element of each lane's own choice; NaN for a choice that does not exist.
 #[inline(always)]
-fn pick(columns: &[Column], choices: &[i64; LANES], lanes: usize) -> Column {
+fn pick<S: Simd>(s: S, columns: &[Column], choices: &[i64; LANES]) -> S::V {
+    if columns.len() <= FEW {
+        let (choices, mut picked) = (comparable(s, choices), s.splat(f32::NAN));
+        for (j, column) in columns.iter().enumerate() {
+            picked = where_chosen(s, choices, j, s.load(column), picked);
+        }
+        return picked;
+    }
     let mut picked = [0.0; LANES];
-    for (lane, (to, &choice)) in picked.iter_mut().zip(choices).enumerate().take(lanes) {
+    for (lane, (to, &choice)) in picked.iter_mut().zip(choices).enumerate() {
         // A negative number becomes a huge one.
         *to = columns.get(choice as usize).map_or(f32::NAN, |column| column[lane]);
     }
-    picked
+    s.load(&picked)
+}
+
+/// Adds `d` to the column of each lane's own choice.
+#[inline(always)]
+fn add_to_chosen<S: Simd>(s: S, columns: &mut [Column], choices: &[i64; LANES], d: S::V) {
+    if columns.len() <= FEW {
+        let choices = comparable(s, choices);
+        for (j, column) in columns.iter_mut().enumerate() {
+            let part = where_chosen(s, choices, j, d, s.splat(0.0));
+            s.store(s.add(s.load(column), part), column);
+        }
+        return;
+    }
+    let mut each = [0.0; LANES];
+    s.store(d, &mut each);
+    for (lane, (&choice, d)) in choices.iter().zip(each).enumerate() {
+        if let Some(column) = usize::try_from(choice).ok().and_then(|a| columns.get_mut(a)) {
+            column[lane] += d;
+        }
+    }
 }
 
 struct Evaluate<'a> {
@@ -136,8 +177,8 @@ impl Kernel for Evaluate<'_> {
             for (c, range) in dist.ranges.iter().enumerate() {
                 let (l, p) = (&mut logp[range.clone()], &mut probs[range.clone()]);
                 log_softmax(s, l, p);
-                let picked = pick(l, &block.get(query.actions, dist.ranges.len(), c), block.lanes);
-                sums[0] = s.add(sums[0], s.load(&picked));
+                let picked = pick(s, l, &block.get(query.actions, dist.ranges.len(), c));
+                sums[0] = s.add(sums[0], picked);
                 sums[1] = s.add(sums[1], entropy(s, l, p));
                 if query.old_inputs.is_some() {
                     let (ol, op) = (&mut old_logp[range.clone()], &mut old_probs[range.clone()]);
@@ -195,12 +236,7 @@ impl Kernel for Backward<'_> {
                         s.store(s.fma(d_kl, s.sub(s.load(p), s.load(op)), s.load(grad)), grad);
                     }
                 }
-                let chosen = block.get(query.actions, dist.ranges.len(), c);
-                for lane in 0..block.lanes {
-                    if let Some(grad) = usize::try_from(chosen[lane]).ok().and_then(|a| l.get_mut(a)) {
-                        grad[lane] += d_out.logp[block.first + lane];
-                    }
-                }
+                add_to_chosen(s, l, &block.get(query.actions, dist.ranges.len(), c), d_logp);
             }
             block.scatter(logp, &mut d_inputs);
         }
@@ -264,7 +300,7 @@ impl Kernel for Sample<'_> {
                 s.store(invert(s, p, s.load(&uniforms)), &mut index);
                 let chosen = index.map(|x| x as i64);
                 block.put(chosen, actions, width, c);
-                total = s.add(total, s.load(&pick(l, &chosen, block.lanes)));
+                total = s.add(total, pick(s, l, &chosen));
             }
             block.store(s, total, logp);
         }

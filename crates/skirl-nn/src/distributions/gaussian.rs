@@ -129,10 +129,14 @@ impl<'a> Columns<'a> {
         if let Some(inputs) = query.old_inputs {
             block.gather(inputs, old);
         }
-        for lane in 0..block.lanes {
-            let row = &query.actions[(block.first + lane) * width..][..width];
-            for (column, &x) in action.iter_mut().zip(row) {
-                column[lane] = x;
+        if width == 1 {
+            action[0] = block.get(query.actions, width, 0);
+        } else {
+            for lane in 0..block.lanes {
+                let row = &query.actions[(block.first + lane) * width..][..width];
+                for (column, &x) in action.iter_mut().zip(row) {
+                    column[lane] = x;
+                }
             }
         }
         let (mean, log_std) = new.split_at_mut(width);

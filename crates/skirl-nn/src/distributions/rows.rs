@@ -9,7 +9,7 @@ use crate::simd::{LANES, Simd};
 pub(super) type Column = [f32; LANES];
 
 /// Up to this many columns are faster copied one by one; more, row by row.
-const FEW: usize = 4;
+pub(super) const FEW: usize = 4;
 
 /// The rows `first..first + lanes`, at most 16.
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +39,9 @@ impl Block {
         }
         let stride = m.stride().max(1);
         let data = &m.data()[self.first * stride..];
+        if stride == columns.len() {
+            return self.gather_compact(data, columns);
+        }
         for (j, column) in columns.iter_mut().enumerate() {
             let numbers = data[j..].iter().step_by(stride);
             for (to, &x) in column[..self.lanes].iter_mut().zip(numbers) {
@@ -61,6 +64,9 @@ impl Block {
         }
         let stride = m.stride().max(1);
         let data = &mut m.data_mut()[self.first * stride..];
+        if stride == columns.len() {
+            return self.scatter_compact(columns, data);
+        }
         for (j, column) in columns.iter().enumerate() {
             let numbers = data[j..].iter_mut().step_by(stride);
             for (&x, to) in column[..self.lanes].iter().zip(numbers) {
@@ -69,9 +75,44 @@ impl Block {
         }
     }
 
+    /// Rows without gaps, of [`FEW`] columns at most.
+    #[inline(always)]
+    fn gather_compact(self, data: &[f32], columns: &mut [Column]) {
+        let mut padded = [0.0; FEW * LANES];
+        let mut rows = data;
+        if self.lanes < LANES {
+            let len = self.lanes * columns.len();
+            padded[..len].copy_from_slice(&data[..len]);
+            rows = &padded;
+        }
+        match columns {
+            [one] => split_rows(rows, [one]),
+            [a, b] => split_rows(rows, [a, b]),
+            [a, b, c] => split_rows(rows, [a, b, c]),
+            [a, b, c, d] => split_rows(rows, [a, b, c, d]),
+            _ => {}
+        }
+    }
+
+    /// The reverse of [`gather_compact`](Self::gather_compact).
+    #[inline(always)]
+    fn scatter_compact(self, columns: &[Column], data: &mut [f32]) {
+        if self.lanes == LANES {
+            return join_columns(columns, data);
+        }
+        let mut padded = [0.0; FEW * LANES];
+        join_columns(columns, &mut padded);
+        let len = self.lanes * columns.len();
+        data[..len].copy_from_slice(&padded[..len]);
+    }
+
     /// Number `j` of every row of a row-major slice.
     #[inline(always)]
     pub(super) fn get<T: Copy + Default>(self, from: &[T], width: usize, j: usize) -> [T; LANES] {
+        // The common case is one move.
+        if let (1, Some(whole)) = (width, from[self.first * width..].first_chunk::<LANES>()) {
+            return *whole;
+        }
         let mut column = [T::default(); LANES];
         let numbers = from[self.first * width + j..].iter().step_by(width);
         for (to, &x) in column[..self.lanes].iter_mut().zip(numbers) {
@@ -83,6 +124,10 @@ impl Block {
     /// Writes number `j` of every row of a row-major slice.
     #[inline(always)]
     pub(super) fn put<T: Copy>(self, column: [T; LANES], to: &mut [T], width: usize, j: usize) {
+        if let (1, Some(whole)) = (width, to[self.first * width..].first_chunk_mut::<LANES>()) {
+            *whole = column;
+            return;
+        }
         let numbers = to[self.first * width + j..].iter_mut().step_by(width);
         for (&x, to) in column[..self.lanes].iter().zip(numbers) {
             *to = x;
@@ -105,6 +150,34 @@ impl Block {
             Some(whole) => s.store(v, whole),
             None => s.store_partial(v, &mut to[self.first..]),
         }
+    }
+}
+
+/// With the width known when compiled, the moves become a few shuffles.
+#[inline(always)]
+fn split_rows<const N: usize>(data: &[f32], columns: [&mut Column; N]) {
+    let Some(rows) = data.as_chunks::<N>().0.first_chunk::<LANES>() else { return };
+    for (j, column) in columns.into_iter().enumerate() {
+        *column = std::array::from_fn(|lane| rows[lane][j]);
+    }
+}
+
+#[inline(always)]
+fn join_columns(columns: &[Column], data: &mut [f32]) {
+    match columns {
+        [one] => join_rows([one], data),
+        [a, b] => join_rows([a, b], data),
+        [a, b, c] => join_rows([a, b, c], data),
+        [a, b, c, d] => join_rows([a, b, c, d], data),
+        _ => {}
+    }
+}
+
+#[inline(always)]
+fn join_rows<const N: usize>(columns: [&Column; N], data: &mut [f32]) {
+    let Some(rows) = data.as_chunks_mut::<N>().0.first_chunk_mut::<LANES>() else { return };
+    for (lane, row) in rows.iter_mut().enumerate() {
+        *row = columns.map(|column| column[lane]);
     }
 }
 

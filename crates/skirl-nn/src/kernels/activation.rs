@@ -29,13 +29,14 @@ impl Activation {
 }
 
 /// An activation as types, so that the choice is made once per matrix.
-trait Function {
+pub(super) trait Function {
     fn value<S: Simd>(s: S, x: S::V) -> S::V;
     /// Derivative from the input `x` and the output `y`; those of [`Activation::needs_input`] use `x`, others `y`.
     fn derivative<S: Simd>(s: S, x: S::V, y: S::V) -> S::V;
 }
 
-struct Tanh;
+#[derive(Clone, Copy)]
+pub(super) struct Tanh;
 impl Function for Tanh {
     #[inline(always)]
     fn value<S: Simd>(s: S, x: S::V) -> S::V {
@@ -47,7 +48,8 @@ impl Function for Tanh {
     }
 }
 
-struct Relu;
+#[derive(Clone, Copy)]
+pub(super) struct Relu;
 impl Function for Relu {
     #[inline(always)]
     fn value<S: Simd>(s: S, x: S::V) -> S::V {
@@ -97,7 +99,8 @@ impl Function for Gelu {
     }
 }
 
-struct Elu;
+#[derive(Clone, Copy)]
+pub(super) struct Elu;
 impl Function for Elu {
     #[inline(always)]
     fn value<S: Simd>(s: S, x: S::V) -> S::V {

@@ -1,5 +1,6 @@
 //! Linear layers with more than [`NARROW`] outputs: product, both reverses, and the transposed copy they need.
 
+use super::epilogue::{Add, Epilogue, Store};
 use super::tile::{Product, product};
 use crate::matrix::{Mat, MatMut, padded};
 use crate::simd::{Kernel, LANES, Simd, dispatch};
@@ -14,9 +15,9 @@ pub const NARROW: usize = 4;
 /// after the other, and starts at `64 p k`. Columns beyond `n` are zero.
 #[derive(Debug, Clone, Copy)]
 pub struct Panels<'a> {
-    data: &'a [f32],
-    k: usize,
-    n: usize,
+    pub(super) data: &'a [f32],
+    pub(super) k: usize,
+    pub(super) n: usize,
 }
 
 /// Number of values of a `[k, n]` weight in panels.
@@ -37,19 +38,20 @@ impl<'a> Panels<'a> {
 }
 
 /// First column and width of every panel of `n` columns.
-fn panels(n: usize) -> impl Iterator<Item = (usize, usize)> {
+pub(super) fn panels(n: usize) -> impl Iterator<Item = (usize, usize)> {
     let total = padded(n);
     (0..total).step_by(PANEL).map(move |start| (start, PANEL.min(total - start)))
 }
 
-struct Forward<'a> {
+struct Forward<'a, E> {
     x: Mat<'a>,
     w: Panels<'a>,
     bias: Option<&'a [f32]>,
     out: MatMut<'a>,
+    epilogue: E,
 }
 
-impl Kernel for Forward<'_> {
+impl<E: Epilogue> Kernel for Forward<'_, E> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(mut self, s: S) {
@@ -67,10 +69,11 @@ impl Kernel for Forward<'_> {
                 c: self.out.data_mut()[start..].as_mut_ptr(),
                 c_row,
                 init: self.bias.map_or(std::ptr::null(), |b| b[start..].as_ptr()),
+                epilogue: self.epilogue,
             };
             // SAFETY: `forward` checked that x has k columns and out and bias the padded width; the panels are
             // complete by construction; out is a mutable borrow, so it overlaps nothing.
-            unsafe { product::<S, false>(s, part) };
+            unsafe { product(s, part) };
         }
     }
 }
@@ -82,12 +85,24 @@ impl Kernel for Forward<'_> {
 /// If shapes do not fit together.
 #[inline]
 pub fn forward(x: Mat<'_>, w: Panels<'_>, bias: Option<&[f32]>, out: MatMut<'_>) {
+    forward_to(Store, x, w, bias, out);
+}
+
+/// [`forward`], with the sums handed to an epilogue that reads nothing else.
+#[inline]
+pub(super) fn forward_to<E: Epilogue>(
+    epilogue: E,
+    x: Mat<'_>,
+    w: Panels<'_>,
+    bias: Option<&[f32]>,
+    out: MatMut<'_>,
+) {
     let width = padded(w.n);
     assert_eq!((x.num_rows(), x.num_cols()), (out.num_rows(), w.k), "linear: shape of x");
     assert!(out.as_ref().has_width(width), "linear: out is narrower than {width}");
     assert!(bias.is_none_or(|b| b.len() == width), "linear: bias is not {width} long");
     if x.num_rows() > 0 {
-        dispatch(Forward { x, w, bias, out });
+        dispatch(Forward { x, w, bias, out, epilogue });
     }
 }
 
@@ -116,10 +131,11 @@ impl Kernel for WeightGradient<'_> {
                 c: self.dw[start * k..].as_mut_ptr(),
                 c_row: width,
                 init: std::ptr::null(),
+                epilogue: Add,
             };
             // SAFETY: `weight_gradient` checked that dz has the padded width, as many rows as x, and that dw holds
             // all panels; dw is a mutable borrow, so it overlaps nothing.
-            unsafe { product::<S, true>(s, part) };
+            unsafe { product(s, part) };
         }
     }
 }

@@ -4,9 +4,11 @@
 //! release builds too.
 
 pub mod activation;
+mod epilogue;
 pub mod layer_norm;
 pub mod linear;
 pub mod narrow;
 pub mod peak;
+pub mod through;
 mod tile;
 pub mod vmath;

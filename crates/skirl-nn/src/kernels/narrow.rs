@@ -4,6 +4,8 @@
 //! An output is a dot product: 16 partial sums in the order of `k`, folded by the fixed tree of
 //! [`Simd::reduce_add`], plus the bias. The order depends on `k` only, never on the batch.
 
+use std::ops::Range;
+
 use super::linear::NARROW;
 use crate::matrix::{Mat, MatMut, padded};
 use crate::simd::{Kernel, LANES, Simd, dispatch};
@@ -56,6 +58,7 @@ impl Kernel for Forward<'_> {
 fn forward_n<S: Simd, const N: usize>(s: S, mut p: Forward<'_>) {
     // As many rows as fill 16 sums: their lanes are then added together.
     let group = LANES / N;
+    let bias = s.load(&std::array::from_fn(|lane| p.bias[lane % N]));
     for start in (0..p.x.num_rows()).step_by(group) {
         let rows = group.min(p.x.num_rows() - start);
         let sums = if rows == group {
@@ -65,13 +68,25 @@ fn forward_n<S: Simd, const N: usize>(s: S, mut p: Forward<'_>) {
         } else {
             dot_products::<S, N>(s, p.x, p.w, start, rows)
         };
-        let mut totals = [0.0; LANES];
-        s.store(s.reduce_add_each(sums), &mut totals);
-        for (r, totals) in totals.chunks_exact(N).enumerate().take(rows) {
-            for ((out, total), bias) in p.out.row_mut(start + r).iter_mut().zip(totals).zip(p.bias) {
-                *out = total + bias;
-            }
+        put_rows::<S, N>(s, s.add(s.reduce_add_each(sums), bias), &mut p.out, start..start + rows);
+    }
+}
+
+/// Writes rows of `N` numbers that lie in a vector one after the other.
+#[inline(always)]
+fn put_rows<S: Simd, const N: usize>(s: S, values: S::V, out: &mut MatMut<'_>, rows: Range<usize>) {
+    if out.stride() == N {
+        let place = &mut out.data_mut()[rows.start * N..rows.end * N];
+        match place.first_chunk_mut() {
+            Some(whole) => s.store(values, whole),
+            None => s.store_partial(values, place),
         }
+        return;
+    }
+    let mut each = [0.0; LANES];
+    s.store(values, &mut each);
+    for (row, values) in rows.zip(each.as_chunks::<N>().0) {
+        out.row_mut(row).copy_from_slice(values);
     }
 }
 

@@ -4,12 +4,12 @@
 //! accumulator that adds its products in the order of `k`, so its bits do not depend on the shape of the tile it
 //! happens to fall into: that is what makes `forward(batch)[i]` equal `forward(row i)`.
 
+use super::epilogue::Epilogue;
 use crate::simd::{LANES, Simd};
 
-/// `C = init + A B` (or `C += A B` with the product summed apart), `A` of `m × k` scalars, `B` of `k × n`, `n` a
-/// multiple of 16. The strides are in elements.
+/// `C` from `init + A B`, `A` of `m × k` scalars, `B` of `k × n`, `n` a multiple of 16. The strides are in elements.
 #[derive(Clone, Copy)]
-pub(super) struct Product {
+pub(super) struct Product<E> {
     pub(super) m: usize,
     pub(super) k: usize,
     pub(super) n: usize,
@@ -23,16 +23,18 @@ pub(super) struct Product {
     pub(super) c_row: usize,
     /// First value of every row's accumulators, `n` of them; null for zero.
     pub(super) init: *const f32,
+    /// What becomes of the sums.
+    pub(super) epilogue: E,
 }
 
-impl Product {
+impl<E: Epilogue> Product<E> {
     /// The part from row `i` and column `j` on, `n` columns wide.
     ///
     /// # Safety
     /// The part must lie inside the product.
     #[inline(always)]
     unsafe fn part(self, i: usize, j: usize, n: usize) -> Self {
-        // SAFETY: the caller promises that row `i` and column `j` exist in A, B, C and init.
+        // SAFETY: the caller promises that row `i` and column `j` exist in A, B, C, init and what the epilogue reads.
         unsafe {
             let init = if self.init.is_null() { self.init } else { self.init.add(j) };
             Self {
@@ -42,29 +44,31 @@ impl Product {
                 b: self.b.add(j),
                 c: self.c.add(i * self.c_row + j),
                 init,
+                epilogue: self.epilogue.part(i, j),
                 ..self
             }
         }
     }
 }
 
-/// Computes a whole product. `ADD`: `C += A B` instead of `C = init + A B`.
+/// Computes a whole product.
 ///
 /// # Safety
 /// For all `i < m`, `l < k`: `A[i][l]` readable, `n` values of row `l` of `B` readable, `n` values of row `i` of `C`
-/// writable and initialised, `n` values of `init` readable unless null; `C` overlaps none of the others.
+/// writable and initialised, `n` values of `init` readable unless null, and what the epilogue asks for; `C` overlaps none
+/// of the others.
 #[inline(always)]
-pub(super) unsafe fn product<S: Simd, const ADD: bool>(s: S, p: Product) {
+pub(super) unsafe fn product<S: Simd, E: Epilogue>(s: S, p: Product<E>) {
     let mut j = 0;
     while j < p.n {
         let vectors = ((p.n - j) / LANES).min(tile_vectors::<S>(p.m));
         // SAFETY: the columns j .. j + 16 * vectors are inside the product.
         unsafe {
             match vectors {
-                4 => row_blocks::<S, 4, ADD>(s, p.part(0, j, 4 * LANES)),
-                3 => row_blocks::<S, 3, ADD>(s, p.part(0, j, 3 * LANES)),
-                2 => row_blocks::<S, 2, ADD>(s, p.part(0, j, 2 * LANES)),
-                _ => row_blocks::<S, 1, ADD>(s, p.part(0, j, LANES)),
+                4 => row_blocks::<S, E, 4>(s, p.part(0, j, 4 * LANES)),
+                3 => row_blocks::<S, E, 3>(s, p.part(0, j, 3 * LANES)),
+                2 => row_blocks::<S, E, 2>(s, p.part(0, j, 2 * LANES)),
+                _ => row_blocks::<S, E, 1>(s, p.part(0, j, LANES)),
             }
         }
         j += vectors * LANES;
@@ -86,14 +90,15 @@ fn tile_vectors<S: Simd>(m: usize) -> usize {
 /// # Safety
 /// As for [`product`], with `n = NV * 16`.
 #[inline(always)]
-unsafe fn row_blocks<S: Simd, const NV: usize, const ADD: bool>(s: S, p: Product) {
+unsafe fn row_blocks<S: Simd, E: Epilogue, const NV: usize>(s: S, p: Product<E>) {
     let mut i = 0;
+    let mut totals = [s.splat(0.0); NV];
     macro_rules! blocks_of {
         ($rows:literal) => {
             if $rows * NV <= S::TILE_ACCUMULATORS {
                 while i + $rows <= p.m {
                     // SAFETY: rows i .. i + $rows are inside the product.
-                    unsafe { tile::<S, $rows, NV, ADD>(s, p.part(i, 0, p.n)) };
+                    unsafe { tile::<S, E, $rows, NV>(s, p.part(i, 0, p.n), &mut totals) };
                     i += $rows;
                 }
             }
@@ -103,18 +108,25 @@ unsafe fn row_blocks<S: Simd, const NV: usize, const ADD: bool>(s: S, p: Product
     blocks_of!(8);
     blocks_of!(6);
     blocks_of!(4);
+    blocks_of!(3);
     blocks_of!(2);
     while i < p.m {
         // SAFETY: row i is inside the product.
-        unsafe { tile::<S, 1, NV, ADD>(s, p.part(i, 0, p.n)) };
+        unsafe { tile::<S, E, 1, NV>(s, p.part(i, 0, p.n), &mut totals) };
         i += 1;
     }
+    // SAFETY: the columns are inside the product.
+    unsafe { p.epilogue.finish(s, totals) };
 }
 
 /// # Safety
 /// As for [`product`], with `m ≥ MR` and `n = NV * 16`.
 #[inline(always)]
-unsafe fn tile<S: Simd, const MR: usize, const NV: usize, const ADD: bool>(s: S, p: Product) {
+unsafe fn tile<S: Simd, E: Epilogue, const MR: usize, const NV: usize>(
+    s: S,
+    p: Product<E>,
+    totals: &mut [S::V; NV],
+) {
     let mut sums = [[s.splat(0.0); NV]; MR];
     // SAFETY: all offsets are inside the ranges that the caller promises.
     unsafe {
@@ -140,12 +152,8 @@ unsafe fn tile<S: Simd, const MR: usize, const NV: usize, const ADD: bool>(s: S,
             a = a.wrapping_add(p.a_col);
             b = b.wrapping_add(p.b_row);
         }
-        for (i, row) in sums.iter().enumerate() {
-            for (v, &sum) in row.iter().enumerate() {
-                let place = p.c.add(i * p.c_row + v * LANES);
-                let value = if ADD { s.add(s.load_ptr(place), sum) } else { sum };
-                s.store_ptr(value, place);
-            }
+        for (i, row) in sums.into_iter().enumerate() {
+            p.epilogue.part(i, 0).row(s, row, p.c.add(i * p.c_row), totals);
         }
     }
 }

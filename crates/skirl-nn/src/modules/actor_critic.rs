@@ -216,23 +216,17 @@ impl ActorCritic {
 
     /// Completes the distribution inputs of a chunk: free log standard deviations, clamping.
     fn finish_dist_inputs(&self, output: &mut MatMut<'_>) {
-        if self.log_std.is_none() && self.clip.is_none() {
+        if let Some(free) = &self.log_std {
+            let limit = self.clip.as_ref().map_or(f32::INFINITY, |clip| clip.limit);
+            for (j, value) in free.columns.clone().zip(&self.params.values()[free.offset..]) {
+                output.fill_column(j, value.clamp(-limit, limit));
+            }
             return;
         }
+        let Some(clip) = &self.clip else { return };
         for i in 0..output.num_rows() {
-            let row = output.row_mut(i);
-            if let Some(free) = &self.log_std {
-                let values = &self.params.values()[free.offset..][..free.columns.len()];
-                match values {
-                    // One action is common; a loop over one number would become a call.
-                    [value] => row[free.columns.start] = *value,
-                    _ => row[free.columns.clone()].copy_from_slice(values),
-                }
-            }
-            if let Some(clip) = &self.clip {
-                for x in &mut row[clip.columns.clone()] {
-                    *x = x.clamp(-clip.limit, clip.limit);
-                }
+            for x in &mut output.row_mut(i)[clip.columns.clone()] {
+                *x = x.clamp(-clip.limit, clip.limit);
             }
         }
     }

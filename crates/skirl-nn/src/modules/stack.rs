@@ -5,7 +5,8 @@ use std::ops::Range;
 use super::CHUNK;
 use crate::kernels::activation::{self, Activation};
 use crate::kernels::linear::{NARROW, Panels, panels_len};
-use crate::kernels::{layer_norm, linear, narrow};
+use crate::kernels::through::NarrowGrads;
+use crate::kernels::{layer_norm, linear, narrow, through};
 use crate::matrix::{AlignedVec, Block, Mat, padded};
 use crate::params::ParamLayout;
 
@@ -98,6 +99,8 @@ impl StackTape {
 pub(super) struct Stack {
     layers: Vec<Layer>,
     transposed_end: usize,
+    /// Whether the last layer is an output of the module, a linear map alone.
+    has_head: bool,
 }
 
 /// What a stack is built from.
@@ -130,6 +133,14 @@ impl GradPart<'_> {
     pub(super) fn of(&mut self, params: Range<usize>) -> &mut [f32] {
         &mut self.values[params.start - self.start..params.end - self.start]
     }
+
+    /// The gradients of three ranges of the parameters, in this order.
+    fn of_three(&mut self, ranges: [Range<usize>; 3]) -> [&mut [f32]; 3] {
+        let [first, second, third] = ranges.map(|range| range.start - self.start..range.end - self.start);
+        let (low, high) = self.values.split_at_mut(third.start);
+        let (low, middle) = low.split_at_mut(second.start);
+        [&mut low[first], &mut middle[..second.len()], &mut high[..third.len()]]
+    }
 }
 
 impl Stack {
@@ -137,7 +148,8 @@ impl Stack {
     pub(super) fn new(spec: &StackSpec<'_>, layout: &mut ParamLayout, transposed_start: usize) -> Self {
         let hidden = spec.hidden.iter().map(|&width| (width, spec.activation, spec.layer_norm));
         let widths = hidden.chain(spec.output.map(|width| (width, Activation::Linear, false)));
-        let mut stack = Self { layers: Vec::new(), transposed_end: transposed_start };
+        let has_head = spec.output.is_some();
+        let mut stack = Self { layers: Vec::new(), transposed_end: transposed_start, has_head };
         let mut inputs = spec.inputs;
         for (i, (outputs, activation, has_norm)) in widths.enumerate() {
             let name = format!("{}.{i}", spec.name);
@@ -185,8 +197,14 @@ impl Stack {
 
     pub(super) fn tape(&self, max_rows: usize) -> StackTape {
         let last = self.layers.len().saturating_sub(1);
-        let layers = self.layers.iter().enumerate();
-        StackTape { layers: layers.map(|(i, layer)| layer.tape(max_rows, i == last)).collect() }
+        let tape = |(i, layer): (usize, &Layer)| {
+            let mut tape = layer.tape(max_rows, i == last);
+            if i == last && self.has_head {
+                tape.d = Block::of_outputs(max_rows.min(CHUNK), layer.outputs);
+            }
+            tape
+        };
+        StackTape { layers: self.layers.iter().enumerate().map(tape).collect() }
     }
 
     /// Sets the gains of the normalisations to one.
@@ -232,21 +250,31 @@ impl Stack {
         mut d_x: Option<crate::MatMut<'_>>,
     ) {
         let last = self.layers.len().saturating_sub(1);
+        // Whether the layer after has taken the gradient through this one's activation, and counted its bias.
+        let mut is_through = false;
         for (i, layer) in self.layers.iter().enumerate().rev() {
             let (before, after) = tape.layers.split_at_mut(i);
             let own = &mut after[0];
-            let y = if i == last { Some(output) } else { None };
-            layer.backward_to_linear(reverse, &rows, own, y);
+            let with_bias = !is_through;
+            if !is_through {
+                layer.backward_to_linear(reverse, &rows, own, (i == last).then_some(output));
+            }
             let dz = own.d.mat(rows.len());
             let Some(previous) = before.last_mut() else {
-                layer.add_gradients(reverse, x.rows(rows.clone()), dz);
+                layer.add_gradients(reverse, x.rows(rows.clone()), dz, with_bias);
                 if let Some(d_x) = d_x.take() {
                     layer.input_gradient(reverse, dz, d_x);
                 }
                 continue;
             };
-            layer.add_gradients(reverse, previous.y.mat(rows.end).rows(rows.clone()), dz);
-            layer.input_gradient(reverse, dz, previous.d.mat_mut(rows.len()));
+            is_through = self.layers[i - 1].lets_through() && reverse.grads.is_some();
+            if is_through {
+                layer.backward_through(&self.layers[i - 1], reverse, &rows, dz, previous, with_bias);
+            } else {
+                let x = previous.y.mat(rows.end).rows(rows.clone());
+                layer.add_gradients(reverse, x, dz, with_bias);
+                layer.input_gradient(reverse, dz, previous.d.mat_mut(rows.len()));
+            }
         }
     }
 }
@@ -297,6 +325,10 @@ impl Layer {
     ) {
         let LayerTape { y, x: kept, norm, .. } = tape;
         let y = output.unwrap_or(y);
+        if self.lets_through() && !self.is_narrow() {
+            let (bias, y) = (&params[self.vector(self.bias)], y.mat_mut(rows.end).rows(rows.clone()));
+            return through::forward(self.activation, x, self.panels(params), bias, y);
+        }
         // The linear map writes straight to where the next step reads.
         let target = match kept {
             Some(kept) => kept,
@@ -314,9 +346,9 @@ impl Layer {
                 let from = kept.mat(rows.end).rows(rows.clone());
                 activation::forward(self.activation, from, y.mat_mut(rows.end).rows(rows.clone()));
             }
-            None => {
-                activation::forward_in_place(self.activation, y.mat_mut(rows.end).rows(rows.clone()));
-            }
+            // An output of the module, which need not be padded.
+            None if self.activation == Activation::Linear => {}
+            None => activation::forward_in_place(self.activation, y.mat_mut(rows.end).rows(rows.clone())),
         }
     }
 
@@ -365,14 +397,54 @@ impl Layer {
         layer_norm::input_gradient(normalised, &tape.inverse_std[rows.clone()], gain, d.mat_mut(rows.len()));
     }
 
-    fn add_gradients(&self, reverse: &mut Reverse<'_>, x: Mat<'_>, dz: Mat<'_>) {
+    /// Adds the gradient of the weight, and of the bias if it is not counted yet.
+    fn add_gradients(&self, reverse: &mut Reverse<'_>, x: Mat<'_>, dz: Mat<'_>, with_bias: bool) {
         let Some(grads) = &mut reverse.grads else { return };
+        let dw = grads.of(self.weight_range());
         if self.is_narrow() {
-            narrow::weight_gradient(x, dz, grads.of(self.weight_range()));
-            narrow::bias_gradient(dz, grads.of(self.vector(self.bias)));
+            narrow::weight_gradient(x, dz, dw);
         } else {
-            linear::weight_gradient(x, dz, grads.of(self.weight_range()));
-            linear::bias_gradient(dz, grads.of(self.vector(self.bias)));
+            linear::weight_gradient(x, dz, dw);
+        }
+        let db = grads.of(self.vector(self.bias));
+        match with_bias {
+            false => {}
+            true if self.is_narrow() => narrow::bias_gradient(dz, db),
+            true => linear::bias_gradient(dz, db),
+        }
+    }
+
+    /// Whether the layer behind this one can take the gradient through this one's activation.
+    fn lets_through(&self) -> bool {
+        self.norm.is_none() && through::serves(self.activation)
+    }
+
+    /// From `dz`, the gradient of this layer's linear map: that of its weight, of its bias if not counted yet, of the
+    /// linear map of the layer before, and of that one's bias.
+    fn backward_through(
+        &self,
+        before: &Self,
+        reverse: &mut Reverse<'_>,
+        rows: &Range<usize>,
+        dz: Mat<'_>,
+        tape: &mut LayerTape,
+        with_bias: bool,
+    ) {
+        let LayerTape { y, d, .. } = tape;
+        let (y, dv) = (y.mat(rows.end).rows(rows.clone()), d.mat_mut(rows.len()));
+        if self.is_narrow() {
+            let Some(grads) = &mut reverse.grads else { return };
+            let w = &reverse.params[self.weight_range()];
+            let places = [before.vector(before.bias), self.weight_range(), self.vector(self.bias)];
+            let [db_before, dw, db] = grads.of_three(places);
+            let grads = NarrowGrads { dw, db: with_bias.then_some(db), db_before };
+            through::narrow(before.activation, dz, w, y, grads, dv);
+        } else {
+            self.add_gradients(reverse, y, dz, with_bias);
+            let Some(grads) = &mut reverse.grads else { return };
+            let db_before = grads.of(before.vector(before.bias));
+            let wt = self.transposed_panels(reverse.transposed);
+            through::wide(before.activation, dz, wt, y, db_before, dv);
         }
     }
 
@@ -380,9 +452,13 @@ impl Layer {
         if self.is_narrow() {
             narrow::input_gradient(dz, &reverse.params[self.weight_range()], dx);
         } else {
-            let len = panels_len(self.outputs, self.inputs);
-            let wt = &reverse.transposed.values[self.transposed..][..len];
-            linear::forward(dz, Panels::new(wt, self.outputs, self.inputs), None, dx);
+            linear::forward(dz, self.transposed_panels(reverse.transposed), None, dx);
         }
+    }
+
+    /// The panels of the transposed weight.
+    fn transposed_panels<'a>(&self, transposed: &'a Transposed) -> Panels<'a> {
+        let len = panels_len(self.outputs, self.inputs);
+        Panels::new(&transposed.values[self.transposed..][..len], self.outputs, self.inputs)
     }
 }

@@ -155,6 +155,10 @@ impl Simd for Avx512 {
     fn reduce_max(self, v: __m512) -> f32 {
         op!(max8(_mm256_max_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps::<1>(v))))
     }
+    #[inline(always)]
+    fn reduce_add_each(self, rows: [__m512; LANES]) -> __m512 {
+        op!(sum_each512(rows))
+    }
 }
 
 type Pair = [__m256; 2];
@@ -328,6 +332,37 @@ unsafe fn max8(v: __m256) -> f32 {
         let v = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v));
         let v = _mm_max_ps(v, _mm_movehl_ps(v, v));
         _mm_cvtss_f32(_mm_max_ss(v, _mm_movehdup_ps(v)))
+    })
+}
+
+/// The reduction tree of sixteen vectors at once, with half the moves of a transposition: at each level two vectors of
+/// partial sums become one. Rows are paired so that the sums come out in order.
+///
+/// # Safety
+/// The processor must have AVX-512 F and DQ.
+#[inline(always)]
+unsafe fn sum_each512(r: [__m512; 16]) -> __m512 {
+    // Closures would be compiled without the instructions.
+    macro_rules! level {
+        ($low:ident::<$l:literal>, $high:ident::<$h:literal>, $a:expr, $b:expr) => {{
+            let (a, b) = ($a, $b);
+            _mm512_add_ps($low::<$l>(a, b), $high::<$h>(a, b))
+        }};
+    }
+    // Lane i and i + 8 of two rows, then i + 4 of four.
+    macro_rules! four {
+        ($i:literal) => {{
+            let a = level!(_mm512_shuffle_f32x4::<0x44>, _mm512_shuffle_f32x4::<0xee>, r[$i], r[$i + 4]);
+            let b = level!(_mm512_shuffle_f32x4::<0x44>, _mm512_shuffle_f32x4::<0xee>, r[$i + 8], r[$i + 12]);
+            level!(_mm512_shuffle_f32x4::<0x88>, _mm512_shuffle_f32x4::<0xdd>, a, b)
+        }};
+    }
+    op!({
+        let [a, b, c, d] = [four!(0), four!(1), four!(2), four!(3)];
+        // Lane i + 2 of eight rows, then i + 1 of all.
+        let a = level!(_mm512_shuffle_ps::<0x44>, _mm512_shuffle_ps::<0xee>, a, b);
+        let c = level!(_mm512_shuffle_ps::<0x44>, _mm512_shuffle_ps::<0xee>, c, d);
+        level!(_mm512_shuffle_ps::<0x88>, _mm512_shuffle_ps::<0xdd>, a, c)
     })
 }
 

@@ -26,28 +26,36 @@ def fit_polynomial(basis, target, weight, rounds=400):
     return best
 
 
-def fit_odd_quotient(f, high, p_degree, q_degree, rounds=300):
-    """f(x) = x P(x²) / Q(x²) on [-high, high], Q(0) = 1"""
+def fit_odd_quotient(f, high, p_degree, q_degree, rounds=300, unit_slope=False):
+    """f(x) = x P(x²) / Q(x²) on [-high, high], Q(0) = 1; with unit_slope also P(0) = 1"""
     x = chebyshev_nodes(0.0, high, 6000)
     x = x[x > 1e-3]
     g, unit = f(x) / x, (x**2).max()
-    p_basis = np.vander(x**2 / unit, p_degree + 1, increasing=True)
+    fixed = 1.0 if unit_slope else 0.0
+    first = int(unit_slope)
+    num_p = p_degree + 1 - first
+    p_basis = np.vander(x**2 / unit, p_degree + 1, increasing=True)[:, first:]
     q_basis = np.vander(x**2 / unit, q_degree + 1, increasing=True)[:, 1:]
     basis = np.hstack([p_basis, -g[:, None] * q_basis])
     q, lawson, best = np.ones_like(x), np.ones_like(x), (np.inf, None)
     for i in range(rounds):
         scale = np.sqrt(lawson) / np.abs(g * q)
-        c = np.linalg.lstsq(basis * scale[:, None], g * scale, rcond=None)[0]
-        q = 1 + q_basis @ c[p_degree + 1 :]
-        error = np.abs(p_basis @ c[: p_degree + 1] / q / g - 1)
+        c = np.linalg.lstsq(basis * scale[:, None], (g - fixed) * scale, rcond=None)[0]
+        q = 1 + q_basis @ c[num_p:]
+        error = np.abs((fixed + p_basis @ c[:num_p]) / q / g - 1)
         best = min(best, (error.max(), list(c)))
         if i > 20:
             lawson = lawson * (error / error.max() + 1e-9) ** 0.5
             lawson /= lawson.mean()
     error, c = best
-    p = [c[i] / unit**i for i in range(p_degree + 1)]
-    q = [1.0] + [c[p_degree + 1 + i] / unit ** (i + 1) for i in range(q_degree)]
+    p = [fixed] * first + [c[i] / unit ** (i + first) for i in range(num_p)]
+    q = [1.0] + [c[num_p + i] / unit ** (i + 1) for i in range(q_degree)]
     return error, p, q
+
+
+def monic(error, p, q):
+    """The same quotient, with 1 for the highest coefficient of Q."""
+    return error, [c / q[-1] for c in p], [c / q[-1] for c in q]
 
 
 def show(name, error, *coefficients):
@@ -64,5 +72,5 @@ x = chebyshev_nodes(np.sqrt(0.5) - 1, np.sqrt(2) - 1)
 basis = (x**3)[:, None] * np.vander(x, 8, increasing=True)
 show("LN_P", *fit_polynomial(basis, np.log1p(x) - x + x * x / 2, 1 / np.abs(np.log1p(x))))
 
-show("TANH_P, TANH_Q", *fit_odd_quotient(np.tanh, 9.02, 4, 4))
+show("TANH_P, TANH_Q", *monic(*fit_odd_quotient(np.tanh, 8.4, 4, 4, rounds=400, unit_slope=True)))
 show("ERF_P, ERF_Q", *fit_odd_quotient(erf, 4.0, 5, 5))

@@ -1,6 +1,10 @@
 //! Checks that hold for every instruction set.
 #![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used)]
 
+mod through;
+
+pub use through::one_pass_equals_separate_steps;
+
 use crate::reference::{Uniform, randomise};
 use skirl_nn::kernels::{linear, narrow};
 use skirl_nn::{Activation, ActorCritic, ActorCriticSpec, Block, CHUNK, Grads, Mat, Mlp, MlpSpec, Module};

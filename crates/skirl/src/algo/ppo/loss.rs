@@ -10,8 +10,8 @@
 use std::ops::Range;
 
 use skirl_nn::Tape;
-use skirl_nn::kernels::vmath;
 
+use super::terms::{Acted, Valued, surrogate, value_loss};
 use crate::contract::policy::{DIST_INPUTS, Policy, VALUE};
 use crate::error::Error;
 use crate::learn::{ActionTerms, Loss, LossContext};
@@ -49,14 +49,13 @@ pub const APPROX_KL: usize = 6;
 #[derive(Debug)]
 pub struct PpoScratch {
     terms: ActionTerms,
-    ratio: Vec<f32>,
 }
 
 impl Loss for PpoLoss {
     type Scratch = PpoScratch;
 
     fn scratch(&self, policy: &Policy, max_rows: usize) -> PpoScratch {
-        PpoScratch { terms: ActionTerms::new(policy, max_rows), ratio: vec![0.0; max_rows] }
+        PpoScratch { terms: ActionTerms::new(policy, max_rows) }
     }
 
     fn stats(&self) -> &'static [&'static str] {
@@ -86,7 +85,7 @@ impl Loss for PpoLoss {
             self.policy_loss(context, rows.clone(), tape, scratch, stats)?;
         }
         if outputs.contains(&VALUE) {
-            self.value_loss(context, rows, tape, stats);
+            self.value_loss(context, rows, tape, stats)?;
         }
         Ok(())
     }
@@ -103,81 +102,36 @@ impl PpoLoss {
         stats: &mut [f64],
     ) -> Result<(), Error> {
         let (batch, n) = (context.batch, rows.len());
-        let ratio = &mut scratch.ratio[..n];
         scratch.terms.through(context, rows.clone(), self.measure_kl, tape, |terms| {
             let (old_logp, advantages) = (&batch.logp[rows.clone()], &batch.advantages[rows.clone()]);
-            self.surrogate(&terms.logp[..n], old_logp, advantages, ratio, &mut terms.d_logp[..n], stats);
-            terms.d_logp[..n].iter_mut().for_each(|d| *d *= context.inverse_rows);
+            let acted = Acted { logp: &terms.logp[..n], old_logp, advantages };
+            let d_logp = &mut terms.d_logp[..n];
+            let sums = surrogate(acted, self.clip_param, context.inverse_rows, d_logp);
             terms.d_entropy[..n].fill(-self.entropy_coeff * context.inverse_rows);
             terms.d_kl[..n].fill(self.kl_coeff * context.inverse_rows);
+            stats[0] += f64::from(sums.loss);
             stats[3] += skirl_math::stats::sum(&terms.entropy[..n]);
             stats[MEAN_KL] += if self.measure_kl { skirl_math::stats::sum(&terms.kl[..n]) } else { 0.0 };
+            stats[5] += f64::from(sums.clipped);
+            stats[APPROX_KL] += f64::from(sums.kl);
         })
     }
 
-    /// The clipped surrogate of each row: fills `d_logp` with its derivative (not yet divided by the rows).
-    fn surrogate(
+    /// All that depends on the value.
+    fn value_loss(
         &self,
-        logp: &[f32],
-        old_logp: &[f32],
-        advantages: &[f32],
-        ratio: &mut [f32],
-        d_logp: &mut [f32],
+        context: LossContext<'_>,
+        rows: Range<usize>,
+        tape: &mut Tape,
         stats: &mut [f64],
-    ) {
-        for ((ratio, new), old) in ratio.iter_mut().zip(logp).zip(old_logp) {
-            *ratio = new - old;
-        }
-        // Schulman's k3 estimate of KL(π_old ‖ π): (ρ − 1) − ln ρ, always positive.
-        let log_ratio = skirl_math::stats::sum(ratio);
-        vmath::exp(ratio);
-        let (low, high) = (1.0 - self.clip_param, 1.0 + self.clip_param);
-        let (mut loss, mut clipped) = (0.0f64, 0u32);
-        for ((&ratio, &advantage), d) in ratio.iter().zip(advantages).zip(d_logp) {
-            let plain = ratio * advantage;
-            let bounded = ratio.clamp(low, high) * advantage;
-            *d = if plain <= bounded { -plain } else { 0.0 };
-            loss -= f64::from(plain.min(bounded));
-            clipped += u32::from(!(low..=high).contains(&ratio));
-        }
-        stats[0] += loss;
-        stats[5] += f64::from(clipped);
-        stats[APPROX_KL] += skirl_math::stats::sum(ratio) - ratio.len() as f64 - log_ratio;
-    }
-
-    fn value_loss(&self, context: LossContext<'_>, rows: Range<usize>, tape: &mut Tape, stats: &mut [f64]) {
+    ) -> Result<(), Error> {
         let batch = context.batch;
-        let (values, mut d_values) = tape.output_and_gradient(VALUE);
+        let (values, d_values) = tape.column_and_gradient(VALUE)?;
+        let (old_values, targets) = (&batch.values[rows.clone()], &batch.value_targets[rows]);
         let scale = if self.use_critic { self.vf_loss_coeff * context.inverse_rows } else { 0.0 };
-        let (mut sum, mut unclipped_sum) = (0.0f64, 0.0f64);
-        for (index, row) in rows.enumerate() {
-            let (value, target, old) = (values.row(index)[0], batch.value_targets[row], batch.values[row]);
-            let (loss, gradient, unclipped) = self.value_row(value, target, old);
-            sum += f64::from(loss);
-            unclipped_sum += f64::from(unclipped);
-            d_values.row_mut(index)[0] = scale * gradient;
-        }
-        stats[1] += sum;
-        stats[2] += unclipped_sum;
-    }
-
-    /// Loss, its derivative with respect to the value, and the squared error without any clipping.
-    fn value_row(&self, value: f32, target: f32, old: f32) -> (f32, f32, f32) {
-        let error = value - target;
-        let unclipped = error * error;
-        let (mut loss, mut gradient) = (unclipped, 2.0 * error);
-        if self.clip_range_vf.is_finite() {
-            let step = (value - old).clamp(-self.clip_range_vf, self.clip_range_vf);
-            let bounded = old + step - target;
-            if bounded * bounded > loss {
-                loss = bounded * bounded;
-                gradient = if (value - old).abs() < self.clip_range_vf { 2.0 * bounded } else { 0.0 };
-            }
-        }
-        if loss > self.vf_clip_param {
-            loss = self.vf_clip_param;
-            gradient = 0.0;
-        }
-        (loss, gradient, unclipped)
+        let sums = value_loss(Valued { values, old_values, targets }, self, scale, d_values);
+        stats[1] += f64::from(sums.loss);
+        stats[2] += f64::from(sums.unclipped);
+        Ok(())
     }
 }

@@ -4,6 +4,7 @@
 
 pub mod loss;
 pub mod rule;
+mod terms;
 
 #[cfg(test)]
 mod tests;
