@@ -124,6 +124,28 @@ def test_episodes_end_without_all_when_every_agent_has_ended():
     assert result["episode_len_mean"] == 5 and result["agent_episode_return_mean"] == {"x": 2, "y": 5}
 
 
+def test_without_all_the_last_of_those_that_took_part_ends_the_episode():
+    class Spare(MultiAgentEnv):
+        possible_agents = agents = ["x", "y", "spare"]
+        observation_space = gymnasium.spaces.Box(-1, 1, (1,), np.float32)
+        action_space = gymnasium.spaces.Discrete(2)
+        all = {}
+
+        def reset(self, *, seed=None, options=None):
+            self.t = 0
+            return {"x": np.zeros(1, np.float32), "y": np.zeros(1, np.float32)}, {}
+
+        def step(self, actions):
+            self.t += 1
+            here = {agent: np.zeros(1, np.float32) for agent in actions}
+            return here, dict.fromkeys(here, 1), {"x": self.t == 2, **self.all}, {"y": self.t == 5}, {}
+
+    assert config(Spare).build_algo().train()["env_runners"]["episode_len_mean"] == 5
+    # Who says that it goes on may have others appear later.
+    Spare.all = {"__all__": False}
+    assert config(Spare).build_algo().train()["env_runners"]["num_episodes"] == 0
+
+
 class Revenant(MultiAgentEnv):
     """Agent x ends in the second step, y in the fourth; what x is given after that comes from `late`."""
 
