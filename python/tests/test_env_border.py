@@ -1,6 +1,7 @@
 """What crosses the border between Python environments and the engine (rows 1 to 8 of the list of bad inputs)."""
 
 import warnings
+import weakref
 
 import gymnasium
 import numpy as np
@@ -274,6 +275,109 @@ def test_actions_are_what_gymnasium_expects(space, kind, shape):
             return super().step(action)
 
     train(Acting, iterations=1)
+
+
+KEEPS = {
+    "the array": lambda action: action,
+    "a view": lambda action: action[:1],
+    "its memory": memoryview,
+}
+
+
+@pytest.mark.parametrize("keep", KEEPS.values(), ids=KEEPS)
+def test_an_action_that_the_environment_keeps_never_changes(keep):
+    class Keeping(Env):
+        action_space = spaces.Box(-1, 1, (2,), np.float32)
+        kept, copies = [], []
+
+        def step(self, action):
+            self.kept.append(keep(action))
+            self.copies.append(action.copy())
+            return super().step(action)
+
+    train(Keeping)
+    for kept, copy in zip(Keeping.kept, Keeping.copies, strict=True):
+        assert np.array_equal(np.asarray(kept), copy[: len(kept)])
+    assert len({copy.tobytes() for copy in Keeping.copies}) > 10
+
+
+def test_a_weak_reference_to_an_action_does_not_lead_to_the_next_one():
+    class Referring(Env):
+        action_space = spaces.Box(-1, 1, (2,), np.float32)
+        before = []
+
+        def step(self, action):
+            assert all(reference() is not action for reference in self.before)
+            self.before.append(weakref.ref(action))
+            return super().step(action)
+
+    train(Referring)
+    assert len(Referring.before) == 64
+
+
+def freeze(action):
+    action.flags.writeable = False
+
+
+def reshape(action):
+    action.shape = (1, 2)
+
+
+def reinterpret(action):
+    action.dtype = np.int32
+
+
+CHANGES = [freeze, reshape, reinterpret, lambda action: action.resize((4,), refcheck=False), lambda action: action.fill(7)]
+
+
+@pytest.mark.filterwarnings("ignore:Setting the:DeprecationWarning")
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_is_done_to_an_action_does_not_reach_the_next_one(change):
+    class Changing(Env):
+        action_space = spaces.Box(-1, 1, (2,), np.float32)
+        changed = 0
+
+        def step(self, action):
+            assert self.action_space.contains(action) and action.dtype == np.float32 and action.flags.writeable
+            assert action.flags.owndata and action.base is None
+            change(action)
+            type(self).changed += 1
+            return super().step(action)
+
+    train(Changing)
+    assert Changing.changed == 64
+
+
+def test_an_action_that_nobody_keeps_is_made_of_the_one_before():
+    class Forgetting(Env):
+        action_space = spaces.Box(-1, 1, (2, 2), np.float32)
+        places, values = set(), set()
+
+        def step(self, action):
+            self.places.add((id(action), action.__array_interface__["data"][0]))
+            self.values.add(action.tobytes())
+            return super().step(action)
+
+    train(Forgetting)
+    assert len(Forgetting.places) == 1 and len(Forgetting.values) == 64
+
+
+def test_an_action_in_what_a_step_returned_is_one_that_is_kept():
+    class Echo(Env):
+        observation_space = action_space = spaces.Box(-1, 1, (2,), np.float32)
+        infos = []
+
+        def observe(self):
+            return np.zeros(2, np.float32)
+
+        def step(self, action):
+            _, *others, info = super().step(action)
+            self.infos.append((action.copy(), info))
+            info["action"] = action
+            return action, *others, info
+
+    train(Echo)
+    assert all(np.array_equal(copy, info["action"]) for copy, info in Echo.infos)
 
 
 # Tuples of other APIs

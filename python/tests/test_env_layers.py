@@ -9,6 +9,8 @@ import pytest
 from env_runs import Env, build, train, weights
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
 
+from skirl.algorithms.ppo import PPOConfig
+from skirl.callbacks.callbacks import SkirlCallback
 from skirl.env import _layers, register_env
 
 OURS = "called from outside of Python"
@@ -216,3 +218,141 @@ def test_a_time_limit_goes_before_the_environments_own_flag():
 
     register_env("layered", lambda context: TimeLimit(OrderEnforcing(Silent()), max_episode_steps=5))
     assert train("layered", steps=20)["env_runners"]["episode_len_mean"] == 5
+
+
+def unwatched(max_steps=5, env=Env, **arguments):
+    """A creator of wrapped environments of which nobody keeps a reference; the longest episode is the wrapper's."""
+
+    class Long(env):
+        length = 10**6
+
+    return lambda context: TimeLimit(OrderEnforcing(Long(**arguments)), max_episode_steps=max_steps)
+
+
+def elapsed(env):
+    return env._elapsed_steps, env.unwrapped.t
+
+
+def test_visitors_find_the_count_of_a_wrapper_that_nobody_else_holds():
+    register_env("unwatched", unwatched())
+    algorithm = build("unwatched", steps=7)
+    algorithm.train()
+    assert algorithm.foreach_env(elapsed) == [(2, 2)] * 2
+    algorithm.train()
+    assert algorithm.foreach_env(elapsed) == [(4, 4)] * 2
+    assert algorithm.train()["env_runners"]["num_episodes_lifetime"] == 8
+    assert algorithm.foreach_env(elapsed) == [(1, 1)] * 2
+
+
+def test_a_count_that_a_visitor_sets_goes_on_from_there():
+    register_env("unwatched", unwatched())
+    algorithm = build("unwatched", steps=2)
+    algorithm.train()
+    algorithm.foreach_env(lambda env: setattr(env, "_elapsed_steps", 3))
+    assert algorithm.train()["env_runners"]["num_episodes_lifetime"] == 2
+    assert algorithm.foreach_env(elapsed) == [(0, 0)] * 2
+
+
+def test_callbacks_find_the_count_at_every_step_and_after_the_last_one():
+    found = []
+
+    class Looks(SkirlCallback):
+        def on_episode_step(self, *, episode, env, **kwargs):
+            found.append((elapsed(env.envs[0]), len(episode)))
+
+        def on_episode_end(self, *, episode, env, **kwargs):
+            found.append((elapsed(env.envs[0]), "end"))
+
+    register_env("unwatched", unwatched(max_steps=3))
+    config = PPOConfig().environment("unwatched").env_runners(num_env_runners=0, num_envs_per_env_runner=1)
+    config.training(train_batch_size=6, minibatch_size=6, num_epochs=1).callbacks(callbacks_class=Looks)
+    with config.build_algo() as algo:
+        algo.train()
+    episode = [((step, step), step) for step in (1, 2, 3)] + [((3, 3), "end")]
+    assert found == episode * 2
+
+
+def test_who_kept_the_environment_sees_every_step():
+    kept, seen = [], []
+
+    class Looks(Env):
+        def step(self, action):
+            seen.extend((env._elapsed_steps, self.t) for env in kept if env.unwrapped is self)
+            return super().step(action)
+
+    register_env("unwatched", unwatched(env=Looks))
+    algorithm = build("unwatched", steps=7)
+    algorithm.train()
+    algorithm.foreach_env(kept.append)
+    algorithm.train()
+    assert len(seen) == 14 and all(counted == steps for counted, steps in seen)
+
+
+def test_an_inner_wrapper_that_somebody_holds_counts_openly():
+    inner, seen = [], []
+
+    class Looks(Env):
+        def step(self, action):
+            seen.extend((limit._elapsed_steps, self.t) for limit in inner if limit.unwrapped is self)
+            return super().step(action)
+
+    def create(context):
+        inner.append(TimeLimit(OrderEnforcing(Looks()), max_episode_steps=4))
+        return TimeLimit(inner[-1], max_episode_steps=5)
+
+    register_env("two_limits", create)
+    algorithm = build("two_limits", steps=7)
+    assert algorithm.train()["env_runners"]["episode_len_mean"] == 4
+    assert len(seen) == 14 and all(counted == steps for counted, steps in seen)
+    assert algorithm.foreach_env(elapsed) == [(3, 3)] * 2
+
+
+def test_the_count_is_right_when_a_step_raises_and_when_the_environment_closes(monkeypatch):
+    found = []
+
+    class Raises(Env):
+        def step(self, action):
+            if self.total == 3:
+                self.total += 1
+                raise ValueError("boom")
+            return super().step(action)
+
+    def look(name):
+        original = getattr(TimeLimit, name, None)
+
+        def method(self, **kwargs):
+            found.append((name, getattr(self, "_elapsed_steps", None), self.unwrapped.t))
+            return original(self, **kwargs)
+
+        monkeypatch.setattr(TimeLimit, name, method)
+
+    look("reset")
+    look("close")
+    register_env("unwatched", unwatched(max_steps=10, env=Raises))
+    algorithm = build("unwatched", num_envs=1, steps=6)
+    found.clear()
+    with pytest.raises(Exception, match="boom"):
+        algorithm.train()
+    algorithm.train()
+    algorithm.stop()
+    assert [each for each in found if each[0] == "reset"] == [("reset", 3, 3)]
+    assert found[-1] == ("close", 6, 6)
+
+
+def test_the_count_is_saved_and_restored(tmp_path):
+    class Saves(Env):
+        def get_state(self):
+            return self.t
+
+        def set_state(self, state):
+            self.t = state
+
+    register_env("unwatched", unwatched(env=Saves))
+    algorithm = build("unwatched", steps=7)
+    algorithm.train()
+    path = algorithm.save_to_path(tmp_path / "saved")
+    algorithm.train()
+    algorithm.restore_from_path(path)
+    assert algorithm.foreach_env(elapsed) == [(2, 2)] * 2
+    algorithm.train()
+    assert algorithm.foreach_env(elapsed) == [(4, 4)] * 2

@@ -57,6 +57,16 @@ def test_every_name_is_there_and_the_same_everywhere() -> None:
         _ = skirl.typo
 
 
+def test_an_interpreter_that_keeps_its_lock_off_is_refused() -> None:
+    code = "import sys\nsys._is_gil_enabled = lambda: {}\nfrom skirl import PPOConfig\nprint(PPOConfig().lr)"
+    refused, taken = python("-c", code.format(False)), python("-c", code.format(True))
+    assert refused.returncode == 1 and refused.stderr.strip().splitlines()[-1] == (
+        "ImportError: skirl needs the interpreter's lock, which PYTHON_GIL=0 or -X gil=0 keeps off: start Python without them, "
+        "and the lock is turned on when skirl is imported"
+    )
+    assert taken.returncode == 0, taken.stderr
+
+
 def test_the_version_is_the_engines() -> None:
     from skirl import _native
 

@@ -6,10 +6,10 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 
@@ -18,6 +18,8 @@ use crate::errors::{InternalError, SkirlError};
 
 /// How long a signal waits at most until it is noticed.
 const LOOK_AFTER: Duration = Duration::from_millis(50);
+/// How long the thread stays awake after its work.
+const LOOK_OUT: Duration = Duration::from_micros(60);
 /// Debug builds have large frames, and environments may recurse: the main thread's usual size.
 const STACK_BYTES: usize = 8 << 20;
 
@@ -200,7 +202,23 @@ fn receive<T>(answers: &Guarded<Receiver<T>>) -> Result<T, RecvTimeoutError> {
 }
 
 fn work_off(inbox: Receiver<Job>) {
-    inbox.into_iter().for_each(|job| job());
+    while let Some(job) = next_job(&inbox) {
+        job();
+    }
+}
+
+/// Waits for work; `None` once there will be none. As a rule the caller comes back at once with the next piece, and waking a
+/// thread that sleeps takes tens of microseconds: so it looks out for a moment, and leaves the core to whoever wants it.
+fn next_job(inbox: &Receiver<Job>) -> Option<Job> {
+    let asleep_from = Instant::now() + LOOK_OUT;
+    loop {
+        match inbox.try_recv() {
+            Ok(job) => return Some(job),
+            Err(TryRecvError::Disconnected) => return None,
+            Err(TryRecvError::Empty) if Instant::now() >= asleep_from => return inbox.recv().ok(),
+            Err(TryRecvError::Empty) => std::hint::spin_loop(),
+        }
+    }
 }
 
 fn thread_ident(py: Python<'_>) -> PyResult<u64> {

@@ -1,6 +1,7 @@
 //! `skirl._native`: the engine as Python sees it. No algorithms here: conversions, the bridge to Python environments, and
 //! errors as exceptions. The package around it is in `python/skirl`.
 
+use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
 
 mod algorithm;
@@ -23,6 +24,18 @@ mod space;
 mod value;
 #[cfg(unix)]
 mod worker;
+
+/// Refuses a free-threaded interpreter that was told to keep its lock off.
+fn look_for_lock(py: Python<'_>) -> PyResult<()> {
+    let is_on = py.import("sys")?.getattr_opt("_is_gil_enabled")?.map(|is_on| is_on.call0()?.is_truthy());
+    match is_on.transpose()? {
+        Some(false) => Err(PyImportError::new_err(
+            "skirl needs the interpreter's lock, which PYTHON_GIL=0 or -X gil=0 keeps off: start Python without them, and \
+             the lock is turned on when skirl is imported",
+        )),
+        _ => Ok(()),
+    }
+}
 
 /// The native half of the package `skirl`. A free-threaded interpreter runs it with its lock on, until somebody has looked
 /// into what goes without.
@@ -61,6 +74,7 @@ mod _native {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        super::look_for_lock(module.py())?;
         crate::env::install_resolver();
         // Algorithms must be closed while Python can still run: their environments may be Python's.
         let close_all = module.getattr("close_all")?;

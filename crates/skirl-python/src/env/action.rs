@@ -1,26 +1,40 @@
 //! From the engine's action columns to the objects that Gymnasium's environments expect.
 
+use std::cell::Cell;
+
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 use skirl_env::{ColumnRef, DType, Space};
 
-use super::array;
+use super::array::{self, ElementType};
 
 /// Scalars that are made beforehand at most.
 const MAX_SCALARS: i64 = 4096;
 
-/// How actions of one space are made. Every array is a new one: the environment may keep it, or write to it.
+/// How actions of one space are made. Every array is a new one to the environment: it may keep it, or write to it.
 pub(super) enum ActionMaker {
     /// NumPy scalars of the space's type, for `start, start + 1, …`.
     Scalars { start: i64, made: Vec<Py<PyAny>> },
     /// A discrete space with more values than are made beforehand: the scalar type.
     Scalar { kind: Py<PyAny> },
-    /// An array of this shape; converted where the space has another element type than the column.
-    Array { shape: Vec<usize>, size: usize, kind: Option<Py<PyAny>> },
+    /// An array.
+    Array(ArrayMaker),
     /// Names and parts; each part reads as many columns as it has leaves.
     Dict(Vec<(Py<PyString>, usize, ActionMaker)>),
     /// Parts.
     Tuple(Vec<(usize, ActionMaker)>),
+}
+
+/// How arrays are made.
+pub(super) struct ArrayMaker {
+    shape: Vec<usize>,
+    size: usize,
+    /// The column's.
+    own: ElementType,
+    /// The space's, where it is another than the column's.
+    kind: Option<Py<PyAny>>,
+    /// An array that was made before.
+    spare: Cell<Option<Py<PyAny>>>,
 }
 
 impl ActionMaker {
@@ -54,7 +68,7 @@ impl ActionMaker {
             }
             Space::Box(_) | Space::MultiDiscrete(_) | Space::MultiBinary { .. } => {
                 let leaf = &space.leaves()[0];
-                array_maker(python, leaf.dtype, leaf.shape.clone())
+                Ok(Self::Array(ArrayMaker::new(python, leaf.dtype, leaf.shape.clone())?))
             }
         }
     }
@@ -68,7 +82,7 @@ impl ActionMaker {
             _ => {
                 let leaf = &space.leaves()[0];
                 let shape = [&[num_envs], leaf.shape.as_slice()].concat();
-                array_maker(python, leaf.dtype, shape)
+                Ok(Self::Array(ArrayMaker::new(python, leaf.dtype, shape)?))
             }
         }
     }
@@ -88,14 +102,7 @@ impl ActionMaker {
                 Ok(scalar.bind(py).clone())
             }
             Self::Scalar { kind } => kind.bind(py).call1((discrete(columns, row)?,)),
-            Self::Array { shape, size, kind } => {
-                let cut = columns.first().and_then(|column| column.slice(row * size..(row + 1) * size));
-                let array = array::fresh(py, &cut.ok_or_else(too_short)?, shape)?;
-                match kind {
-                    Some(kind) => array.call_method1("astype", (kind,)),
-                    None => Ok(array),
-                }
-            }
+            Self::Array(maker) => maker.make(py, columns, row),
             Self::Dict(parts) => {
                 let (dict, mut rest) = (PyDict::new(py), columns);
                 for (name, leaves, part) in parts {
@@ -117,13 +124,48 @@ impl ActionMaker {
             }
         }
     }
+
+    /// Takes an action back that was used. If nobody has kept it, the next one is made of it.
+    pub(super) fn take_back(&self, action: Bound<'_, PyAny>) {
+        if let Self::Array(maker) = self {
+            maker.spare.set(Some(action.unbind()));
+        }
+    }
 }
 
-fn array_maker(python: &Bound<'_, PyAny>, column: DType, shape: Vec<usize>) -> PyResult<ActionMaker> {
-    let dtype = python.getattr("dtype")?;
-    let own = dtype.str()?.to_string() == column.to_string();
-    let kind = (!own).then(|| dtype.unbind());
-    Ok(ActionMaker::Array { size: shape.iter().product(), shape, kind })
+impl ArrayMaker {
+    fn new(python: &Bound<'_, PyAny>, column: DType, shape: Vec<usize>) -> PyResult<Self> {
+        let dtype = python.getattr("dtype")?;
+        let same = dtype.str()?.to_string() == column.to_string();
+        Ok(Self {
+            size: shape.iter().product(),
+            shape,
+            own: ElementType::of(python.py(), column),
+            kind: (!same).then(|| dtype.unbind()),
+            spare: Cell::new(None),
+        })
+    }
+
+    fn make<'py>(
+        &self,
+        py: Python<'py>,
+        columns: &[ColumnRef<'_>],
+        row: usize,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let Self { shape, size, own, kind, spare } = self;
+        let elements = columns.first().and_then(|column| column.slice(row * size..(row + 1) * size));
+        let elements = elements.ok_or_else(too_short)?;
+        if let Some(spare) = spare.take().map(|spare| spare.into_bound(py))
+            && array::refill(&spare, &elements, own, shape)
+        {
+            return Ok(spare);
+        }
+        let array = array::fresh(py, &elements, shape)?;
+        match kind {
+            Some(kind) => array.call_method1("astype", (kind,)),
+            None => Ok(array),
+        }
+    }
 }
 
 /// The type of a discrete space's values, `numpy.int64` unless it says otherwise.

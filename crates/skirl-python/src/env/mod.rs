@@ -39,7 +39,7 @@ pub(crate) fn python_object(py: Python<'_>, envs: &dyn VectorEnv, index: usize) 
         return python_object(py, skirl_env::wrappers::VectorWrapper::inner(watched), index);
     }
     if let Some(envs) = any.downcast_ref::<vector_env::PythonVectorEnv>() {
-        return envs.object(index).map(|env| env.clone_ref(py));
+        return envs.object(py, index).map(|env| env.clone_ref(py));
     }
     let batch = any.downcast_ref::<batched::BatchedEnv>()?.object().bind(py);
     let inner = batch.getattr("unwrapped").and_then(|inner| inner.getattr("envs"));

@@ -1,7 +1,7 @@
-//! What an environment's object is asked besides resets and steps: its spaces, its task, to close.
+//! What an environment's object is asked besides resets and steps: its spaces, its task, to close, who holds it.
 
-use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::{ffi, intern};
 use serde_json::Value;
 use skirl_env::{EnvError, Space};
 
@@ -17,6 +17,12 @@ pub(super) fn spaces(env: &Bound<'_, PyAny>, prefix: &str) -> PyResult<(Space, S
         space::from_python(&env.getattr(attribute.as_str())?, &format!("{attribute} of {name}"))
     };
     Ok((read("observation_space")?, read("action_space")?))
+}
+
+/// How many references there are to an object, the caller's among them.
+pub(super) fn references(object: &Bound<'_, PyAny>) -> isize {
+    // SAFETY: a live object of this interpreter, whose lock is held (there is a Bound).
+    unsafe { ffi::Py_REFCNT(object.as_ptr()) }
 }
 
 /// Sets the task, where the environment or a wrapper around it has tasks.

@@ -1,11 +1,11 @@
 //! From the observation that Python returned to a row of the engine's columns: one copy, checked.
 
-use numpy::{PyArrayDescr, PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
+use numpy::{PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::{PyMapping, PyString};
 use skirl_env::{ColumnMut, ColumnRef, DType, EnvError, Leaf, Place, Space};
 
-use super::array;
+use super::array::{self, ElementType};
 use super::convert::convert;
 use super::outcome::kind;
 
@@ -27,7 +27,7 @@ struct LeafReader {
     size: usize,
     /// Elements of one observation; `size` is that of a whole batch where one is read at once.
     each: usize,
-    descr: Py<PyArrayDescr>,
+    own: ElementType,
     /// Bounds that a value of the element type may leave; none where it cannot.
     bounds: Option<Vec<(f64, f64)>>,
 }
@@ -170,7 +170,7 @@ impl LeafReader {
         Self {
             size: leaf.size(),
             each: leaf.size(),
-            descr: array::descr(py, leaf.dtype).unbind(),
+            own: ElementType::of(py, leaf.dtype),
             bounds: bounds(&leaf),
             leaf,
         }
@@ -217,7 +217,7 @@ impl LeafReader {
         if array.shape() != self.leaf.shape.as_slice() {
             return Err(self.wrong_shape(array.shape()));
         }
-        match array::elements(array, self.leaf.dtype, &self.descr) {
+        match array::elements(array, &self.own) {
             Some(elements) if array::copy_row(&elements, column, row, self.size) => {}
             _ => self.read_other(array, column, row)?,
         }

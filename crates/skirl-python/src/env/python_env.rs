@@ -1,6 +1,6 @@
 //! One environment of Python: its methods, bound once, and its episode.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -15,11 +15,10 @@ use super::outcome::{flag, reset_observation, reward, step_tuple};
 
 /// An environment that is called from here.
 pub(super) struct PythonEnv {
+    /// The only reference to it from here.
     pub(super) object: Py<PyAny>,
-    way: Way,
-    /// Somebody else had the environment: what is around it is looked at before the next step.
-    lent: Cell<bool>,
-    reset: Py<PyAny>,
+    /// None after somebody else had the environment: what is around it is looked at before the next step.
+    way: RefCell<Option<Way>>,
     pub(super) episode: Episode,
     /// An observation outside its bounds was reported: once for each environment.
     warned: bool,
@@ -33,20 +32,20 @@ pub(super) struct Conversions {
 }
 
 impl PythonEnv {
-    pub(super) fn new(object: &Bound<'_, PyAny>) -> PyResult<Self> {
-        Ok(Self {
-            way: Way::whole(object),
-            lent: Cell::new(true),
-            reset: object.getattr("reset")?.unbind(),
+    pub(super) fn new(object: &Bound<'_, PyAny>) -> Self {
+        Self {
+            way: RefCell::new(None),
             object: object.clone().unbind(),
             episode: Episode::default(),
             warned: false,
-        })
+        }
     }
 
-    /// To be called when somebody else gets hold of the environment.
-    pub(super) fn lend(&self) {
-        self.lent.set(true);
+    /// To be called before somebody else gets hold of the environment.
+    pub(super) fn lend(&self, py: Python<'_>) {
+        if let Some(way) = self.way.take() {
+            way.settle(py);
+        }
     }
 
     /// Starts an episode and writes its first observation into row `row`.
@@ -59,10 +58,11 @@ impl PythonEnv {
         row: usize,
     ) -> Result<(), EnvError> {
         self.episode.start(seed);
-        self.lend();
+        self.lend(py);
         let call = |env| Call { env, method: "reset", episode: &self.episode, action: None };
         let env = self.object.bind(py);
-        let returned = call_reset(self.reset.bind(py), seed).map_err(|error| call(env).raised(error))?;
+        let returned = env.getattr(intern!(py, "reset")).and_then(|reset| call_reset(&reset, seed));
+        let returned = returned.map_err(|error| call(env).raised(error))?;
         let observation = reset_observation(&returned).map_err(|refusal| call(env).refused("", &refusal))?;
         let read = conversions.observations.read(&observation, columns, row);
         read.map_err(|error| call(env).blame(error))
@@ -80,13 +80,14 @@ impl PythonEnv {
     ) -> Result<(), EnvError> {
         let stepped = self.step_unexplained(py, actions, conversions, columns, outcomes, row);
         if let Err(fault) = stepped {
+            self.lend(py);
             let action = conversions.actions.make(py, actions, row).map(|action| action.to_string()).ok();
             let env = self.object.bind(py);
             return Err(fault.explain(&Call { env, method: "step", episode: &self.episode, action }));
         }
         self.episode.steps += 1;
-        if self.way.is_unsettled() {
-            self.lend();
+        if self.way.get_mut().as_ref().is_some_and(Way::is_unsettled) {
+            self.lend(py);
         }
         if !self.warned
             && conversions.observations.is_bounded()
@@ -107,14 +108,18 @@ impl PythonEnv {
         outcomes: &mut Outcomes,
         row: usize,
     ) -> Result<(), Fault> {
-        if self.lent.take() {
-            let env = self.object.bind(py);
-            self.way = Way::shortest(env, &conversions.wrappers).unwrap_or_else(|_| Way::whole(env));
-        }
+        let env = self.object.bind(py);
+        let way = self.way.get_mut();
+        let way = match way {
+            Some(way) => way,
+            none => {
+                none.insert(Way::shortest(env, &conversions.wrappers).unwrap_or_else(|_| Way::whole(env)))
+            }
+        };
         let action = conversions.actions.make(py, actions, row).map_err(Fault::Raised)?;
-        let returned = self.way.step(&action).map_err(Fault::Raised)?;
+        let returned = way.step(&action).map_err(Fault::Raised)?;
         let tuple = step_tuple(&returned).map_err(|refusal| Fault::Refused("", refusal))?;
-        let at_limit = self.way.count(py).map_err(Fault::Raised)?;
+        let at_limit = way.count(py).map_err(Fault::Raised)?;
         let item = |index: usize| -> Result<Borrowed<'_, '_, PyAny>, Fault> {
             tuple.get_borrowed_item(index).map_err(Fault::Raised)
         };
@@ -123,6 +128,7 @@ impl PythonEnv {
         if !value.is_finite() {
             return Err(Fault::Reward(value));
         }
+        conversions.actions.take_back(action);
         outcomes.rewards[row] = value;
         outcomes.terminated[row] =
             flag(&*item(2)?).map_err(|refusal| Fault::Refused("terminated", refusal))?;

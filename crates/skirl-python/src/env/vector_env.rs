@@ -46,7 +46,7 @@ impl PythonVectorEnv {
             wrappers: KnownWrappers::ask(first.py())?,
         };
         Ok(Self {
-            envs: envs.iter().map(PythonEnv::new).collect::<PyResult<_>>()?,
+            envs: envs.iter().map(PythonEnv::new).collect(),
             clock: EpisodeClock::new(envs.len(), max_episode_steps),
             observation_space,
             action_space,
@@ -60,13 +60,13 @@ impl PythonVectorEnv {
         let (observations, actions) = object::spaces(&env, "")?;
         same(&self.observation_space, &observations, "observation", index)?;
         same(&self.action_space, &actions, "action", index)?;
-        PythonEnv::new(&env)
+        Ok(PythonEnv::new(&env))
     }
 
     /// Environment `index`, as its creator returned it.
-    pub(crate) fn object(&self, index: usize) -> Option<&Py<PyAny>> {
+    pub(crate) fn object(&self, py: Python<'_>, index: usize) -> Option<&Py<PyAny>> {
         let env = self.envs.get(index)?;
-        env.lend();
+        env.lend(py);
         Some(&env.object)
     }
 }
@@ -79,6 +79,11 @@ fn same(expected: &Space, found: &Space, what: &str, index: usize) -> PyResult<(
         "environment {index} has the {what} space {found}, expected {expected}, as that of environment 0: all environments of \
          a run need the same spaces"
     )))
+}
+
+fn close(envs: &[PythonEnv]) {
+    let _ = Python::try_attach(|py| envs.iter().for_each(|env| env.lend(py)));
+    object::close(envs.iter().map(|env| &env.object));
 }
 
 impl VectorEnv for PythonVectorEnv {
@@ -134,15 +139,21 @@ impl VectorEnv for PythonVectorEnv {
     fn save_state(&self) -> Option<EnvState> {
         let mut state = EnvState::new();
         self.clock.save(&mut state);
-        let objects = self.envs.iter().map(|env| &env.object);
-        with_python(|py| state::save(py, objects, &mut state)).then_some(state)
+        with_python(|py| {
+            let objects = self.envs.iter().map(|env| {
+                env.lend(py);
+                &env.object
+            });
+            state::save(py, objects, &mut state)
+        })
+        .then_some(state)
     }
 
     fn restore_state(&mut self, state: &EnvState) -> Result<(), EnvError> {
         self.clock.restore(state)?;
         with_python(|py| {
             for (index, env) in self.envs.iter().enumerate() {
-                env.lend();
+                env.lend(py);
                 state::restore(env.object.bind(py), state, index).map_err(|error| error.at_env(index))?;
             }
             Ok(())
@@ -158,12 +169,12 @@ impl VectorEnv for PythonVectorEnv {
         })?;
         let failed = std::mem::replace(&mut self.envs[env], made);
         let handed_on = object::hand_on_task(&failed.object, &self.envs[env].object);
-        object::close(std::iter::once(&failed.object));
+        close(&[failed]);
         handed_on
     }
 
     fn set_task(&mut self, env: usize, task: &Value) -> Result<(), EnvError> {
-        self.envs[env].lend();
+        with_python(|py| self.envs[env].lend(py));
         object::set_task(&self.envs[env].object, task)
     }
 
@@ -174,6 +185,6 @@ impl VectorEnv for PythonVectorEnv {
 
 impl Drop for PythonVectorEnv {
     fn drop(&mut self) {
-        object::close(self.envs.iter().map(|env| &env.object));
+        close(&self.envs);
     }
 }
