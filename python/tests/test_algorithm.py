@@ -225,6 +225,12 @@ def test_evaluation_is_repeatable_and_configured() -> None:
     assert ours["episode_return_mean"] == algo.evaluate(episodes=6, seed=1)["env_runners"]["episode_return_mean"]
 
 
+@pytest.mark.parametrize("how", [{"episodes": 0}, {"episodes": -1}, {"episodes": 2.5}, {"seed": "x"}, {"seed": -1}])
+def test_what_an_evaluation_cannot_be_asked_for(how: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=r"evaluate\((episodes|seed)=.*\): expected a whole number from [01] on"):
+        small().build_algo().evaluate(**how)
+
+
 def test_errors_of_the_engine_have_their_classes(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="environment"):
         PPOConfig().build_algo()

@@ -248,6 +248,8 @@ def test_policies_as_rllib_writes_them():
     assert seats({"p": PolicySpec(config={"gamma": 0.5}), "q": None})["p"] == {"gamma": 0.5}
     with pytest.raises(ConfigError, match=r"policies\.p: expected a space of gymnasium\.spaces, or None, as action_space, found 3"):
         config(Turns, policies={"p": (None, None, 3, {})})
+    with pytest.raises(ConfigError, match=r"policies"):
+        config(Turns, policies={1, "b"})
     with pytest.raises(ConfigError, match=r"policies\.p: expected None as policy_class"):
         config(Turns, policies={"p": PolicySpec(policy_class=dict)})
 

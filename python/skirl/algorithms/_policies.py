@@ -44,7 +44,7 @@ def take_policies(policies: Any, draft: Draft) -> Any:
     """`policies` as the engine reads them: names, or names with the options in which each policy differs."""
     if isinstance(policies, (set, frozenset)):
         # The order of a set is another one in every process.
-        return sorted(policies)
+        return sorted(policies, key=str)
     if isinstance(policies, tuple):
         return list(policies)
     if not isinstance(policies, Mapping):

@@ -3,6 +3,7 @@
 import contextlib
 import warnings
 from collections.abc import Callable, Mapping
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -179,6 +180,9 @@ class Algorithm:
         """
         if parallel_train_future is not None:
             raise ConfigError("parallel_train_future is RLlib's: expected None; use evaluation_parallel_to_training")
+        for name, value, least in (("episodes", episodes, 1), ("seed", seed, 0)):
+            if value is not None and (not isinstance(value, Integral) or value < least):
+                raise ConfigError(f"evaluate({name}={value!r}): expected a whole number from {least} on, or None; correct the call")
         result: dict[str, Any] = self._native.evaluate(episodes, seed, explore)
         self._warn()
         return result
