@@ -35,7 +35,7 @@ class CallbackError(SkirlError):
 
 
 class StoppedError(SkirlError):
-    """The run was asked to stop."""
+    """The run was asked to stop, or was stopped before."""
 
 
 class InternalError(SkirlError):

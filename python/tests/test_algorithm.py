@@ -15,7 +15,7 @@ from skirl.algorithms.a2c import A2C, A2CConfig
 from skirl.algorithms.algorithm import Algorithm
 from skirl.algorithms.pg import PGConfig
 from skirl.algorithms.ppo import PPO, PPOConfig
-from skirl.errors import CheckpointError, ConfigError, EnvError, SkirlError
+from skirl.errors import CheckpointError, ConfigError, EnvError, SkirlError, StoppedError
 from skirl.logger import pretty_print
 
 TUNED = {
@@ -225,6 +225,12 @@ def test_evaluation_is_repeatable_and_configured() -> None:
     assert ours["episode_return_mean"] == algo.evaluate(episodes=6, seed=1)["env_runners"]["episode_return_mean"]
 
 
+@pytest.mark.parametrize("how", [{"episodes": 0}, {"episodes": -1}, {"episodes": 2.5}, {"seed": "x"}, {"seed": -1}])
+def test_what_an_evaluation_cannot_be_asked_for(how: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=r"evaluate\((episodes|seed)=.*\): expected a whole number from [01] on"):
+        small().build_algo().evaluate(**how)
+
+
 def test_errors_of_the_engine_have_their_classes(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="environment"):
         PPOConfig().build_algo()
@@ -242,7 +248,7 @@ def test_a_stopped_algorithm_says_so() -> None:
         algo.train()
     algo.stop()
     for call in (algo.train, algo.evaluate, algo.get_weights, lambda: algo.iteration, lambda: algo.compute_single_action([0.0] * 4)):
-        with pytest.raises(SkirlError, match="was stopped"):
+        with pytest.raises(StoppedError, match=r"was stopped, by stop\(\) .*build a new one, .*save_to_path\(\) before"):
             call()
 
 

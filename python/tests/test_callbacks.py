@@ -135,6 +135,8 @@ def test_mistakes_are_named_at_once() -> None:
         config(on_episod_end=lambda episode: None)
     with pytest.raises(ConfigError, match="on_create_policy.*nothing in skirl would call"):
         config(on_create_policy=lambda policy: None)
+    with pytest.raises(ConfigError, match="on_workers_recreated is the former name .*expected on_env_runners_recreated"):
+        config(on_workers_recreated=lambda **kwargs: None)
     with pytest.raises(ConfigError, match="expected a function for on_train_result, found 3"):
         config(on_train_result=3)
     with pytest.raises(ConfigError, match="asks for 'weather' in on_train_result"):
@@ -251,9 +253,11 @@ def test_a_misspelt_hook_of_a_class_is_told() -> None:
 
         def on_train_result(self, **kwargs: Any) -> None: ...
 
+        def on_workers_recreated(self, **kwargs: Any) -> None: ...
+
     with pytest.warns(SkirlWarning) as warned, config(callbacks_class=Misspelt).build_algo():
         pass
-    messages = [str(each.message) for each in warned if "hook" in str(each.message)]
-    assert [message.rpartition("Misspelt.")[2] for message in messages] == [
-        "on_episode_stepp: there is no such hook; did you mean on_episode_step?"
-    ]
+    messages = [str(each.message).rpartition("Misspelt.")[2] for each in warned if "hook" in str(each.message)]
+    assert messages[0] == "on_episode_stepp: there is no such hook; did you mean on_episode_step?"
+    assert messages[1].startswith("on_workers_recreated is not called: ") and "expected on_env_runners_recreated" in messages[1]
+    assert len(messages) == 2

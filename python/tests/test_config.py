@@ -123,6 +123,19 @@ GOLDEN = [
     (lambda c: setattr(c, "training", 1), ["training is a section: expected a call"]),
     (lambda c: c.build_algo(logger_creator=print), ["logger_creator"]),
     (lambda c: c.environment(env=3.5), ["environment.env", "3.5"]),
+    (
+        lambda c: c.evaluation(evaluation_duration="auto"),
+        ["evaluation.evaluation_duration: expected a whole number", "does not serve that yet", "write a number"],
+    ),
+    (
+        lambda c: c.multi_agent(policies_to_train=len),
+        ["multi_agent.policies_to_train: expected a list", "does not serve yet", "the function len", "name the policies"],
+    ),
+    (
+        lambda c: c.update_from_dict({"agent_to_module_mapping_fn": lambda agent, episode: "p", "evaluation_duration": "auto"}),
+        ["2 errors", "agent_to_module_mapping_fn: expected policy_mapping_fn", "does not serve this name yet", "write policy_mapping_fn"],
+    ),
+    (lambda c: c.environment(action_space=len), ["environment.action_space: expected None", "does not serve others yet", "wrap"]),
 ]
 
 
@@ -134,6 +147,11 @@ def test_errors_say_what_to_do(call: Any, said: list[str]) -> None:
     for part in said:
         assert part in str(raised.value)
     assert config == PPOConfig()
+
+
+def test_policies_to_train_may_be_any_container_of_names() -> None:
+    for names in ({"b", "a"}, ("a", "b"), frozenset("ab"), ["a", "b"]):
+        assert PPOConfig().multi_agent(policies={"a", "b"}, policies_to_train=names)["policies_to_train"] == ["a", "b"]
 
 
 def test_rules_between_options_are_all_said_when_it_is_built() -> None:

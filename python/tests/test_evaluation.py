@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import gymnasium
 import numpy as np
 import pytest
 
@@ -96,3 +97,101 @@ def test_two_functions_of_one_name_are_told_apart_by_when_they_are_given() -> No
     for made, value in ((first, 1), (second, 2), (first, 1)):
         with made.build_algo() as algo:
             assert algo.train()["evaluation"]["value"] == value
+
+
+class Paid(gymnasium.Env[Any, Any]):
+    """Every step pays what the task says; three steps make an episode."""
+
+    observation_space = gymnasium.spaces.Box(-1, 1, (1,), np.float32)
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def __init__(self, config: Any) -> None:
+        self.pay = config.get("pay", 1)
+
+    def get_task(self) -> int:
+        return int(self.pay)
+
+    def set_task(self, task: int) -> None:
+        self.pay = task
+
+    def reset(self, *, seed: Any = None, options: Any = None) -> Any:
+        self.t = 0
+        return np.zeros(1, np.float32), {}
+
+    def step(self, action: Any) -> Any:
+        self.t += 1
+        return np.zeros(1, np.float32), float(self.pay), self.t == 3, False, {}
+
+
+def paid(**evaluation: Any) -> PPOConfig:
+    return config().environment(Paid).evaluation(evaluation_duration=4, **evaluation)
+
+
+def mean_of(algo: Any, **how: Any) -> float:
+    return float(algo.evaluate(**how)["env_runners"]["episode_return_mean"])
+
+
+def test_the_environments_of_evaluation_are_reached_as_those_of_training_are(tmp_path: Any) -> None:
+    with paid(evaluation_interval=2, evaluation_config={"env_config": {"pay": 2}}).build_algo() as algo:
+        group = algo.eval_env_runner_group
+        # Before the first evaluation as well.
+        assert group.foreach_env(lambda env: env.unwrapped.pay) == [[2, 2, 2, 2]]
+        assert group.foreach_env_runner(lambda runner: runner.num_envs) == [4] == [group.local_env_runner.num_envs]
+        contexts = group.foreach_env_with_context(lambda env, context: (context["pay"], context.vector_index))
+        assert contexts == [[(2, 0), (2, 1), (2, 2), (2, 3)]]
+        assert group.num_remote_env_runners() == 0
+        assert mean_of(algo) == 6
+        assert algo.evaluation_workers.foreach_worker(lambda worker: worker.foreach_env(lambda env: env.unwrapped.set_task(5))) == [[None] * 4]
+        assert mean_of(algo) == 15
+        # The environments of training are others.
+        assert algo.train()["env_runners"]["episode_return_mean"] == 3
+        # Another number of environments: tasks stay.
+        assert mean_of(algo, episodes=2) == 15
+        algo.env_runner.foreach_env(lambda env: env.unwrapped.set_task(7))
+        path = algo.save_to_path(tmp_path / "saved")
+    with PPO.from_checkpoint(path) as algo:
+        assert algo.eval_env_runner.foreach_env(lambda env: env.unwrapped.get_task()) == [5] * 4
+        assert algo.env_runner.foreach_env(lambda env: env.unwrapped.get_task()) == [7] * 4
+        weights = algo.eval_env_runner.get_weights()["default_policy"]
+        assert all(np.array_equal(array, weights[name]) for name, array in algo.get_weights()["default_policy"].items())
+
+
+def test_looking_at_the_environments_of_evaluation_changes_no_episode() -> None:
+    found = []
+    for looks in (False, True):
+        with config().evaluation(evaluation_interval=1, evaluation_duration=6, evaluation_config={"explore": True}).build_algo() as algo:
+            results = []
+            for _ in range(2):
+                if looks:
+                    assert algo.eval_env_runner.num_envs == 6
+                results.append(algo.train()["evaluation"]["env_runners"]["episode_return_mean"])
+            found.append(results)
+    assert found[0] == found[1]
+
+
+def test_without_evaluation_there_is_no_group() -> None:
+    with paid().build_algo() as algo:
+        assert algo.eval_env_runner_group is None and algo.eval_env_runner is None and algo.evaluation_workers is None
+
+
+def test_an_exception_in_an_environment_of_evaluation_is_raised_as_it_is() -> None:
+    with paid(evaluation_interval=1).build_algo() as algo:
+        with pytest.raises(KeyError, match="mine"):
+            algo.eval_env_runner_group.foreach_env(lambda env: {}["mine"])
+        assert mean_of(algo) == 3
+
+
+def test_an_own_function_has_the_environments_in_hand() -> None:
+    said: list[str] = []
+
+    def plays(algorithm: Any, env_runner_group: Any) -> dict[str, float]:
+        try:
+            algorithm.eval_env_runner_group.foreach_env(lambda env: None)
+        except SkirlError as error:
+            said.append(str(error))
+        return {"envs": len(env_runner_group.foreach_env(lambda env: None)[0])}
+
+    with paid(evaluation_interval=1, custom_evaluation_function=plays).build_algo() as algo:
+        assert algo.train()["evaluation"]["envs"] == 4
+        assert algo.eval_env_runner.foreach_env(lambda env: env.unwrapped.pay) == [1] * 4
+    assert "plays" in said[0] and "Use the environment runner that the function is given" in said[0]

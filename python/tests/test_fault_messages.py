@@ -130,3 +130,42 @@ def test_environments_are_visited_with_their_context(runners):
     if runners == 0:
         found = native.env_runner_group.foreach_env_with_context(lambda env, context: (context["max_episode_steps"], context.vector_index))
         assert found == [[(9, 0), (9, 1)]]
+
+
+PRINTS = """
+import gymnasium, numpy as np
+from skirl import PPOConfig
+
+class Talks(gymnasium.Env):
+    observation_space, action_space = gymnasium.spaces.Box(-1, 1, (1,), np.float32), gymnasium.spaces.Discrete(2)
+    def reset(self, *, seed=None, options=None):
+        return np.zeros(1, np.float32), {}
+    def step(self, action):
+        print("step", flush=True)
+        return np.zeros(1, np.float32), 1.0, False, False, {}
+
+config = PPOConfig().environment(Talks).env_runners(num_env_runners=0)
+config.training(train_batch_size=100000, minibatch_size=64).build_algo().train()
+"""
+
+
+def test_printing_where_nobody_reads_any_more_says_so():
+    package = str(Path(skirl.__file__).parents[1])
+    program = [sys.executable, "-c", PRINTS]
+    process = subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": package})
+    process.stdout.readline()
+    process.stdout.close()
+    said = process.stderr.read().decode()
+    process.stderr.close()
+    assert process.wait(timeout=30) == 1
+    assert "raised BrokenPipeError" in said and "Nobody reads sys.stdout any more" in said
+
+
+def test_a_pipe_of_the_environments_own_is_its_own_affair():
+    class Cut(Env):
+        def step(self, action):
+            raise BrokenPipeError(32, "simulator gone")
+
+    with pytest.raises(EnvError, match="simulator gone") as caught:
+        build(Cut).train()
+    assert "Nobody reads" not in str(caught.value)

@@ -1,5 +1,7 @@
 """Environments with several agents: what crosses the border, the same bytes as a native one, policies by agent."""
 
+import sys
+
 import gymnasium
 import numpy as np
 import pytest
@@ -122,6 +124,65 @@ def test_episodes_end_without_all_when_every_agent_has_ended():
     assert result["episode_len_mean"] == 5 and result["agent_episode_return_mean"] == {"x": 2, "y": 5}
 
 
+def test_without_all_the_last_of_those_that_took_part_ends_the_episode():
+    class Spare(MultiAgentEnv):
+        possible_agents = agents = ["x", "y", "spare"]
+        observation_space = gymnasium.spaces.Box(-1, 1, (1,), np.float32)
+        action_space = gymnasium.spaces.Discrete(2)
+        all = {}
+
+        def reset(self, *, seed=None, options=None):
+            self.t = 0
+            return {"x": np.zeros(1, np.float32), "y": np.zeros(1, np.float32)}, {}
+
+        def step(self, actions):
+            self.t += 1
+            here = {agent: np.zeros(1, np.float32) for agent in actions}
+            return here, dict.fromkeys(here, 1), {"x": self.t == 2, **self.all}, {"y": self.t == 5}, {}
+
+    assert config(Spare).build_algo().train()["env_runners"]["episode_len_mean"] == 5
+    # Who says that it goes on may have others appear later.
+    Spare.all = {"__all__": False}
+    assert config(Spare).build_algo().train()["env_runners"]["num_episodes"] == 0
+
+
+class Revenant(MultiAgentEnv):
+    """Agent x ends in the second step, y in the fourth; what x is given after that comes from `late`."""
+
+    possible_agents = agents = ["x", "y"]
+    observation_space = gymnasium.spaces.Box(-1, 1, (1,), np.float32)
+    action_space = gymnasium.spaces.Discrete(2)
+    late = ({}, {})
+
+    def reset(self, *, seed=None, options=None):
+        self.t = 0
+        return {"x": np.zeros(1, np.float32), "y": np.zeros(1, np.float32)}, {}
+
+    def step(self, actions):
+        self.t += 1
+        here = ["x", "y"] if self.t <= 2 else ["y"]
+        observations, rewards = self.late if self.t == 4 else ({}, {})
+        observations = {agent: np.zeros(1, np.float32) for agent in here} | observations
+        return observations, dict.fromkeys(here, 1.0) | rewards, {"x": self.t >= 2, "y": self.t == 4}, {}, {}
+
+
+@pytest.mark.parametrize(
+    ("late", "what"),
+    [(({"x": np.zeros(1, np.float32)}, {}), "an observation"), (({}, {"x": -2.5}), r"the reward -2\.5"), (({}, {"x": 0.0}), None)],
+)
+def test_an_agent_that_has_ended_is_given_nothing_more(late, what):
+    class Late(Revenant):
+        pass
+
+    Late.late = late
+    algorithm = config(Late).build_algo()
+    if what is None:
+        assert algorithm.train()["env_runners"]["agent_episode_return_mean"] == {"x": 2, "y": 4}
+        return
+    with pytest.raises(EnvError, match=rf"environment 0 .*step 4 .*agent x was given {what} although it had already ended.*Leave"):
+        algorithm.train()
+
+
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
@@ -185,8 +246,33 @@ def test_policies_as_rllib_writes_them():
     spaces = Turns().observation_spaces["a"], Turns().action_spaces["a"]
     assert seats({"p": (None, *spaces, {"gamma": 0.5})}) == {"p": {"gamma": 0.5}}
     assert seats({"p": PolicySpec(config={"gamma": 0.5}), "q": None})["p"] == {"gamma": 0.5}
+    with pytest.raises(ConfigError, match=r"policies\.p: expected a space of gymnasium\.spaces, or None, as action_space, found 3"):
+        config(Turns, policies={"p": (None, None, 3, {})})
+    with pytest.raises(ConfigError, match=r"policies"):
+        config(Turns, policies={1, "b"})
     with pytest.raises(ConfigError, match=r"policies\.p: expected None as policy_class"):
         config(Turns, policies={"p": PolicySpec(policy_class=dict)})
+
+
+def test_spaces_of_policies_are_compared_with_those_of_their_agents():
+    own, box, narrow = Turns(), gymnasium.spaces.Box(-1, 1, (9,), np.float32), gymnasium.spaces.Box(-1, 0.5, (2,), np.float32)
+
+    def built(**specs):
+        def policy_of(agent_id):
+            return "one" if agent_id == "a" else "other"
+
+        return config(Turns, policies={"one": None, "other": None} | specs, policy_mapping_fn=policy_of).build_algo()
+
+    for agent, name in (("a", "one"), (1, "other")):
+        observation, action = own.observation_spaces[agent], own.action_spaces[agent]
+        built(**{name: PolicySpec(None, observation, action)}).train()
+        built(**{name: (None, observation, None, {})})
+        with pytest.raises(ConfigError, match=rf"policies\.{name}: expected the observation_space .* environment says.*, found Box.*\(9,\)"):
+            built(**{name: PolicySpec(observation_space=box, action_space=action)})
+    with pytest.raises(ConfigError, match=r"expected the action_space .*1\.0, \(2,\).*, found Box\(-1\.0, 0\.5"):
+        built(other=(None, None, narrow, {}))
+    with pytest.raises(ConfigError, match=r"2 errors"):
+        built(one=PolicySpec(None, box, box))
 
 
 def test_native_environments_have_agents_too():
@@ -227,7 +313,8 @@ def test_functions_are_called_as_rllib_calls_them(function):
     assert mapping_of(function, "TwoCartPole-v0", {}) == {"cart_0": "p", "cart_1": "p"}
 
 
-def test_environments_of_no_known_class_train_in_the_process_too():
+@pytest.mark.parametrize("by", ["class", "function", "function without modules"])
+def test_environments_of_no_known_class_train_in_the_process_too(by, monkeypatch):
     class Other:
         def __init__(self):
             self.possible_agents, self.t = ["a", "b"], 0
@@ -249,10 +336,28 @@ def test_environments_of_no_known_class_train_in_the_process_too():
             self.t += 1
             return self.see(), dict.fromkeys(actions, 1.0), dict.fromkeys(actions, self.t == 5), {}, {}
 
-    config = PPOConfig().environment(Other).env_runners(num_env_runners=1).training(train_batch_size=64, minibatch_size=64)
+    if by == "function without modules":
+        # As in a program that imports neither: only a worker finds out.
+        monkeypatch.delitem(sys.modules, "skirl.env.multi_agent_env")
+    register_env("Other", lambda context: Other())
+    env = Other if by == "class" else "Other"
+    config = PPOConfig().environment(env).env_runners(num_env_runners=1).training(train_batch_size=64, minibatch_size=64)
     algorithm = config.build_algo()
     assert algorithm.env_runner_group.num_remote_env_runners() == 0
     assert algorithm.train()["env_runners"]["episode_return_mean"] == 10.0
+
+
+def test_an_interruption_while_an_environment_is_made_to_see_how_many_agents_it_has():
+    made = []
+
+    def interrupted(context):
+        made.append(1)
+        raise KeyboardInterrupt
+
+    register_env("Interrupted", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        PPOConfig().environment("Interrupted").env_runners(num_env_runners=1).build_algo()
+    assert made == [1]
 
 
 def test_a_class_without_step_cannot_be_made() -> None:

@@ -163,16 +163,63 @@ def test_one_with_other_agents_is_refused():
         build(Grows).train()
 
 
-def test_a_task_that_cannot_be_handed_on_ends_the_run():
-    class Refuses(Fails):
-        made, left = [], 1
+@pytest.mark.parametrize("method", ["get_task", "set_task"])
+def test_a_task_that_cannot_be_handed_on_ends_the_run(method):
+    def refuse(self, *task):
+        if len(self.made) > 3:
+            raise RuntimeError("not this one")
+        return getattr(Fails, method)(self, *task)
 
-        def set_task(self, task):
-            if len(self.made) > 3:
-                raise RuntimeError("not this one")
-            super().set_task(task)
-
-    algorithm = build(Refuses)
+    algorithm = build(type("Refuses", (Fails,), {"made": [], "left": 1, method: refuse}))
     algorithm.env_runner.foreach_env(lambda env: env.set_task(7))
-    with pytest.raises(EnvError, match=r"environment 1 failed .*set_task raised RuntimeError: not this one"):
+    said = rf"environment 1 failed .*its task could not be handed on .*: {method} raised RuntimeError: not this one\. Let"
+    with pytest.raises(EnvError, match=said) as caught:
         algorithm.train()
+    assert isinstance(caught.value.__cause__, RuntimeError)
+
+
+class FailsInReset(gymnasium.Env):
+    """Its first step raises; the resets after that raise what `left` holds, if anything, one after another."""
+
+    observation_space = gymnasium.spaces.Box(-1, 1, (1,), np.float32)
+    action_space = gymnasium.spaces.Discrete(2)
+    left, steps = [], []
+
+    def reset(self, *, seed=None, options=None):
+        self.t = 0
+        error = self.left.pop(0) if self.steps and self.left else None
+        if error is not None:
+            raise error
+        return np.zeros(1, np.float32), {}
+
+    def step(self, action):
+        self.steps.append(1)
+        if len(self.steps) == 1:
+            raise ValueError("boom")
+        self.t += 1
+        return np.zeros(1, np.float32), 1.0, self.t == 4, False, {}
+
+
+def failing_in_reset(*errors):
+    return type("FailsInReset", (FailsInReset,), {"left": list(errors), "steps": []})
+
+
+def test_resets_that_fail_after_a_restart_are_tried_again():
+    # The first one is of the rollout that is given up.
+    env = failing_in_reset(None, None, None, *(ValueError(f"reset {number}") for number in range(50)))
+    algorithm = build(env, num_consecutive_env_runner_failures_tolerance=60)
+    with pytest.warns(SkirlWarning, match="made anew"):
+        result = algorithm.train()
+    assert result["fault_tolerance"]["num_sub_environment_restarts"] == 51 and not env.left
+
+
+@pytest.mark.parametrize("before", [[], [None] * 3], ids=["of the rollout that failed", "after the restart"])
+def test_an_interruption_in_a_reset_goes_before_the_failure(before):
+    env = failing_in_reset(*before, KeyboardInterrupt(), RuntimeError("another one"))
+    algorithm = build(env, num_consecutive_env_runner_failures_tolerance=1)
+    with pytest.raises(KeyboardInterrupt):
+        algorithm.train()
+    # What fails later is counted anew, and no consequence of what failed before.
+    with pytest.warns(SkirlWarning, match="another one"):
+        algorithm.train()
+    assert not env.left

@@ -155,7 +155,7 @@ def test_a_creator_that_cannot_be_sent_is_an_error() -> None:
         unregister_env("locked")
 
 
-def test_functions_are_called_where_the_environments_are() -> None:
+def test_functions_are_called_where_the_environments_are(tmp_path: Path) -> None:
     algorithm = build(Corridor, 2, 2, {"length": 7})
     group = algorithm.env_runner_group
     pids = [pid for runner in group.foreach_env(lambda env: os.getpid()) for pid in runner]
@@ -169,7 +169,11 @@ def test_functions_are_called_where_the_environments_are() -> None:
         group.foreach_env(lambda env: 1 / 0)
     with pytest.raises(EnvError, match="plain value"):
         group.foreach_env(lambda env: env)
+    path = algorithm.save_to_path(tmp_path / "saved")
     algorithm.stop()
+    resumed = type(algorithm).from_checkpoint(path)
+    assert resumed.env_runner.foreach_env(lambda env: env.unwrapped.length) == [3] * 4
+    resumed.stop()
 
 
 TRAINING = """

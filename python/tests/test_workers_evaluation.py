@@ -93,8 +93,8 @@ def test_a_killed_runner_plays_the_same_round(at: int, how: str, tmp_path: Path,
     number = {"evaluation_interval": 1, "evaluation_duration": 40, "evaluation_num_env_runners": 2, "evaluation_config": DRAWN}
     told = []
 
-    def recreated(env_runner_indices: list[int], is_evaluation: bool) -> None:
-        told.append((len(env_runner_indices), is_evaluation))
+    def recreated(env_runner_group: Any, env_runner_indices: list[int], is_evaluation: bool) -> None:
+        told.append((len(env_runner_indices), is_evaluation, env_runner_group.num_remote_env_runners()))
 
     whole = build(KilledOnce, 0, 2, evaluation=number)
     callbacks = {"on_env_runners_recreated": recreated}
@@ -105,7 +105,7 @@ def test_a_killed_runner_plays_the_same_round(at: int, how: str, tmp_path: Path,
     assert (tmp_path / "mark").exists()
     assert theirs["evaluation"]["num_healthy_workers"] == 2
     assert theirs["evaluation"]["num_remote_worker_restarts"] == 1
-    assert told == [(1, True)]
+    assert told == [(1, True, 2)]
     assert "[evaluation env_runner " in capfd.readouterr().err
 
 
@@ -141,3 +141,13 @@ def test_native_environments_are_evaluated_in_the_process() -> None:
     algorithm = evaluated("CartPole-v1", 2)
     assert "num_healthy_workers" not in algorithm.train()["evaluation"]
     assert runs.workers() == []
+
+
+def test_the_environments_of_evaluation_are_reached_in_their_processes() -> None:
+    algorithm = evaluated(Corridor, 2)
+    group = algorithm.eval_env_runner_group
+    pids = group.foreach_env(lambda env: os.getpid())
+    assert len(pids) == 2 and pids[0] == [pids[0][0]] * 2 and os.getpid() not in pids[0] + pids[1]
+    assert group.num_remote_env_runners() == group.num_healthy_remote_env_runners() == 2
+    assert algorithm.train()["evaluation"]["env_runners"]["num_episodes"] == 10
+    assert group.foreach_env(lambda env: os.getpid()) == pids

@@ -136,6 +136,18 @@ pub enum EnvError {
         /// Where.
         place: Place,
     },
+    /// An agent that has ended was given something.
+    #[error(
+        "agent {agent} was given {what} although it had already ended in this episode{place}: nobody acts on it or learns from it. Leave agents out of everything after the step that ended them, until the next reset; where one shall go on, do not set its terminated or truncated"
+    )]
+    AgentAfterEnd {
+        /// The agent's id.
+        agent: String,
+        /// What it was given.
+        what: String,
+        /// Where.
+        place: Place,
+    },
     /// The environment's own code failed.
     #[error("the environment failed: {message}{place}")]
     Raised {
@@ -318,6 +330,7 @@ impl EnvError {
             | EnvError::InvalidAction { place, .. }
             | EnvError::StepBeforeReset { place }
             | EnvError::StepAfterEnd { place }
+            | EnvError::AgentAfterEnd { place, .. }
             | EnvError::Raised { place, .. }
             | EnvError::Foreign { place, .. } => Some(place),
             _ => None,

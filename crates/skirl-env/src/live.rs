@@ -70,6 +70,20 @@ impl<'a> LiveEnv<'a> {
         }
     }
 
+    /// Does something that this handle does not see, for example in another language, and notices a task that the
+    /// environment has afterwards and did not have before, as if it had been set here.
+    pub fn noticing<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
+        let before = self.get_task().ok();
+        let done = work(self);
+        if let (Some(before), Ok(task)) = (before, self.get_task())
+            && task != before
+        {
+            let first = self.change.take().map_or(Some(before), |change| change.before);
+            self.change = Some(TaskChange { before: first, task });
+        }
+        done
+    }
+
     /// The environment as the type `E` that was registered, or a wrapper of that type around it.
     ///
     /// What is changed in this way is saved in checkpoints only if the environment's own `save_state` holds it.

@@ -21,7 +21,8 @@ pub const DEFAULT_AGENT: &str = "default_agent";
 ///
 /// An agent that is `observed` after a reset or step must act in the next step, unless it ended. An agent that is not
 /// observed does not act; rewards may reach it all the same, and belong to its last action. An agent's last observation
-/// comes with its `terminated` or `truncated`, or with `all_terminated` or `all_truncated`.
+/// comes with its `terminated` or `truncated`, or with `all_terminated` or `all_truncated`. After that it stays out until the
+/// next reset: an observation or a reward for it is an error.
 pub trait MultiAgentEnv: Any + Send {
     /// All agents that can ever appear, in a fixed order.
     fn agents(&self) -> &[String];

@@ -432,7 +432,9 @@ fn contexts(context: &EnvContext, num_envs: usize) -> impl Iterator<Item = EnvCo
     })
 }
 
-fn several_agents(name: &str) -> EnvError {
+/// The error where an environment with several agents is asked for as one with one agent.
+#[must_use]
+pub fn several_agents(name: &str) -> EnvError {
     EnvError::WrongKind {
         name: name.to_owned(),
         found: "a multi-agent environment",

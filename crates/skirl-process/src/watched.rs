@@ -8,6 +8,11 @@ use skirl_env::{ColumnMut, ColumnRef, EnvError, Outcomes, VectorEnv};
 
 use crate::memory::Progress;
 
+/// The process that trains wants no more steps.
+#[derive(Debug, thiserror::Error)]
+#[error("the process that trains was interrupted")]
+struct Cancelled;
+
 /// Environments under watch.
 #[derive(Debug)]
 pub struct Watched {
@@ -49,10 +54,31 @@ impl VectorWrapper for Watched {
         outcomes: &mut Outcomes,
     ) -> Result<(), EnvError> {
         if self.progress.is_cancelled() {
-            return Err(EnvError::raised("interrupted"));
+            return Err(EnvError::interrupted(Cancelled));
         }
         let outcome = self.envs.step(actions, observations, outcomes);
         self.progress.add(if outcome.is_ok() { self.envs.num_envs() } else { 0 });
         outcome
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::memory::SharedMemory;
+    use skirl_env::registry::{EnvContext, make_vec};
+
+    #[test]
+    fn a_step_that_is_not_wanted_is_an_interruption_and_no_fault_of_the_environment() {
+        let memory = SharedMemory::create(0).unwrap();
+        let progress = Arc::new(Progress::of(memory.file()).unwrap());
+        let envs = make_vec("CartPole-v1", 1, &EnvContext::default()).unwrap();
+        let mut envs = Watched::new(envs, Arc::clone(&progress));
+        progress.answer(3);
+        progress.cancel(3);
+        let stepped = VectorEnv::step(&mut envs, &[], &mut [], &mut Outcomes::default());
+        assert!(matches!(stepped, Err(EnvError::Interrupted { .. })), "{stepped:?}");
+        assert_eq!(progress.env_steps(), 0);
     }
 }

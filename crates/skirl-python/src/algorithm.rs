@@ -10,6 +10,7 @@ use pyo3::types::PyDict;
 use serde_json::json;
 use skirl::algorithm::EvaluateRequest;
 use skirl::checkpoint::Snapshot;
+use skirl::collect::ShardFaults;
 use skirl::report::TrainResult;
 use skirl::{Algorithm, Error};
 
@@ -175,21 +176,34 @@ impl NativeAlgorithm {
         self.held.quick(py, |algorithm| algorithm.policy_for(agent))
     }
 
-    /// Calls `function(env)` for every environment of training, in order.
-    fn foreach_env(&self, py: Python<'_>, function: Py<PyAny>) -> PyResult<Vec<Py<PyAny>>> {
-        let visited = self.held.long(
-            py,
-            || {},
-            move |algorithm| Ok(foreach_env(&function, |visit| algorithm.foreach_env(visit))),
-        )?;
-        visited.map_err(|failed| failed.into_py_err(py))
+    /// Calls `function(env)` for every environment of training, or of evaluation, in order.
+    #[pyo3(signature = (function, in_evaluation = false))]
+    fn foreach_env(
+        &self,
+        py: Python<'_>,
+        function: Py<PyAny>,
+        in_evaluation: bool,
+    ) -> PyResult<Vec<Py<PyAny>>> {
+        let work = move |algorithm: &mut Algorithm| {
+            Ok(foreach_env(&function, |visit| match in_evaluation {
+                true => algorithm.foreach_evaluation_env(visit),
+                false => algorithm.foreach_env(visit),
+            }))
+        };
+        self.held.long(py, || {}, work)?.map_err(|failed| failed.into_py_err(py))
     }
 
     /// Processes of the training environments, how many of them are up, and how many were replaced; None where they are
     /// stepped in this process.
-    fn processes(&self, py: Python<'_>) -> PyResult<Option<(u64, u64, u64)>> {
+    fn processes(&self, py: Python<'_>) -> PyResult<Option<Processes>> {
         let faults = self.held.quick(py, |algorithm| Ok(algorithm.faults()))?;
-        Ok(faults.map(|faults| (faults.processes, faults.healthy, faults.restarts)))
+        Ok(faults.map(processes))
+    }
+
+    /// Environments of evaluation, made now if they are not there yet; and their processes as `processes` has them.
+    fn evaluation_envs(&self, py: Python<'_>) -> PyResult<(usize, Option<Processes>)> {
+        let (num_envs, faults) = self.held.long(py, || {}, Algorithm::evaluation_envs)?;
+        Ok((num_envs, faults.map(processes)))
     }
 
     /// Environments of training.
@@ -233,6 +247,13 @@ impl NativeAlgorithm {
     fn stop(&self, py: Python<'_>) -> PyResult<()> {
         self.held.stop(py)
     }
+}
+
+/// Processes, those that are up, and those that were replaced.
+type Processes = (u64, u64, u64);
+
+fn processes(faults: ShardFaults) -> Processes {
+    (faults.processes, faults.healthy, faults.restarts)
 }
 
 /// One iteration, or the state before it: where a stop cut it, what it had done is taken back.

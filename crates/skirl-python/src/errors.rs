@@ -2,7 +2,7 @@
 
 use std::error::Error as StdError;
 
-use pyo3::exceptions::PyException;
+use pyo3::exceptions::{PyBrokenPipeError, PyException};
 use pyo3::prelude::*;
 use skirl::Error;
 use skirl_env::ForeignError;
@@ -23,11 +23,11 @@ pub(crate) fn to_py_err(py: Python<'_>, error: Error) -> PyErr {
     match origin {
         Some(origin) if !origin.is_instance_of::<PyException>(py) => origin,
         Some(origin) => {
-            let raised = by_kind(error);
+            let raised = by_kind(error, &advice(py, &origin));
             raised.set_cause(py, Some(origin));
             raised
         }
-        None => by_kind(error),
+        None => by_kind(error, ""),
     }
 }
 
@@ -46,21 +46,36 @@ pub(crate) fn origin(error: &Error) -> Option<&PyErr> {
     None
 }
 
-fn by_kind(error: Error) -> PyErr {
-    let text = error.to_string();
+/// What the engine cannot know of an exception: printing fails where nobody reads any more.
+fn advice(py: Python<'_>, origin: &PyErr) -> String {
+    if !origin.is_instance_of::<PyBrokenPipeError>(py) {
+        return String::new();
+    }
+    let advice = py.import("skirl._output").and_then(|module| module.call_method0("advice_on_closed_output"));
+    advice.and_then(|advice| advice.extract()).unwrap_or_default()
+}
+
+fn by_kind(error: Error, advice: &str) -> PyErr {
+    let mut text = error.to_string();
+    if !advice.is_empty() {
+        text = format!("{text}. {advice}");
+    }
     match error {
         Error::Callback(_) | Error::OwnEvaluation { .. } => CallbackError::new_err(text),
-        Error::Config(_) => ConfigError::new_err(text),
+        Error::Config(_) | Error::Misfit { .. } => ConfigError::new_err(text),
         Error::Env { .. }
         | Error::EnvRunner { .. }
         | Error::ForeachEnv { .. }
         | Error::MakeEnv(_)
         | Error::NonFinite { .. }
+        | Error::OtherSpaces { .. }
         | Error::Observation { .. }
         | Error::TruncatedWithoutObservation { .. }
         | Error::EndlessEpisode { .. }
         | Error::ActionSpace { .. } => EnvError::new_err(text),
-        Error::Checkpoint(_) | Error::RunnerState { .. } => CheckpointError::new_err(text),
+        Error::Checkpoint(_) | Error::Mismatch { .. } | Error::RunnerState { .. } => {
+            CheckpointError::new_err(text)
+        }
         Error::Stopped { .. } => StoppedError::new_err(text),
         Error::Diverged { .. } => TrainingError::new_err(text),
         Error::Internal(_) => InternalError::new_err(text),

@@ -41,13 +41,16 @@ pub(crate) fn foreach_env(
     #[cfg(unix)]
     let mut pickled = None;
     let visited = walk(&mut |index, env| {
-        #[cfg(unix)]
-        let elsewhere = visit_elsewhere(env, function, &mut pickled);
-        #[cfg(not(unix))]
-        let elsewhere = None;
-        let called = elsewhere.unwrap_or_else(|| {
-            EnvHandle::lend(index, env, |handle| {
-                with_python(|py| function.call1(py, (env_object(py, &handle)?,)))
+        // Python code sets a task by its own method, which the engine does not see.
+        let called = env.noticing(|env| {
+            #[cfg(unix)]
+            let elsewhere = visit_elsewhere(env, function, &mut pickled);
+            #[cfg(not(unix))]
+            let elsewhere = None;
+            elsewhere.unwrap_or_else(|| {
+                EnvHandle::lend(index, env, |handle| {
+                    with_python(|py| function.call1(py, (env_object(py, &handle)?,)))
+                })
             })
         });
         called.map_err(|error| {

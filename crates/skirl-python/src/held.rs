@@ -7,7 +7,7 @@ use skirl::Algorithm;
 
 use crate::call::{attached, detached, message, panicked};
 use crate::engine_thread::{self, Answer, EngineThread};
-use crate::errors::{SkirlError, to_py_err};
+use crate::errors::{SkirlError, StoppedError, to_py_err};
 use crate::lent;
 
 /// Every algorithm of the process, so that all are closed before the interpreter is.
@@ -172,18 +172,20 @@ impl Drop for Held {
 }
 
 fn not_home(state: &State) -> PyErr {
-    SkirlError::new_err(match state {
-        State::Away => {
-            "this algorithm is at work in another thread; call it from one thread at a time".to_owned()
-        }
-        State::Broken(said) => format!(
+    match state {
+        State::Away => SkirlError::new_err(
+            "this algorithm is at work in another thread; call it from one thread at a time",
+        ),
+        State::Broken(said) => SkirlError::new_err(format!(
             "this algorithm was lost in a defect of skirl ({said}); build a new one from its config, or from its last \
              checkpoint"
+        )),
+        State::Stopped | State::Home(_) => StoppedError::new_err(
+            "this algorithm was stopped, by stop() or at the end of its `with` block: its environments, networks and threads \
+             are gone. Move the call before that; or build a new one, algo.config.copy(copy_frozen=False).build_algo(). To go \
+             on from where it was, call save_to_path() before stop(), and from_checkpoint(path) later",
         ),
-        State::Stopped | State::Home(_) => {
-            "this algorithm was stopped; build a new one from its config".to_owned()
-        }
-    })
+    }
 }
 
 fn alive() -> MutexGuard<'static, Vec<Weak<Held>>> {

@@ -81,7 +81,7 @@ impl NativeModule {
             let mut flat = vec![0.0; rows * width];
             let columns: Vec<_> = columns.iter().map(skirl_env::Column::as_ref).collect();
             policy.observation_space.flatten_into(&columns, rows, &mut flat).map(|()| flat).map_err(
-                |source| skirl::Error::Mismatch {
+                |source| skirl::Error::Argument {
                     what: "the observations of a module".to_owned(),
                     expected: format!("{rows} values of {}", policy.observation_space),
                     found: source.to_string(),

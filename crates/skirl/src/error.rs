@@ -47,6 +47,19 @@ pub enum Error {
     /// An environment could not be made.
     #[error(transparent)]
     MakeEnv(#[from] EnvError),
+    /// Environments of one run that are not alike.
+    #[error(
+        "environment {env} is another one than environment 0: expected {expected}, found {found}. All environments of a run \
+         need the same agents and spaces, whatever their index"
+    )]
+    OtherSpaces {
+        /// Index of the environment in the run.
+        env: usize,
+        /// What environment 0 has.
+        expected: String,
+        /// What this one has.
+        found: String,
+    },
     /// An environment returned NaN or an infinity.
     #[error(
         "environment {env} returned {value} at its step {env_step} of this run in {field}, where a finite number was \
@@ -175,6 +188,30 @@ pub enum Error {
         /// The thing that does not fit.
         what: String,
         /// What this run has.
+        expected: String,
+        /// What was given.
+        found: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// A configuration that is sound by itself and does not fit its environment, or what this program has registered.
+    #[error("{what}: expected {expected}, found {found}. {remedy}")]
+    Misfit {
+        /// The option, or what it is about.
+        what: String,
+        /// What the environment has, or what would fit.
+        expected: String,
+        /// What was given.
+        found: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// A call was given something that this run does not have.
+    #[error("{what}: expected {expected}, found {found}. {remedy}")]
+    Argument {
+        /// What was asked for.
+        what: String,
+        /// What there is.
         expected: String,
         /// What was given.
         found: String,

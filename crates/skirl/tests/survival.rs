@@ -196,6 +196,24 @@ fn a_run_that_cannot_be_built_leaves_no_directory() {
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
 }
 
+/// As a kill between two files: a directory where a file belongs stops the start at that file.
+#[test]
+fn the_configuration_is_written_before_all_other_files() {
+    for file in ["progress.csv", "result.jsonl"] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("run");
+        std::fs::create_dir_all(path.join(file)).unwrap();
+        let config = config("CartPole-v1", &checkpointed(&json!({})));
+        let error = Run::create(config, Some(&path)).unwrap_err().to_string();
+        assert!(error.contains(file), "{error}");
+        assert!(path.join("config.json").is_file(), "nothing that could be resumed is there before {file}");
+        std::fs::remove_dir(path.join(file)).unwrap();
+        let mut run = Run::resume(&path, |_| Ok(())).unwrap();
+        run.train_until_stop(&mut |_| Flow::Continue).unwrap();
+        assert_eq!(iterations(&path), [1, 2, 3, 4, 5, 6]);
+    }
+}
+
 #[test]
 fn a_run_killed_before_its_first_checkpoint_starts_from_the_beginning() {
     let directory = tempfile::tempdir().unwrap();

@@ -7,7 +7,7 @@ from skirl import _native
 from skirl.algorithms._environments import encode
 from skirl.algorithms._objects import SECTION_SYNONYMS
 from skirl.algorithms._options import OptionTable
-from skirl.algorithms._rllib_options import is_same_anyway
+from skirl.algorithms._rllib_options import is_same_anyway, unserved_form
 from skirl.algorithms._search import candidates, is_search, split
 
 
@@ -29,7 +29,7 @@ class Draft:
         for name, value in options.items():
             if name in ("model", "model_config") and isinstance(value, Mapping) and not is_search(value):
                 self.set_section("rl_module", value)
-            elif not self._is_needless(name, value, section):
+            elif not self._is_unserved(name, value, section) and not self._is_needless(name, value, section):
                 self._take(section, name, value, plain)
         # A section that the engine does not have says so itself, once for each option.
         known = section in self.table.sections or section in self.table.groups
@@ -47,7 +47,7 @@ class Draft:
                 self.set_section(group.rpartition(".")[0], {name: value})
             elif (option := self.table.find(name)) is not None:
                 self.set_section(option.section, {name: value})
-            elif not self._is_needless(name, value, None):
+            elif not self._is_unserved(name, value, None) and not self._is_needless(name, value, None):
                 self._put(None, {name: None if is_search(value) else value})
 
     def set_path(self, path: str, value: object) -> None:
@@ -66,6 +66,14 @@ class Draft:
 
     def _is_option(self, name: str) -> bool:
         return self.table.find(name) is not None
+
+    def _is_unserved(self, name: str, value: object, section: str | None) -> bool:
+        """Notes that a form of RLlib's is not served."""
+        if (message := unserved_form(name, value)) is None:
+            return False
+        path = f"{section}.{name}" if section else name
+        self.problems.append((path, f"{path}: {message}"))
+        return True
 
     def _is_needless(self, name: str, value: object, section: str | None) -> bool:
         known = self.table.find(name) if section is None else self.table.in_section(section, name)
@@ -87,6 +95,9 @@ class Draft:
             return
         self._keep(found)
         if path not in found:
+            # RLlib takes any container of names; the order of a set is another one in every process.
+            if name == "policies_to_train" and isinstance(rest, (set, frozenset)):
+                rest = sorted(rest, key=str)
             plain[name] = encode(path, rest)
 
     def _keep(self, found: Mapping[str, object]) -> None:

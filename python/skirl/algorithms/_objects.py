@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from skirl.algorithms._environments import ENVS
-from skirl.algorithms._policies import MAPPING, MAPPING_PATH, take_mapping, take_policies
+from skirl.algorithms._policies import MAPPING, MAPPING_PATH, DeclaredSpaces, spaces_of, take_mapping, take_policies
 from skirl.algorithms._search import is_search
 from skirl.env.registry import resolve
 from skirl.errors import ConfigError
@@ -32,12 +32,14 @@ SECTION_SYNONYMS = {
 class PythonObjects:
     """Python objects of a config, by the dotted path of the option that they are given to."""
 
-    def __init__(self, objects: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, objects: Mapping[str, Any] | None = None, policy_spaces: DeclaredSpaces | None = None) -> None:
         self._objects = dict(objects or {})
+        #: The spaces that specs of policies name.
+        self.policy_spaces = dict(policy_spaces or {})
 
     def copy(self) -> "PythonObjects":
         """A copy that holds the same objects."""
-        return PythonObjects(self._objects)
+        return PythonObjects(self._objects, self.policy_spaces)
 
     def __contains__(self, path: object) -> bool:
         return path in self._objects
@@ -129,6 +131,7 @@ class PythonObjects:
         """The function that maps agents is kept; specs of policies become their options."""
         rest = dict(options)
         if "policies" in rest and not is_search(rest["policies"]):
+            self.policy_spaces = spaces_of(rest["policies"], draft)
             rest["policies"] = take_policies(rest["policies"], draft)
         if POLICIES & rest.keys() - {"policies"}:
             self._objects.pop(MAPPING_PATH, None)

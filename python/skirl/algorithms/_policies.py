@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from skirl import _native
 from skirl.env import _config
-from skirl.errors import ConfigError, SkirlError
+from skirl.errors import ConfigError, EnvError, SkirlError
 
 if TYPE_CHECKING:
     from skirl.algorithms._draft import Draft
@@ -44,7 +44,7 @@ def take_policies(policies: Any, draft: Draft) -> Any:
     """`policies` as the engine reads them: names, or names with the options in which each policy differs."""
     if isinstance(policies, (set, frozenset)):
         # The order of a set is another one in every process.
-        return sorted(policies)
+        return sorted(policies, key=str)
     if isinstance(policies, tuple):
         return list(policies)
     if not isinstance(policies, Mapping):
@@ -59,19 +59,84 @@ def take_policies(policies: Any, draft: Draft) -> Any:
 
 
 def _overrides(spec: Any) -> Any:
-    """The options of one policy: a map, or RLlib's `(policy_class, observation_space, action_space, config)`."""
+    """The options of one policy: a map, or those of RLlib's spec."""
+    parts = _parts(spec)
+    if parts is None:
+        return spec
+    policy_class, *_, config = parts
+    if policy_class is not None:
+        raise ConfigError(f"expected None as policy_class, found {policy_class!r}: policies are skirl's own networks")
+    return dict(config) if isinstance(config, Mapping) else config
+
+
+def _parts(spec: Any) -> tuple[Any, Any, Any, Any] | None:
+    """`(policy_class, observation_space, action_space, config)`, where it is a `PolicySpec` or RLlib's tuple."""
     if isinstance(spec, tuple):
         if len(spec) != 4:
             raise ConfigError(f"expected (None, observation_space, action_space, config), found {len(spec)} values")
-        policy_class, config = spec[0], spec[3]
-    elif hasattr(spec, "policy_class") and hasattr(spec, "config"):
-        policy_class, config = spec.policy_class, spec.config
-    else:
         return spec
-    if policy_class is not None:
-        raise ConfigError(f"expected None as policy_class, found {policy_class!r}: policies are skirl's own networks")
-    # Spaces are the environment's.
-    return dict(config) if isinstance(config, Mapping) else config
+    if hasattr(spec, "policy_class") and hasattr(spec, "config"):
+        spaces = getattr(spec, "observation_space", None), getattr(spec, "action_space", None)
+        return (spec.policy_class, *spaces, spec.config)
+    return None
+
+
+#: Spaces that a policy was given, in the engine's JSON form, by policy and kind.
+DeclaredSpaces = dict[str, dict[str, Any]]
+
+
+def spaces_of(policies: Any, draft: Draft) -> DeclaredSpaces:
+    """The spaces that specs of policies name. They are the environment's own, so they are only compared with those."""
+    declared: DeclaredSpaces = {}
+    for name, spec in policies.items() if isinstance(policies, Mapping) else ():
+        with contextlib.suppress(ConfigError):
+            _, observation, action, _ = _parts(spec) or (None, None, None, None)
+            for kind, space in (("observation_space", observation), ("action_space", action)):
+                if space is not None:
+                    declared.setdefault(str(name), {})[kind] = _space(f"multi_agent.policies.{name}", kind, space, draft)
+    return declared
+
+
+def _space(path: str, kind: str, space: Any, draft: Draft) -> Any:
+    import gymnasium
+
+    try:
+        if isinstance(space, gymnasium.Space):
+            return _native.space_to_json(space)
+        found = f"{space!r}"
+    except SkirlError as error:
+        found = str(error)
+    draft.problems.append((path, f"{path}: expected a space of gymnasium.spaces, or None, as {kind}, found {found}"))
+    return None
+
+
+def check_spaces(declared: DeclaredSpaces, modules: Mapping[str, Mapping[str, Any]]) -> None:
+    """Compares the spaces that policies were given with those of the agents that they act for.
+
+    Args:
+        declared: The spaces that were given.
+        modules: `observation_space` and `action_space` of each policy that acts, in JSON form.
+
+    Raises:
+        ConfigError: Every space that is another one.
+    """
+    problems = []
+    for name, spaces in declared.items():
+        for kind, given in spaces.items():
+            own = modules[name][kind] if name in modules else given
+            if given != own:
+                path = f"multi_agent.policies.{name}"
+                expected, found = _told_apart(own, given)
+                message = f"expected the {kind} that the environment says for its agents, {expected}, found {found}"
+                problems.append((path, f"{path}: {message}\n  help: leave it out, or correct the environment"))
+    if problems:
+        raise ConfigError.of(problems)
+
+
+def _told_apart(left: Any, right: Any) -> tuple[str, str]:
+    """Two spaces that differ as texts that differ."""
+    short = repr(_native.space_from_json(left)), repr(_native.space_from_json(right))
+    return short if short[0] != short[1] else (str(left), str(right))
 
 
 def take_mapping(function: Any, draft: Draft) -> None:
@@ -128,7 +193,12 @@ def agents_of(env: str, env_config: Mapping[str, Any]) -> list[Any]:
 
     if _native.native_env(env) is not None or not registry.lookup(env)[0]:
         return _native.agents(env, _config.to_json(env_config))
-    kind, made, _ = _build.build(env, _config.to_json(env_config), 1)
+    try:
+        kind, made, _ = _build.build(env, _config.to_json(env_config), 1)
+    except SkirlError:
+        raise
+    except Exception as error:
+        raise EnvError(f"environment `{env}` could not be made: {type(error).__name__}: {error}") from error
     try:
         return _agents.ids_of(made[0]) if kind == "several agents" else ["default_agent"]
     finally:

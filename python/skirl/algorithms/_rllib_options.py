@@ -86,6 +86,37 @@ OTHER_SECTIONS: Final = (
 )
 
 
+def unserved_form(name: str, value: object) -> str | None:
+    """Why a form that RLlib has for a value is refused, and what to write instead; `None` for all other values."""
+    if name == "evaluation_duration" and isinstance(value, str) and value.lower() == "auto":
+        return (
+            'expected a whole number of episodes (of steps with evaluation_duration_unit="timesteps"), found "auto", with which RLlib '
+            "evaluates for as long as the iteration trains: skirl does not serve that yet\n"
+            "  help: write a number; with evaluation_parallel_to_training=True so much is played beside training"
+        )
+    if name == "policies_to_train" and callable(value):
+        return (
+            f"expected a list of policies, or None for all of them, found {_named(value)}: RLlib also takes a function of (policy_id, "
+            "batch), which skirl does not serve yet\n"
+            '  help: name the policies that learn: policies_to_train=["learner"]'
+        )
+    if name == "agent_to_module_mapping_fn":
+        return (
+            f"expected policy_mapping_fn, found RLlib's other name of it with {_named(value)}: skirl does not serve this name yet\n"
+            "  help: write policy_mapping_fn=...; the function is asked once for each agent when the algorithm is built"
+        )
+    if name in ("observation_space", "action_space") and value is not None:
+        return (
+            f"expected None, found {value!r}: spaces are the environment's, and skirl does not serve others yet\n"
+            "  help: leave it out; where the environment's space shall be another one, wrap the environment"
+        )
+    return None
+
+
+def _named(value: object) -> str:
+    return f"the function {value.__name__}" if hasattr(value, "__name__") else repr(value)
+
+
 def is_same_anyway(name: str, value: object) -> bool:
     """Whether skirl does what this option of RLlib asks for without having it."""
     accepted = SAME_ANYWAY.get(name, ())

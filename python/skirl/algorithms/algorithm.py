@@ -3,6 +3,7 @@
 import contextlib
 import warnings
 from collections.abc import Callable, Mapping
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from skirl.algorithms.algorithm_config import AlgorithmConfig
     from skirl.core.rl_module.rl_module import RLModule
-    from skirl.env.env_runner import TrainingEnvRunner
+    from skirl.env.env_runner import EvaluationEnvRunner, TrainingEnvRunner
     from skirl.env.env_runner_group import EnvRunnerGroup
     from skirl.shared import SharedState
 
@@ -68,6 +69,7 @@ class Algorithm:
         self.config = settled
         settled._objects.register_evaluation()
         NativeAlgorithm.build(settled._settled(), self._dispatchers(settled), self)
+        self._check_policy_spaces(settled._objects.policy_spaces)
         self._take_up()
 
     def _settle(self, config: "AlgorithmConfig | Mapping[str, Any] | None", env: Any) -> "AlgorithmConfig":
@@ -94,6 +96,19 @@ class Algorithm:
         from skirl.callbacks.make import dispatchers
 
         return dispatchers(given, algorithm=self, config=config)
+
+    def _check_policy_spaces(self, declared: Mapping[str, Any]) -> None:
+        """What `policies` say of spaces must be what the environment says."""
+        if not declared:
+            return
+        from skirl.algorithms._policies import check_spaces
+
+        modules = {module: self._native.module(module).describe() for module in self._native.module_ids()}
+        try:
+            check_spaces(dict(declared), modules)
+        except ConfigError:
+            self.stop()
+            raise
 
     def _take_up(self) -> None:
         # With the seed that was drawn, and what else was settled while it was built.
@@ -165,6 +180,9 @@ class Algorithm:
         """
         if parallel_train_future is not None:
             raise ConfigError("parallel_train_future is RLlib's: expected None; use evaluation_parallel_to_training")
+        for name, value, least in (("episodes", episodes, 1), ("seed", seed, 0)):
+            if value is not None and (not isinstance(value, Integral) or value < least):
+                raise ConfigError(f"evaluate({name}={value!r}): expected a whole number from {least} on, or None; correct the call")
         result: dict[str, Any] = self._native.evaluate(episodes, seed, explore)
         self._warn()
         return result
@@ -265,9 +283,31 @@ class Algorithm:
         return TrainingEnvRunner(self)
 
     @property
+    def eval_env_runner_group(self) -> "EnvRunnerGroup | None":
+        """The environments of evaluation, as `env_runner_group`; None where the config asks for no evaluation, neither by
+        `evaluation_interval` nor by `evaluation_num_env_runners`."""
+        from skirl.env.env_runner_group import EnvRunnerGroup
+
+        runner = self.eval_env_runner
+        return None if runner is None else EnvRunnerGroup(runner)
+
+    @property
+    def eval_env_runner(self) -> "EvaluationEnvRunner | None":
+        """The runner of the environments of evaluation; None where the config asks for no evaluation."""
+        from skirl.env.env_runner import EvaluationEnvRunner
+
+        evaluates = self.config["evaluation_interval"] or self.config["evaluation_num_env_runners"]
+        return EvaluationEnvRunner(self) if evaluates else None
+
+    @property
     def workers(self) -> "EnvRunnerGroup":
         """RLlib's older name of `env_runner_group`."""
         return self.env_runner_group
+
+    @property
+    def evaluation_workers(self) -> "EnvRunnerGroup | None":
+        """RLlib's older name of `eval_env_runner_group`."""
+        return self.eval_env_runner_group
 
     @property
     def shared_state(self) -> "SharedState":

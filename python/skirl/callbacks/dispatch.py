@@ -266,6 +266,8 @@ class Dispatcher:
     def on_env_runners_recreated(self, algorithm: Any, indices: list[int], is_evaluation: bool) -> None:
         """Called by the engine."""
         given = self._of_algorithm(algorithm, env_runner_indices=indices, is_evaluation=is_evaluation)
+        if is_evaluation:
+            given["env_runner_group"] = lambda: algorithm.eval_env_runner_group
         self._call("on_env_runners_recreated", given)
 
     def on_checkpoint_saved(self, path: Any) -> None:

@@ -24,8 +24,9 @@ NOT_CALLED: Final = (
     "on_evaluate_offline_end",
     "on_evaluate_offline_start",
     "on_offline_eval_runners_recreated",
-    "on_workers_recreated",
 )
+#: Hooks of older versions of RLlib that were given other arguments than those that took their place.
+REPLACED: Final = {"on_workers_recreated": "on_env_runners_recreated"}
 
 
 def check(name: str, value: Any) -> None:
@@ -103,11 +104,20 @@ def _hook(name: str) -> str:
         return hook
     if name in NOT_CALLED:
         raise ConfigError(f"callbacks: {name} is a hook of RLlib that nothing in skirl would call: remove it")
+    if name in REPLACED:
+        raise ConfigError(f"callbacks: {_replaced(name)}")
     from difflib import get_close_matches
 
     near = get_close_matches(name, native_hooks(), 1)
     meant = f"; did you mean {near[0]}?" if near else f"; expected one of {', '.join(native_hooks())}"
     raise ConfigError(f"callbacks: there is no hook {name!r}{meant}")
+
+
+def _replaced(name: str) -> str:
+    return (
+        f"{name} is the former name of a hook of RLlib: expected {REPLACED[name]}, which is given algorithm, env_runner_group, "
+        "env_runner_indices and is_evaluation; rename it, with its arguments"
+    )
 
 
 def _of_object(given: Any, run: Run, make: bool) -> Dispatcher:
@@ -139,6 +149,8 @@ def _warn_of_uncalled(cls: type) -> None:
         near = get_close_matches(name, hooks, 1, cutoff=0.85)
         if name in NOT_CALLED:
             warnings.warn(f"{cls.__qualname__}.{name}: nothing in skirl calls this hook of RLlib", SkirlWarning, stacklevel=3)
+        elif name in REPLACED:
+            warnings.warn(f"{cls.__qualname__}.{name} is not called: {_replaced(name)}", SkirlWarning, stacklevel=3)
         elif near:
             warnings.warn(f"{cls.__qualname__}.{name}: there is no such hook; did you mean {near[0]}?", SkirlWarning, stacklevel=3)
 

@@ -32,6 +32,8 @@ class Case:
     #: Which arguments the environment's `reset` takes.
     takes_seed: bool = True
     takes_options: bool = True
+    #: Whether the environment has several agents.
+    several: bool = False
     #: Environments that the checker made and has to close.
     made: list[Any] = dataclasses.field(default_factory=list)
     #: The environment that findings point into.
@@ -47,12 +49,14 @@ class Case:
         *,
         severity: Severity = "error",
         field: str = "",
+        agent: str = "",
         step: int = 0,
         line: str | None = None,
         cause: BaseException | None = None,
     ) -> None:
         """Keeps a finding. `line` is the first line of the method if none is given."""
-        where = Where(method=method, field=field, step=step, line=line_of(self.env, method) if line is None else line)
+        line = line_of(self.env, method) if line is None else line
+        where = Where(method=method, field=field, agent=agent, step=step, line=line)
         self.report.add(
             Finding(
                 severity=severity, code=code, expected=expected, found=found, where=where, advice=advice, cause=cause
@@ -81,15 +85,17 @@ class Case:
             line=line_of_exception(error), cause=error,
         )  # fmt: skip
 
-    def call(self, env: Any, method: str, context: str, *arguments: Any, step: int = 0, **named: Any) -> Any:
-        """Calls a method of the environment. An exception becomes a finding, then `CannotGoOn`."""
+    def call(
+        self, env: Any, method: str, context: str, *arguments: Any, step: int = 0, key_advice: str = "", **named: Any
+    ) -> Any:
+        """Calls a method of the environment. An exception becomes a finding, then `CannotGoOn`; `key_advice` is for a `KeyError`."""
         try:
             return self.watch.call(method, getattr(env, method), *arguments, **named)
         except _OURS:
             raise
         except BaseException as error:
             self.add(
-                f"{method}_raises", method, f"no exception {context}", described(error), _advice_for(error),
+                f"{method}_raises", method, f"no exception {context}", described(error), _advice_for(error, key_advice),
                 step=step, line=line_of_exception(error) or None, cause=error,
             )  # fmt: skip
             raise CannotGoOn from None
@@ -112,7 +118,9 @@ class _Bare(str):
         return str(self)
 
 
-def _advice_for(error: BaseException) -> str:
+def _advice_for(error: BaseException, key_advice: str) -> str:
+    if isinstance(error, KeyError) and key_advice:
+        return key_advice
     if isinstance(error, SystemExit):
         return "An environment must not call sys.exit; end the episode instead, or raise an exception that says what is wrong."
     return "Any exception stops the run (or costs an environment that is built anew); handle the case, or end the episode."

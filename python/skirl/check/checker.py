@@ -20,6 +20,7 @@ from skirl.check.habits import (
     try_every_action,
 )
 from skirl.check.interface import check_interface
+from skirl.check.members import check_everybody_was_seen, check_members, try_every_action_of_each
 from skirl.check.player import Player
 from skirl.check.recording import globals_kept
 from skirl.check.repeat import check_repeats, record_all
@@ -27,6 +28,7 @@ from skirl.check.report import Report
 from skirl.check.source import line_of_exception
 from skirl.check.spaces import check_spaces
 from skirl.check.subject import NotAnEnvironment, subject_of
+from skirl.check.team import TeamPlayer
 from skirl.check.watch import OutOfTime, Watch
 from skirl.errors import EnvError
 
@@ -103,14 +105,23 @@ def _check(case: Case, with_memory: bool) -> None:
 
 def _play(case: Case, with_memory: bool) -> None:
     check_interface(case)
-    check_spaces(case)
-    player = Player(case, case.env)
+    if case.several:
+        team = TeamPlayer(case, case.env, check_members(case))
+        player: Player = team
+    else:
+        check_spaces(case)
+        player = Player(case, case.env)
     recordings = record_all(case, player)
-    try_every_action(case, player)
+    if case.several:
+        try_every_action_of_each(case, team)
+        check_everybody_was_seen(case, team)
+    else:
+        try_every_action(case, player)
     check_ends(case, player, recordings)
     check_large_seed(case, player)
     check_repeats(case, player, recordings)
-    check_step_after_end(case, player, recordings)
+    if not case.several:
+        check_step_after_end(case, player, recordings)
     if with_memory:
         check_memory(case, player)
 

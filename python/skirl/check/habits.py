@@ -12,7 +12,7 @@ from gymnasium import spaces
 
 from skirl.check.case import Case, described
 from skirl.check.player import Player
-from skirl.check.recording import Actions, Recording
+from skirl.check.recording import Recording
 from skirl.check.source import line_of_exception
 from skirl.check.watch import Abandoned, OutOfTime
 
@@ -44,14 +44,15 @@ def check_large_seed(case: Case, player: Player) -> None:
 
 def try_every_action(case: Case, player: Player) -> None:
     """Each of a few discrete actions, and the corners of the others, right after a reset."""
-    for action in _corners(player.action_space):
+    for action in corners(player.action_space):
         outcome = player.reset(case.seed)
         mask = outcome.info.get("action_mask") if isinstance(outcome.info, dict) else None
         if mask is None:
             player.step(action)
 
 
-def _corners(space: Any) -> Iterator[Any]:
+def corners(space: Any) -> Iterator[Any]:
+    """Each of a few discrete actions, the first and the last of others."""
     if isinstance(space, spaces.Discrete):
         yield from (np.int64(int(space.start) + index) for index in range(min(int(space.n), MAX_TRIED_ACTIONS)))
     elif isinstance(space, spaces.MultiDiscrete):
@@ -91,10 +92,10 @@ def _has_time_limit(env: Any) -> bool:
 
 
 def _ends_within(case: Case, player: Player, steps: int) -> bool:
-    actions = Actions(player.action_space, case.seed)
+    actions = player.actions(case.seed)
     outcome = player.reset(case.seed)
     for _ in range(steps):
-        outcome = player.step(actions.draw(outcome.info))
+        outcome = player.step(actions.draw(outcome))
         if outcome.ended:
             return True
     return False
@@ -104,10 +105,10 @@ def check_step_after_end(case: Case, player: Player, recordings: list[Recording]
     """A step after the end of an episode had better be refused."""
     if not any(recording.lengths for recording in recordings):
         return
-    actions = Actions(player.action_space, case.seed)
+    actions = player.actions(case.seed)
     outcome = player.reset(case.seed)
     for _ in range(ENDLESS):
-        action = actions.draw(outcome.info)
+        action = actions.draw(outcome)
         if outcome.ended:
             break
         outcome = player.step(action)
@@ -162,10 +163,10 @@ def _growth(case: Case, player: Player, steps: int, *, collect: bool) -> float:
 
 
 def _size_after(case: Case, player: Player, steps: int, collect: bool) -> int:
-    actions = Actions(player.action_space, case.seed)
+    actions = player.actions(case.seed)
     outcome = player.reset(case.seed)
     for _ in range(steps):
-        outcome = player.step(actions.draw(outcome.info))
+        outcome = player.step(actions.draw(outcome))
         if outcome.ended:
             outcome = player.reset()
     player.reset()
@@ -178,7 +179,7 @@ def close_all(case: Case) -> None:
     """Closes what the checker made. The environment that was handed over stays open."""
     for env in case.made:
         try:
-            case.watch.call("close", env.close)
+            case.watch.call("close", getattr(env, "close", lambda: None) if case.several else env.close)
         except (OutOfTime, Abandoned):
             raise
         except BaseException as error:

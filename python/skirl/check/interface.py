@@ -9,6 +9,7 @@ from typing import Any
 from skirl.check.case import CannotGoOn, Case
 from skirl.check.same import shown
 from skirl.check.source import unwrapped
+from skirl.env._agents import has_several
 
 
 def check_interface(case: Case) -> None:
@@ -27,15 +28,17 @@ def _check_kind(case: Case) -> None:
     bases = [f"{base.__module__}.{base.__qualname__}" for base in type(unwrapped(env)).__mro__]
     if isinstance(env, gym.vector.VectorEnv):
         _wrong_kind(case, "vector_env", "a vector environment", "Check the single environment that it is made of.")
-    if any(base.endswith((".MultiAgentEnv", ".AECEnv", ".ParallelEnv")) for base in bases):
+    if any(base.endswith(".AECEnv") for base in bases):
         _wrong_kind(
-            case, "multi_agent", "an environment for several agents", "check_env looks at environments with one agent."
-        )
+            case, "multi_agent", "an AECEnv of PettingZoo, whose agents are asked one after another",
+            "Check and train pettingzoo.utils.conversions.aec_to_parallel(env), or write it as a MultiAgentEnv.",
+        )  # fmt: skip
     if any(base.startswith("gym.") for base in bases):
         _wrong_kind(
             case, "old_gym", "an environment of the old package gym", "Write: import gymnasium as gym, and see its migration guide."
         )
-    if not isinstance(env, gym.Env):
+    case.several = _has_several(env)
+    if not isinstance(env, gym.Env) and not case.several:
         case.add(
             "not_gymnasium", "__init__", "a class that derives from gymnasium.Env", f"{shown(type(env))}",
             "Derive from gymnasium.Env: wrappers and other libraries ask for it. The methods are checked all the same.",
@@ -43,8 +46,15 @@ def _check_kind(case: Case) -> None:
         )  # fmt: skip
 
 
+def _has_several(env: Any) -> bool:
+    try:
+        return has_several(env)
+    except Exception:  # noqa: BLE001: a property of the user's own may raise anything.
+        return False
+
+
 def _wrong_kind(case: Case, code: str, found: str, advice: str) -> None:
-    case.add(code, "__init__", "a single gymnasium.Env for one agent", found, advice)
+    case.add(code, "__init__", "a gymnasium.Env for one agent, or a MultiAgentEnv", found, advice)
     raise CannotGoOn
 
 
@@ -55,7 +65,8 @@ def _check_methods(case: Case) -> None:
     owner = type(unwrapped(case.env))
     missing += [name for name in ("reset", "step") if getattr(owner, name, None) is getattr(gym.Env, name)]
     for name in missing:
-        signature = {"reset": "reset(self, *, seed=None, options=None)", "step": "step(self, action)"}[name]
+        step = "step(self, action_dict)" if case.several else "step(self, action)"
+        signature = {"reset": "reset(self, *, seed=None, options=None)", "step": step}[name]
         case.add("no_method", name, f"a method {signature}", "none", f"Add {name} to the class.")
     if "step" in missing or getattr(case.env, "reset", None) is None:
         raise CannotGoOn
@@ -104,6 +115,8 @@ def _check_step_arguments(case: Case) -> None:
 def _check_render_mode(case: Case) -> None:
     env = unwrapped(case.env)
     metadata = getattr(env, "metadata", None)
+    if case.several and metadata is None:
+        return
     if not isinstance(metadata, dict):
         case.add(
             "metadata", "__init__", "metadata to be a dict of the class", shown(metadata),

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from skirl.check.actions import Actions, TeamActions
 from skirl.check.case import CannotGoOn, Case
 from skirl.check.same import copy_of, same, shown
 from skirl.check.values import problems
@@ -15,31 +16,45 @@ from skirl.check.values import problems
 
 @dataclasses.dataclass
 class Outcome:
-    """What a reset or a step returned; a reset has reward 0 and has not ended."""
+    """What a reset or a step returned; a reset has reward 0 and has not ended. By agent where there are several."""
 
     observation: Any
-    reward: float = 0.0
-    terminated: bool = False
-    truncated: bool = False
+    reward: Any = 0.0
+    terminated: Any = False
+    truncated: Any = False
     info: Any = None
+    #: The agents that act next, where there are several.
+    acting: tuple[Any, ...] = ()
+    #: Whether the episode is over for all of them.
+    over: bool | None = None
 
     @property
     def ended(self) -> bool:
-        return self.terminated or self.truncated
+        return bool(self.terminated or self.truncated) if self.over is None else self.over
 
 
 class Player:
     """One environment, played call by call. Findings go to the case."""
 
-    def __init__(self, case: Case, env: Any) -> None:
+    def __init__(self, case: Case, env: Any, spaces: tuple[Any, Any] | None = None) -> None:
+        """`spaces` are those of observations and actions, where they are not the environment's own."""
         self.case = case
         self.env = env
-        self.observation_space = getattr(env, "observation_space", None)
-        self.action_space = env.action_space
+        self.observation_space, self.action_space = spaces or (getattr(env, "observation_space", None), env.action_space)
         #: Steps of the running episode.
         self.step_of_episode = 0
         self._last: tuple[str, Any, Any] | None = None
         self._declared = (copy_of(self.observation_space), copy_of(self.action_space))
+        #: The agent that is looked at, where there are several, as `repr` shows it.
+        self.agent = ""
+
+    def like(self, env: Any) -> Player:
+        """A player of another instance."""
+        return Player(self.case, env)
+
+    def actions(self, seed: int) -> Actions | TeamActions:
+        """What draws actions."""
+        return Actions(self.action_space, seed)
 
     def reset(self, seed: int | None = None, *, with_options: bool = False) -> Outcome:
         """Starts an episode."""
@@ -61,8 +76,7 @@ class Player:
         """Takes a step; the action must be one of the action space."""
         kept = copy_of(action)
         self.step_of_episode += 1
-        context = f"for {shown(kept)}, a legal action of {shown(self.action_space)}"
-        result = self.case.call(self.env, "step", context, action, step=self.step_of_episode)
+        result = self._call_step(action)
         self.case.report.num_steps += 1
         if not same(action, kept):
             self._action_was_changed(kept, action)
@@ -74,7 +88,11 @@ class Player:
 
     def add(self, code: str, method: str, expected: str, found: str, advice: str, **more: Any) -> None:
         """A finding at the current step."""
-        self.case.add(code, method, expected, found, advice, step=self.step_of_episode, **more)
+        self.case.add(code, method, expected, found, advice, **{"step": self.step_of_episode, "agent": self.agent, **more})
+
+    def _call_step(self, action: Any) -> Any:
+        context = f"for {shown(action)}, a legal action of {shown(self.action_space)}"
+        return self.case.call(self.env, "step", context, action, step=self.step_of_episode)
 
     def _action_was_changed(self, before: Any, after: Any) -> None:
         self.add(
@@ -131,7 +149,8 @@ class Player:
         self.add(
             "multi_agent", "step", "one reward and one pair of flags, for the one agent of a gymnasium.Env",
             f"dicts, as for several agents: {shown(result[1])}",
-            "Return the values of the one agent without a dict; check_env looks at environments with one agent.",
+            "Return the values of the one agent without a dict; or derive from skirl.env.multi_agent_env.MultiAgentEnv, and name the "
+            "agents in possible_agents.",
         )  # fmt: skip
 
     def _reward(self, reward: Any) -> float:
@@ -213,7 +232,7 @@ class Player:
         names = ("observation_space", "action_space")
         for name, declared in zip(names, self._declared, strict=True):
             now = getattr(self.env, name, None)
-            if not _equal_spaces(declared, now):
+            if not equal_spaces(declared, now):
                 self.add(
                     "space_changed", "reset", f"that {name} stays what it was when the environment was built: {shown(declared)}",
                     f"{shown(now)} after a reset",
@@ -238,7 +257,7 @@ def _number_in(value: Any) -> Any:
     return value if isinstance(value, np.ndarray) and value.shape == () else number
 
 
-def _equal_spaces(first: Any, second: Any) -> bool:
+def equal_spaces(first: Any, second: Any) -> bool:
     try:
         return bool(first == second) or repr(first) == repr(second)
     except Exception:  # noqa: BLE001: spaces of the user's own may raise anything.

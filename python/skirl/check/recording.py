@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from gymnasium import spaces
 
 from skirl.check.player import Outcome, Player
 from skirl.check.same import copy_of, differences
@@ -54,25 +53,9 @@ class Difference:
     text: str
 
 
-class Actions:
-    """Draws legal actions, the same for the same seed; the environment's own space is left alone."""
-
-    def __init__(self, space: Any, seed: int) -> None:
-        self._space = copy_of(space)
-        self._space.seed(seed)
-
-    def draw(self, info: Any) -> Any:
-        """An action; one that `info["action_mask"]` allows, where the environment gives such a mask."""
-        mask = info.get("action_mask") if isinstance(info, dict) else None
-        discrete = isinstance(self._space, spaces.Discrete)
-        if discrete and isinstance(mask, np.ndarray) and mask.shape == (self._space.n,) and mask.any():
-            return self._space.sample(mask.astype(np.int8))
-        return self._space.sample()
-
-
 def record(player: Player, seed: int, steps: int, *, with_options: bool = False) -> Recording:
     """Plays `steps` steps of random actions after `reset(seed=seed)`."""
-    actions = Actions(player.action_space, seed)
+    actions = player.actions(seed)
     outcome = player.reset(seed, with_options=with_options)
     calls = [Call(outcome)]
     episode = 0
@@ -81,7 +64,7 @@ def record(player: Player, seed: int, steps: int, *, with_options: bool = False)
             episode += 1
             outcome = player.reset()
             calls.append(Call(outcome, episode=episode))
-        action = actions.draw(outcome.info)
+        action = actions.draw(outcome)
         kept = copy_of(action)
         outcome = player.step(action)
         calls.append(Call(outcome, kept, player.step_of_episode, episode))

@@ -42,7 +42,7 @@ def check_repeats(case: Case, player: Player, recordings: list[Recording]) -> No
         return
     _check_reused_action(case, player, recordings[0])
     _check_unseeded_resets(case, player, recordings)
-    _check_other_instances(case, recordings)
+    _check_other_instances(case, player, recordings)
 
 
 def _draws_globally(case: Case, found: str, severity: Severity) -> None:
@@ -77,7 +77,7 @@ def _check_same_instance(case: Case, player: Player, recording: Recording) -> bo
     return False
 
 
-def _check_other_instances(case: Case, recordings: list[Recording]) -> None:
+def _check_other_instances(case: Case, player: Player, recordings: list[Recording]) -> None:
     if case.subject.make is None:
         case.add(
             "one_instance", "__init__", "that a second environment can be made, to compare the two",
@@ -85,7 +85,7 @@ def _check_other_instances(case: Case, recordings: list[Recording]) -> None:
             severity="note",
         )  # fmt: skip
         return
-    first, second = Player(case, case.make()), Player(case, case.make())
+    first, second = player.like(case.make()), player.like(case.make())
     difference = repeat(first, recordings[0])
     if difference is not None:
         _report(

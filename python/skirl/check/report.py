@@ -18,6 +18,8 @@ class Where:
     method: str
     #: Part of the result, for example `observation['camera'][0]`; empty for the whole call.
     field: str = ""
+    #: The agent concerned, as `repr` shows its id; empty where there is one agent, or all are meant.
+    agent: str = ""
     #: Step of the episode, from 1; 0 for none.
     step: int = 0
     #: `file.py:42`; empty if unknown.
@@ -27,8 +29,9 @@ class Where:
         parts = [f"{self.method}()" + (f" at {self.line}" if self.line else "")]
         if self.step:
             parts.append(f"step {self.step} of an episode")
-        if self.field:
-            parts.append(self.field)
+        of_agent = f" of agent {self.agent}" if self.agent else ""
+        if self.field or self.agent:
+            parts.append((self.field + of_agent).strip())
         return ", ".join(parts)
 
 
@@ -49,9 +52,10 @@ class Finding:
     cause: BaseException | None = None
 
     @property
-    def key(self) -> tuple[str, str]:
-        """Findings with the same key are one; what both reset and step do wrong with a field is one as well."""
-        return self.code, self.where.field or self.where.method
+    def key(self) -> tuple[str, str, str]:
+        """Findings with the same key are one; what both reset and step do wrong with a field is one as well, and so is what agents
+        of whom the same is expected do wrong."""
+        return self.code, self.where.field or self.where.method, self.expected if self.where.agent else ""
 
     def __str__(self) -> str:
         times = f" (seen {self.count} times; this was the first)" if self.count > 1 else ""

@@ -35,6 +35,10 @@ def differences(first: Any, second: Any, path: str = "") -> Iterator[str]:
         if list(map(repr, first)) != list(map(repr, second)) and set(map(repr, first)) != set(map(repr, second)):
             yield f"{path}: keys {list(first)} and {list(second)}"
             return
+        # Keys that are copies of each other need not be equal.
+        if any(key not in second for key in first):
+            yield f"{path}: keys {list(first)} and {list(second)}"
+            return
         for key in first:
             yield from differences(first[key], second[key], f"{path}[{key!r}]")
     elif isinstance(first, (tuple, list)) and isinstance(second, (tuple, list)):

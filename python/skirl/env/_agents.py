@@ -34,6 +34,10 @@ def ids_of(env: Any) -> list[Any]:
         raise EnvError(
             f"{name} names no agents: expected the ids of all agents that can ever appear in self.possible_agents, found nothing"
         )
+    try:
+        dict.fromkeys(ids)
+    except TypeError as error:
+        raise EnvError(f"{name}.possible_agents: expected ids that can be keys of a dict, found {ids!r} ({error})") from None
     texts = [str(each) for each in ids]
     if len(set(texts)) != len(texts) or "__all__" in texts:
         raise EnvError(f"{name}.possible_agents: expected ids that differ as text, and none that is '__all__', found {ids!r}")

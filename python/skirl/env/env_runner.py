@@ -44,8 +44,11 @@ class LiveEnvs:
 
     def foreach_env_with_context(self, func: Callable[[Any, Any], Any]) -> list[Any]:
         """As `foreach_env`, with the `EnvContext` of each environment: the config's `env_config`, its worker, its index there."""
-        env_config = (self.config["env_config"] if self.config is not None else None) or {}
-        return self.foreach_env(WithContext(func, dict(env_config)))
+        return self.foreach_env(WithContext(func, self._env_config()))
+
+    def _env_config(self) -> dict[str, Any]:
+        """The arguments that environments are made with."""
+        return dict((self.config["env_config"] if self.config is not None else None) or {})
 
 
 class WithContext:
@@ -81,6 +84,44 @@ class TrainingEnvRunner(LiveEnvs):
     def set_weights(self, weights: Mapping[str, Mapping[str, Any]]) -> None:
         """Replaces the weights of the algorithm, for learning and acting alike."""
         self._algorithm.set_weights(weights)
+
+
+class EvaluationEnvRunner(LiveEnvs):
+    """The environments of an algorithm's evaluation, made when they are first needed. Each evaluation resets them and plays with
+    the newest weights."""
+
+    def __init__(self, algorithm: Any) -> None:
+        self._algorithm, self._native = algorithm, algorithm._native
+        #: The config of the algorithm.
+        self.config = algorithm.config
+        #: RLlib's index of the runner in the main process.
+        self.worker_index = 0
+
+    @property
+    def num_envs(self) -> int:
+        """Environments."""
+        count: int = self._native.evaluation_envs()[0]
+        return count
+
+    def processes(self) -> tuple[int, int, int] | None:
+        """As those of training have it."""
+        found: tuple[int, int, int] | None = self._native.evaluation_envs()[1]
+        return found
+
+    def foreach_env(self, func: Callable[[Any], Any]) -> list[Any]:
+        """As for the environments of training. A task stays with its environment; what else is changed is gone where
+        `algo.evaluate(episodes=...)` needs another number of environments (`evaluation_num_envs` fixes it)."""
+        found: list[Any] = self._native.foreach_env(func, True)
+        return found
+
+    def get_weights(self) -> Weights:
+        """Copies of the weights by module and name: the algorithm's, with which it evaluates."""
+        weights: Weights = self._algorithm.get_weights()
+        return weights
+
+    def _env_config(self) -> dict[str, Any]:
+        own = self.config["evaluation_config"].get("env_config")
+        return super()._env_config() | dict(own or {})
 
 
 class EnvRunner(LiveEnvs):

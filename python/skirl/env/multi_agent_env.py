@@ -23,7 +23,8 @@ class MultiAgentEnv(gymnasium.Env[Any, Any], ABC):
     observations of a reset or step acts in the next step, and nobody else does. Rewards may reach any agent; those that come
     between two of its observations are added up. An agent's last observation comes together with its flag in `terminateds`
     or `truncateds`; the key `"__all__"` there ends the episode for all. Without that key it is over when every agent that
-    took part has ended. An agent that has ended stays out until the next reset: later observations of it are passed over.
+    took part has ended. An agent that has ended stays out until the next reset: a later observation of it, or a reward
+    other than 0, is an `EnvError`.
 
     Attributes:
         possible_agents: Ids of all agents that can ever appear.

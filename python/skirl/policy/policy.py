@@ -13,7 +13,8 @@ class PolicySpec:
 
     Attributes:
         policy_class: RLlib's; only None is served, as policies are skirl's own networks.
-        observation_space: RLlib's, not looked at: spaces are the environment's.
+        observation_space: RLlib's. Spaces are the environment's; one that is given is compared with that of the agents for which
+            the policy acts, and another one is a `ConfigError`.
         action_space: The same.
         config: Options of `training` and `rl_module` in which this policy differs.
     """

@@ -47,6 +47,15 @@ struct Agent {
     actions: ActionMaker,
     /// An observation outside its bounds was reported.
     warned: bool,
+    presence: Presence,
+}
+
+/// Whether an agent takes part in the running episode.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Presence {
+    NotYet,
+    Here,
+    Gone,
 }
 
 impl Agent {
@@ -62,6 +71,7 @@ impl Agent {
             observation_space,
             action_space,
             warned: false,
+            presence: Presence::NotYet,
         })
     }
 }
@@ -121,12 +131,13 @@ impl PythonMultiAgentEnv {
         Ok(dict)
     }
 
+    /// Whether the flags say of all agents together that the episode goes on or is over.
     fn step_now(
         &self,
         py: Python<'_>,
         actions: &Bound<'_, PyDict>,
         out: &mut AgentStep,
-    ) -> Result<(), EnvError> {
+    ) -> Result<bool, EnvError> {
         let env = self.object.bind(py);
         let call = self.call(env, "step", Some(actions.to_string()));
         let returned = self.step.bind(py).call1((actions,)).map_err(|error| call.raised(error))?;
@@ -145,25 +156,49 @@ impl PythonMultiAgentEnv {
         })?;
         let terminated = self.flags(&call, "terminated", &item(tuple, 2, &call)?, &mut out.terminated)?;
         let truncated = self.flags(&call, "truncated", &item(tuple, 3, &call)?, &mut out.truncated)?;
-        (out.all_terminated, out.all_truncated) = (terminated, truncated);
-        Ok(())
+        (out.all_terminated, out.all_truncated) = (terminated.unwrap_or(false), truncated.unwrap_or(false));
+        Ok(terminated.is_some() || truncated.is_some())
     }
 
-    /// Puts one flag for each agent into `out`, and returns the one for all of them.
+    /// Who takes part, and who has ended.
+    fn note_presence(&mut self, actions: Option<&AgentActions>, out: &AgentStep) {
+        for (position, agent) in self.agents.iter_mut().enumerate() {
+            let acted = actions.is_some_and(|actions| actions.acts[position]);
+            if agent.presence == Presence::NotYet && (acted || out.observed[position]) {
+                agent.presence = Presence::Here;
+            }
+            if out.terminated[position] || out.truncated[position] {
+                agent.presence = Presence::Gone;
+            }
+        }
+    }
+
+    /// Ends the episode when all that took part have ended, where no flag for all says whether it is over.
+    fn end_with_the_last(&self, out: &mut AgentStep) {
+        let presences = || self.agents.iter().map(|agent| agent.presence);
+        if presences().all(|presence| presence != Presence::Here)
+            && presences().any(|presence| presence == Presence::Gone)
+        {
+            let truncated = out.truncated.contains(&true);
+            (out.all_terminated, out.all_truncated) = (!truncated, truncated);
+        }
+    }
+
+    /// Puts one flag for each agent into `out`, and returns the one for all of them, if there is one.
     fn flags(
         &self,
         call: &Call<'_, '_>,
         what: &str,
         values: &Bound<'_, PyAny>,
         out: &mut [bool],
-    ) -> Result<bool, EnvError> {
-        let mut all = false;
+    ) -> Result<Option<bool>, EnvError> {
+        let mut all = None;
         self.for_each(call, what, values, |position, value| {
             let name = format!("{what} of agent {}", self.name(position));
             let value = flag(value).map_err(|refusal| call.refused(&name, &refusal))?;
             match position {
                 Some(position) => out[position] = value,
-                None => all = value,
+                None => all = Some(value),
             }
             Ok(())
         })?;
@@ -295,6 +330,7 @@ impl MultiAgentEnv for PythonMultiAgentEnv {
     fn reset(&mut self, seed: Option<u64>, out: &mut AgentStep) -> Result<(), EnvError> {
         out.clear();
         self.episode.start(seed);
+        self.agents.iter_mut().for_each(|agent| agent.presence = Presence::NotYet);
         with_python(|py| {
             let call = self.call(self.object.bind(py), "reset", None);
             let returned = call_reset(self.reset.bind(py), seed).map_err(|error| call.raised(error))?;
@@ -304,7 +340,9 @@ impl MultiAgentEnv for PythonMultiAgentEnv {
                 return Ok(());
             }
             Err(call.refused("", "observed no agent, expected those that act first"))
-        })
+        })?;
+        self.note_presence(None, out);
+        Ok(())
     }
 
     fn step(&mut self, actions: &AgentActions, out: &mut AgentStep) -> Result<(), EnvError> {
@@ -313,7 +351,11 @@ impl MultiAgentEnv for PythonMultiAgentEnv {
             check_signals(py)?;
             let made = self.actions(py, actions);
             let made = made.map_err(|error| self.call(self.object.bind(py), "step", None).raised(error))?;
-            self.step_now(py, &made, out)?;
+            let is_said = self.step_now(py, &made, out)?;
+            self.note_presence(Some(actions), out);
+            if !is_said {
+                self.end_with_the_last(out);
+            }
             self.episode.steps += 1;
             self.warn(py, out)
         })

@@ -45,10 +45,18 @@ pub(super) fn get_task(env: &Py<PyAny>) -> Result<Value, EnvError> {
 
 /// Gives the task of an environment, if it has one and tells it, to the one that takes its place.
 pub(super) fn hand_on_task(from: &Py<PyAny>, to: &Py<PyAny>) -> Result<(), EnvError> {
-    let Ok(task) = get_task(from) else { return Ok(()) };
-    match set_task(to, &task) {
+    let handed_on = get_task(from).and_then(|task| set_task(to, &task));
+    match handed_on {
         Err(EnvError::NoTask { .. }) => Ok(()),
-        set => set,
+        // With another task than it was given, it would be another environment.
+        Err(EnvError::Foreign { message, place, source }) => {
+            let message = format!(
+                "its task could not be handed on to the environment that takes its place: {message}. Let get_task and set_task \
+                 work after a failure as well, or set restart_failed_sub_environments=False"
+            );
+            Err(EnvError::Foreign { message, place, source })
+        }
+        other => other,
     }
 }
 

@@ -217,7 +217,7 @@ impl NativeEnvRunner {
             let mut policies = runner.policies().clone();
             for (module, tensors) in &given {
                 let known = policies.keys().cloned().collect::<Vec<_>>().join(", ");
-                let policy = policies.get_mut(module).ok_or_else(|| skirl::Error::Mismatch {
+                let policy = policies.get_mut(module).ok_or_else(|| skirl::Error::Argument {
                     what: "the modules of the weights".to_owned(),
                     expected: known,
                     found: module.clone(),

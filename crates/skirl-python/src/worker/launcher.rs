@@ -1,5 +1,6 @@
 //! The end that trains: which environments get processes of their own, and what those are started with.
 
+use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use skirl::Error;
 use skirl::callbacks::HookSet;
@@ -24,12 +25,26 @@ pub(crate) fn install_launcher() {
         if here || dispatcher.as_ref().is_some_and(Option::is_none) {
             return None;
         }
-        // Where it cannot be made, whoever makes it in earnest says why.
-        if with_python(|py| has_several_agents(py, order)).unwrap_or(false) {
-            return None;
+        match with_python(|py| has_several_agents(py, order)) {
+            Ok(true) => return None,
+            Err(error) if !with_python(|py| error.is_instance_of::<PyException>(py)) => {
+                return Some(Err(Error::MakeEnv(EnvError::interrupted(error))));
+            }
+            // Where it cannot be made, whoever makes it in earnest says why.
+            Ok(false) | Err(_) => {}
         }
-        Some(prepare(order, dispatcher.flatten()).and_then(|launch| skirl_process::launch(&launch, order)))
+        let launched =
+            prepare(order, dispatcher.flatten()).and_then(|launch| skirl_process::launch(&launch, order));
+        match launched {
+            // Only what it makes has told, and only there.
+            Err(Error::EnvRunner { message, .. }) if says_several_agents(&message, order) => None,
+            launched => Some(launched),
+        }
     }));
+}
+
+fn says_several_agents(message: &str, order: LaunchOrder<'_>) -> bool {
+    message.contains(&registry::several_agents(&order.spec.env).to_string())
 }
 
 /// Environments with several agents are stepped in this process.

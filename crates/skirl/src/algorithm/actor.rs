@@ -68,7 +68,7 @@ impl Algorithm {
     ) -> Result<Column, Error> {
         let mut ids = self.plan.modules.keys();
         let (Some(id), None) = (ids.next().cloned(), ids.next()) else {
-            return Err(Error::Mismatch {
+            return Err(Error::Argument {
                 what: "the policies of compute_single_action".to_owned(),
                 expected: "one".to_owned(),
                 found: self.module_ids().join(", "),
@@ -120,7 +120,7 @@ impl Algorithm {
             self.actor.policies = self.parts.learners.policies();
         }
         self.parts.board.update(&mut self.actor.policies)?;
-        let policy = self.actor.policies.get(id).ok_or_else(|| Error::Mismatch {
+        let policy = self.actor.policies.get(id).ok_or_else(|| Error::Argument {
             what: "the policy to act".to_owned(),
             expected: format!("one of {}", self.plan.modules.keys().cloned().collect::<Vec<_>>().join(", ")),
             found: format!("'{id}'"),

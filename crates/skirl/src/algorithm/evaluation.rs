@@ -178,12 +178,7 @@ impl Algorithm {
 
     /// The newest weights, and where this evaluation's streams begin.
     pub(super) fn evaluation_task(&self, request: &EvaluateRequest) -> Task {
-        let options = &self.config.common().evaluation;
-        let duration = match (request.episodes, options.evaluation_duration_unit) {
-            (Some(episodes), _) => Duration::Episodes(episodes),
-            (None, DurationUnit::Episodes) => Duration::Episodes(options.evaluation_duration),
-            (None, DurationUnit::Timesteps) => Duration::EnvSteps(options.evaluation_duration as u64),
-        };
+        let duration = self.evaluation_duration(request);
         let root = match request.seed {
             Some(seed) => StreamKey::root(seed).child("evaluation"),
             None => StreamKey::root(self.seed).child("evaluation").index(self.metrics.training_iteration),
@@ -195,6 +190,15 @@ impl Algorithm {
             duration,
             explore: request.explore,
             first_episode_id: self.metrics.evaluation.next_episode_id,
+        }
+    }
+
+    pub(super) fn evaluation_duration(&self, request: &EvaluateRequest) -> Duration {
+        let options = &self.config.common().evaluation;
+        match (request.episodes, options.evaluation_duration_unit) {
+            (Some(episodes), _) => Duration::Episodes(episodes),
+            (None, DurationUnit::Episodes) => Duration::Episodes(options.evaluation_duration),
+            (None, DurationUnit::Timesteps) => Duration::EnvSteps(options.evaluation_duration as u64),
         }
     }
 

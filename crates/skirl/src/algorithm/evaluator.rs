@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use skirl_env::{LiveEnv, SharedState};
+use skirl_env::{EnvError, LiveEnv, SharedState};
 use skirl_math::rng::StreamKey;
 
 use crate::callbacks::{CallbackList, HookSet};
 use crate::collect::launch::LaunchOrder;
 use crate::collect::live::Tasks;
 use crate::collect::normalizer::Normalizer;
-use crate::collect::{EnvRunner, EnvironmentSpec, Environments, RunnerOptions, ShardFaults};
+use crate::collect::{EnvRunner, EnvironmentSpec, Environments, RunnerOptions, ShardFaults, difference};
 use crate::config::AlgorithmConfig;
 use crate::contract::{ModuleId, Policies};
 use crate::error::Error;
@@ -148,6 +148,18 @@ impl Evaluator {
         Ok(())
     }
 
+    /// Calls `visit` for every environment. What the visits share is made at once.
+    pub(super) fn foreach_env<T>(
+        &mut self,
+        visit: impl FnMut(usize, &mut LiveEnv<'_>) -> Result<T, EnvError>,
+    ) -> Result<Vec<T>, Error> {
+        self.shared.discard();
+        self.shared.begin()?;
+        let visited = self.runner.foreach_env(visit);
+        self.shared.commit()?;
+        visited
+    }
+
     /// Whether the number of environments suits an evaluation of this length.
     pub fn fits(&self, duration: Duration) -> bool {
         self.made_for.is_none_or(|made_for| made_for == duration)
@@ -244,14 +256,15 @@ fn episodes_of_each(num_envs: usize, duration: Duration, episodes: usize) -> Vec
 }
 
 fn check_spaces(plan: &Plan, environments: &Environments) -> Result<(), Error> {
-    let found = environments.spaces();
-    if found == plan.agents {
+    let spaces = environments.spaces();
+    if spaces == plan.agents {
         return Ok(());
     }
-    Err(Error::Mismatch {
+    let (expected, found) = difference(&plan.agents, &spaces);
+    Err(Error::Misfit {
         what: "the spaces of the evaluation environment".to_owned(),
-        expected: format!("{:?}", plan.agents),
-        found: format!("{found:?}"),
+        expected: format!("those of training: {expected}"),
+        found,
         remedy: "Evaluate in an environment with the same observation and action spaces".to_owned(),
     })
 }

@@ -62,7 +62,7 @@ pub(super) fn find(name: Option<&str>) -> Result<Option<OwnEvaluation>, Error> {
         return Ok(Some(own.clone()));
     }
     let known: Vec<&str> = functions.keys().map(String::as_str).collect();
-    Err(Error::Mismatch {
+    Err(Error::Misfit {
         what: "evaluation.custom_evaluation_function".to_owned(),
         expected: match known.as_slice() {
             [] => "the name of a registered function (there are none)".to_owned(),
@@ -91,7 +91,7 @@ impl Algorithm {
 
     fn call(&mut self, own: &OwnEvaluation, request: &EvaluateRequest) -> Result<Evaluation, Error> {
         if let Some(episodes) = request.episodes {
-            return Err(Error::Mismatch {
+            return Err(Error::Argument {
                 what: "the number of episodes of this evaluation".to_owned(),
                 expected: format!("none: the evaluation function '{}' decides how long it plays", own.name),
                 found: episodes.to_string(),

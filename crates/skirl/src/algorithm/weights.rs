@@ -48,7 +48,7 @@ impl Algorithm {
     }
 
     fn unknown_module(&self, module: &str) -> Error {
-        Error::Mismatch {
+        Error::Argument {
             what: "the module".to_owned(),
             expected: format!("one of {}", self.module_ids().join(", ")),
             found: format!("'{module}'"),

@@ -79,7 +79,7 @@ impl CallbackList {
         names.sort();
         match names.windows(2).find(|pair| pair[0] == pair[1]) {
             None => Ok(()),
-            Some(pair) => Err(Error::Mismatch {
+            Some(pair) => Err(Error::Misfit {
                 what: "the callbacks of the run".to_owned(),
                 expected: "names that differ".to_owned(),
                 found: format!("'{}' twice", pair[0]),

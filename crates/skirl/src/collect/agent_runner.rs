@@ -186,6 +186,7 @@ impl AgentRunner {
         slot.step.clear();
         slot.env
             .step(&slot.actions, &mut slot.step)
+            .and_then(|()| slot.check_ended_agents())
             .map_err(|source| Error::env(index, self.steps, source))?;
         self.take_rewards(index)?;
         self.take_observations(index, rules)?;
@@ -224,7 +225,7 @@ impl AgentRunner {
             let module = &mut self.modules[agent_slot.module];
             agent_slot.must_act = false;
             agent_slot.raw.clear();
-            if step.observed[agent] && !agent_slot.gone {
+            if step.observed[agent] {
                 agent_slot.observe(&step.observations[agent], index, self.steps)?;
                 if rules.hooks.is_some() {
                     agent_slot.raw.extend_from_slice(&agent_slot.input);
@@ -240,7 +241,7 @@ impl AgentRunner {
                 }
                 close_row(agent_slot, module, terminated, step.observed[agent], (index, self.steps))?;
             } else {
-                agent_slot.must_act = step.observed[agent] && !agent_slot.gone;
+                agent_slot.must_act = step.observed[agent];
             }
         }
         Ok(())

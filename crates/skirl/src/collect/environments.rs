@@ -110,12 +110,10 @@ impl Environments {
             Self::Multi(envs) => envs.iter().map(|env| multi_spaces(&**env)).enumerate().collect(),
         };
         match all.into_iter().find(|(_, spaces)| *spaces != first) {
-            Some((index, found)) => Err(Error::Mismatch {
-                what: format!("the spaces of environment {index}"),
-                expected: format!("those of environment 0: {first:?}"),
-                found: format!("{found:?}"),
-                remedy: "All environments of a run need the same agents and spaces".to_owned(),
-            }),
+            Some((env, other)) => {
+                let (expected, found) = difference(&first, &other);
+                Err(Error::OtherSpaces { env, expected, found })
+            }
             None => Ok(()),
         }
     }
@@ -133,6 +131,30 @@ impl Environments {
     pub fn is_multi_agent(&self) -> bool {
         matches!(self, Self::Multi(_))
     }
+}
+
+/// Where two environments differ first, in words: an agent's space, or the agents themselves.
+pub(crate) fn difference(left: &[AgentSpaces], right: &[AgentSpaces]) -> (String, String) {
+    let ids = |side: &[AgentSpaces]| side.iter().map(|spaces| spaces.agent.clone()).collect::<Vec<_>>();
+    if ids(left) != ids(right) {
+        return (format!("the agents {}", ids(left).join(", ")), ids(right).join(", "));
+    }
+    let spaces = |side: &AgentSpaces| [side.observation.clone(), side.action.clone()];
+    for (left, right) in left.iter().zip(right) {
+        for ((kind, mine), other) in ["observation", "action"].iter().zip(spaces(left)).zip(spaces(right)) {
+            if mine != other {
+                let (expected, found) = told_apart(&mine, &other);
+                return (format!("the {kind} space of {}, {expected}", left.agent), found);
+            }
+        }
+    }
+    (String::new(), String::new())
+}
+
+/// Two spaces that differ as texts that differ.
+pub(crate) fn told_apart(left: &Space, right: &Space) -> (String, String) {
+    let short = (left.to_string(), right.to_string());
+    if short.0 == short.1 { (format!("{left:#}"), format!("{right:#}")) } else { short }
 }
 
 fn single_spaces(env: &dyn VectorEnv) -> Vec<AgentSpaces> {

@@ -23,6 +23,7 @@ pub mod vector_runner;
 pub mod whole_episodes;
 
 pub use environments::{AgentSpaces, EnvironmentSpec, Environments};
+pub(crate) use environments::{difference, told_apart};
 pub use runner::EnvRunner;
 pub use runner_options::RunnerOptions;
 pub use shard::{RemoteShard, Shard, ShardFaults};

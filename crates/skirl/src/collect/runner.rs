@@ -254,14 +254,7 @@ impl EnvRunner {
         }
         let before = self.env_steps_made();
         let outcome = make(self).and_then(|rollout| self.show(rollout));
-        if outcome.is_err() {
-            let made = self.env_steps_made().saturating_sub(before);
-            self.drop_steps(made);
-            self.restart(self.options.seed);
-            self.needs_reset = self.begin_episodes(false).is_err();
-            self.take_finished();
-        }
-        outcome
+        outcome.map_err(|error| self.give_up(error, before))
     }
 
     /// As [`sample`](Self::sample), drawing actions (`Some(true)`) or taking the most likely ones (`Some(false)`) in this call
@@ -499,7 +492,7 @@ fn normalizers(policies: &Policies, clip: Option<f32>) -> BTreeMap<ModuleId, Nor
 }
 
 fn single_policy(policies: &Policies) -> Result<&crate::contract::Policy, Error> {
-    policies.get(DEFAULT_MODULE_ID).ok_or_else(|| Error::Mismatch {
+    policies.get(DEFAULT_MODULE_ID).ok_or_else(|| Error::Misfit {
         what: "the policies of a single-agent environment".to_owned(),
         expected: DEFAULT_MODULE_ID.to_owned(),
         found: policies.keys().cloned().collect::<Vec<_>>().join(", "),

@@ -44,7 +44,7 @@ impl WholeEpisodes {
     pub fn is_enough(&self, steps: u64) -> Result<bool, Error> {
         let rows: usize = self.ended.values().map(|table| table.rows).sum();
         if rows < self.min_rows && steps >= MAX_STEPS {
-            return Err(Error::Mismatch {
+            return Err(Error::Misfit {
                 what: "env_runners.batch_mode = \"complete_episodes\"".to_owned(),
                 expected: format!("{} rows of episodes that ended", self.min_rows),
                 found: format!("{rows} after {steps} steps of this iteration"),

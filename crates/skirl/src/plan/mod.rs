@@ -53,7 +53,7 @@ pub struct Plan {
 
 /// The environments of a configuration.
 pub fn environment_spec(common: &CommonConfig) -> Result<EnvironmentSpec, Error> {
-    let env = common.environment.env.clone().ok_or_else(|| Error::Mismatch {
+    let env = common.environment.env.clone().ok_or_else(|| Error::Misfit {
         what: "environment.env".to_owned(),
         expected: "the name of an environment".to_owned(),
         found: "nothing".to_owned(),
@@ -103,7 +103,7 @@ pub fn plan_modules(
 
 /// The module that acts for an agent.
 pub fn module_for(common: &CommonConfig, agent: &str) -> Result<ModuleId, Error> {
-    common.multi_agent.policy_for(agent).map(str::to_owned).ok_or_else(|| Error::Mismatch {
+    common.multi_agent.policy_for(agent).map(str::to_owned).ok_or_else(|| Error::Misfit {
         what: format!("the policy of agent '{agent}'"),
         expected: "an entry in multi_agent.policy_mapping".to_owned(),
         found: "none that matches".to_owned(),

@@ -9,7 +9,7 @@ use skirl_nn::optim::{AdamOptions, Optimizer, OptimizerSpec, RmsPropOptions, Sgd
 use skirl_nn::{Activation as NnActivation, ActorCritic, ActorCriticSpec, Module};
 
 use super::init::initialize;
-use crate::collect::AgentSpaces;
+use crate::collect::{AgentSpaces, told_apart};
 use crate::config::{Activation, OptimizerOptions, OptimizerType, RlModuleOptions};
 use crate::contract::Policy;
 use crate::error::Error;
@@ -77,7 +77,7 @@ impl ModulePlan {
         ] {
             if mine != other {
                 let (expected, found) = told_apart(mine, other);
-                return Err(Error::Mismatch {
+                return Err(Error::Misfit {
                     what: format!(
                         "the {name} space of agent '{}', which policy '{id}' acts for",
                         agent.agent
@@ -90,12 +90,6 @@ impl ModulePlan {
         }
         Ok(())
     }
-}
-
-/// Two spaces that differ as texts that differ.
-fn told_apart(left: &Space, right: &Space) -> (String, String) {
-    let short = (left.to_string(), right.to_string());
-    if short.0 == short.1 { (format!("{left:#}"), format!("{right:#}")) } else { short }
 }
 
 /// The distribution that serves an action space, with its name.

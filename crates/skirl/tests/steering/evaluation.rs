@@ -437,3 +437,23 @@ fn tasks_of_evaluations_environments_survive_checkpoints_and_longer_evaluations(
     let found = results(&mut longer, 1);
     assert_eq!(before(&found[0]), json!({ "0": 0.0, "1": 11.0, "2": 12.0, "3": 0.0 }));
 }
+
+#[test]
+fn evaluations_environments_are_visited_between_evaluations() {
+    register();
+    let mut algorithm = build("test/Stairs", &json!({ "evaluation": { "evaluation_duration": 3 } }));
+    let visited = algorithm.foreach_evaluation_env(|index, env| {
+        env.set_task(&json!({ "phase": 4 + index }))?;
+        Ok(index)
+    });
+    assert_eq!(visited.unwrap(), [0, 1, 2]);
+    assert_eq!(algorithm.evaluation_envs().unwrap(), (3, None));
+    let mut resumed = build("test/Stairs", &json!({ "evaluation": { "evaluation_duration": 3 } }));
+    resumed.restore(&algorithm.snapshot().unwrap()).unwrap();
+    for each in [&mut algorithm, &mut resumed] {
+        each.evaluate(&EvaluateRequest::default()).unwrap();
+        let phases = each.foreach_evaluation_env(|_, env| env.get_task()).unwrap();
+        assert_eq!(phases, [json!({ "phase": 4 }), json!({ "phase": 5 }), json!({ "phase": 6 })]);
+        assert_eq!(each.foreach_env(|_, env| env.get_task()).unwrap(), vec![json!({ "phase": 0 }); 4]);
+    }
+}

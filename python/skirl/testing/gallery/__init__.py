@@ -6,8 +6,8 @@
 `SOUND` are the environments that the faults were planted in: nothing is wrong with them.
 """
 
-from skirl.testing.gallery import behaviour, observations, results, seeding, spaces
+from skirl.testing.gallery import agents, behaviour, observations, results, seeding, spaces
 from skirl.testing.gallery.entry import EXHIBITS, Exhibit
 from skirl.testing.gallery.sound import SOUND
 
-__all__ = ["EXHIBITS", "SOUND", "Exhibit", "behaviour", "observations", "results", "seeding", "spaces"]
+__all__ = ["EXHIBITS", "SOUND", "Exhibit", "agents", "behaviour", "observations", "results", "seeding", "spaces"]

@@ -7,7 +7,11 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from skirl.env.multi_agent_env import MultiAgentEnv
+
 Step = tuple[Any, Any, Any, Any, Any]
+#: The same by agent.
+TeamStep = tuple[dict[Any, Any], dict[Any, Any], dict[Any, Any], dict[Any, Any], dict[Any, Any]]
 
 
 class Walk(gym.Env[Any, Any]):
@@ -110,5 +114,90 @@ class Counters(Walk):
         return np.array([self.place + 5, self.elapsed])
 
 
+class Meeting(MultiAgentEnv):
+    """Two agents walk on the places -5 to 5 at the same time; each leaves at either end, and all is over after 12 steps."""
+
+    metadata: dict[str, Any] = {"render_modes": []}
+    observation_spaces: dict[Any, gym.spaces.Space[Any]]
+    action_spaces: dict[Any, gym.spaces.Space[Any]]
+
+    def __init__(self) -> None:
+        self.possible_agents: list[Any] = ["left", "right"]
+        self.agents: list[Any] = ["left", "right"]
+        self.observation_spaces = {agent: gym.spaces.Box(-1.0, 1.0, (2,), np.float32) for agent in self.agents}
+        self.action_spaces = {agent: gym.spaces.Discrete(2) for agent in self.agents}
+        self.places: dict[str, int] = {}
+        self.elapsed = 0
+        self.acting: list[Any] = []
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, Any]:
+        super().reset(seed=seed)
+        self.begin(int(self.np_random.integers(-3, 0)), int(self.np_random.integers(1, 4)))
+        self.elapsed = 0
+        self.acting = ["left", "right"]
+        return self.observe(), {}
+
+    def begin(self, left: int, right: int) -> None:
+        self.places = {"left": left, "right": right}
+
+    def step(self, action_dict: Any) -> TeamStep:
+        self.acting = list(action_dict)
+        for agent, action in action_dict.items():
+            self.places[agent] += 1 if action == 1 else -1
+        self.elapsed += 1
+        left = [abs(place) >= 5 for place in self.places.values()]
+        ends = {agent: abs(self.places[agent]) >= 5 for agent in self.acting}
+        late = self.elapsed >= 12 and not all(left)
+        return self.observe(), self.pay(self.acting), {**ends, "__all__": all(left)}, {"__all__": late}, {}
+
+    def present(self) -> list[Any]:
+        """Whom the step just taken concerns."""
+        return self.acting
+
+    def observe(self) -> dict[Any, Any]:
+        return {agent: np.array([self.places[agent] / 5, self.elapsed / 12], np.float32) for agent in self.present()}
+
+    def pay(self, agents: list[Any]) -> dict[Any, Any]:
+        return {agent: 1.0 if abs(self.places[agent]) >= 5 else -0.1 for agent in agents}
+
+
+class Rally(MultiAgentEnv):
+    """Players 0 and 1 hit a ball in turns, one with whole numbers and one with any; it is lost by chance, or after 12 hits."""
+
+    metadata: dict[str, Any] = {"render_modes": []}
+
+    def __init__(self) -> None:
+        self.possible_agents: list[Any] = [0, 1]
+        self.agents: list[Any] = [0, 1]
+        self.observation_space = gym.spaces.Dict({"ball": gym.spaces.Box(-1.0, 1.0, (1,), np.float32), "hits": gym.spaces.Discrete(13)})
+        self.action_spaces = {0: gym.spaces.Discrete(3), 1: gym.spaces.Box(-1.0, 1.0, (1,), np.float32)}
+        self.ball, self.elapsed, self.lost = 0.0, 0, False
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, Any]:
+        super().reset(seed=seed)
+        self.ball, self.elapsed, self.lost = float(self.np_random.uniform(-0.5, 0.5)), 0, False
+        return self.observe(), {}
+
+    def step(self, action_dict: Any) -> TeamStep:
+        for agent, action in action_dict.items():
+            self.ball = 0.5 * self.ball + 0.2 * (float(action) - 1 if agent == 0 else float(action[0]))
+        self.elapsed += 1
+        self.lost = bool(self.np_random.random() < 0.1)
+        lost = self.lost and self.over()
+        ends = dict.fromkeys(self.possible_agents, lost)
+        return self.observe(), self.pay(list(action_dict)), {**ends, "__all__": lost}, {"__all__": self.over() and not lost}, {}
+
+    def over(self) -> bool:
+        return self.lost or self.elapsed >= 12
+
+    def observe(self) -> dict[Any, Any]:
+        # In the end both see what has become of it.
+        agents = [0, 1] if self.over() else [self.elapsed % 2]
+        return {agent: {"ball": np.array([self.ball], np.float32), "hits": min(self.elapsed, 12)} for agent in agents}
+
+    def pay(self, agents: list[Any]) -> dict[Any, Any]:
+        return dict.fromkeys(agents, 0.25)
+
+
 #: All of them; a checker finds nothing in these.
-SOUND = (Walk, Drift, Rooms, Pair, Counters)
+SOUND = (Walk, Drift, Rooms, Pair, Counters, Meeting, Rally)

@@ -120,7 +120,7 @@ fn check_batch_mode(plan: &Plan, environments: &Environments) -> Result<(), Erro
     if !plan.batch.whole_episodes || !environments.is_multi_agent() {
         return Ok(());
     }
-    Err(Error::Mismatch {
+    Err(Error::Misfit {
         what: "env_runners.batch_mode".to_owned(),
         expected: "\"truncate_episodes\" for an environment with several agents".to_owned(),
         found: "\"complete_episodes\"".to_owned(),

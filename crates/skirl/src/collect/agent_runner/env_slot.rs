@@ -1,6 +1,6 @@
 //! One environment of the general runner with its agents.
 
-use skirl_env::{AgentActions, AgentStep, MultiAgentEnv};
+use skirl_env::{AgentActions, AgentStep, EnvError, MultiAgentEnv, Place};
 use skirl_math::rng::StreamKey;
 
 use super::module_slot::ModuleSlot;
@@ -56,7 +56,7 @@ impl EnvSlot {
         let mut agents = Vec::new();
         for (agent, name) in env.agents().iter().enumerate() {
             let id = module_of(agent, name)?;
-            let module = ids.iter().position(|known| *known == id).ok_or_else(|| Error::Mismatch {
+            let module = ids.iter().position(|known| *known == id).ok_or_else(|| Error::Misfit {
                 what: format!("the policy mapping of agent '{name}'"),
                 expected: format!("one of {}", ids.join(", ")),
                 found: id.clone(),
@@ -86,6 +86,20 @@ impl EnvSlot {
     /// Agents up to and with this environment's.
     pub(super) fn end_agent(&self) -> usize {
         self.first_agent + self.agents.len()
+    }
+
+    /// Refuses what a step gave to an agent that had ended before: it would be lost.
+    pub(super) fn check_ended_agents(&self) -> Result<(), EnvError> {
+        for (agent, _) in self.agents.iter().enumerate().filter(|(_, slot)| slot.gone) {
+            let what = match (self.step.observed[agent], self.step.rewards[agent]) {
+                (true, _) => "an observation".to_owned(),
+                (false, 0.0) => continue,
+                (false, reward) => format!("the reward {reward}"),
+            };
+            let agent = self.env.agents()[agent].clone();
+            return Err(EnvError::AgentAfterEnd { agent, what, place: Place::default() });
+        }
+        Ok(())
     }
 
     /// Whether the episode (terminated, was truncated) in the last step.

@@ -19,7 +19,26 @@ pub(super) struct Restarts {
 impl EnvRunner {
     /// After a failed rollout: makes the environment anew that failed, and resets all of them, so that the rollout can be
     /// tried again; an error where it is not to be.
-    pub(in crate::collect) fn put_right(&mut self, error: Error) -> Result<(), Error> {
+    pub(in crate::collect) fn put_right(&mut self, mut error: Error) -> Result<(), Error> {
+        loop {
+            if let Err(error) = self.replace_failed(error) {
+                // The run ends, or is interrupted: what fails after that is no consequence.
+                self.went_well();
+                return Err(error);
+            }
+            // Seeds of their own: the same ones would lead to the same failure, and play known episodes again.
+            let root = self.options.seed.child("restarted").index(self.restarts.total);
+            match self.reset_with(root) {
+                Ok(()) => break,
+                Err(failed) => error = failed,
+            }
+        }
+        self.needs_reset = false;
+        Ok(())
+    }
+
+    /// Makes the environment anew that failed; an error where that is not to be.
+    fn replace_failed(&mut self, error: Error) -> Result<(), Error> {
         let Some(tolerance) = self.options.restart_failed_envs else { return Err(error) };
         let Some(env) = failed_env(&error) else { return Err(error) };
         self.restarts.in_a_row += 1;
@@ -28,33 +47,31 @@ impl EnvRunner {
         );
         let first = self.restarts.first.take().unwrap_or(error);
         if self.restarts.in_a_row > tolerance {
-            self.restarts.in_a_row = 0;
             return Err(first);
         }
         self.options.shared.discard();
-        if let Err(source) = self.rebuild(env) {
-            // The run ends: what fails after it is no consequence.
-            self.restarts.in_a_row = 0;
-            return Err(Error::env(env, 0, source));
-        }
+        self.rebuild(env).map_err(|source| Error::env(env, 0, source))?;
         self.restarts.total += 1;
         self.restarts.notes.push(note);
         self.restarts.first = Some(first);
-        // Seeds of their own: the same ones would lead to the same failure, and play known episodes again.
-        let root = self.options.seed.child("restarted").index(self.restarts.total);
-        self.reset_with(root).or_else(|error| self.put_right(error))?;
-        self.needs_reset = false;
         Ok(())
     }
 
-    /// A rollout was completed.
+    /// A rollout was completed, or nobody tries it again.
     pub(in crate::collect) fn went_well(&mut self) {
         (self.restarts.in_a_row, self.restarts.first) = (0, None);
     }
 
-    /// The rollout that fails now had made so many steps.
-    pub(super) fn drop_steps(&mut self, env_steps: u64) {
-        self.restarts.env_steps_dropped += env_steps;
+    /// Leaves nothing of a rollout that failed, which had begun when `before` steps were made: its steps are counted as
+    /// dropped, and all environments are reset. Returns why it ended: the failure, or an interruption that came during the
+    /// resets.
+    pub(super) fn give_up(&mut self, error: Error, before: u64) -> Error {
+        self.restarts.env_steps_dropped += self.env_steps_made().saturating_sub(before);
+        self.restart(self.options.seed);
+        let begun = self.begin_episodes(false);
+        self.needs_reset = begun.is_err();
+        self.take_finished();
+        begun.err().filter(is_interruption).unwrap_or(error)
     }
 
     /// Environments of this process that failed and were made anew, where the configuration asks for that.
@@ -99,10 +116,14 @@ impl EnvRunner {
     }
 }
 
+fn is_interruption(error: &Error) -> bool {
+    matches!(error, Error::Stopped { .. } | Error::Env { source: EnvError::Interrupted { .. }, .. })
+}
+
 /// The environment whose fault it was; none where somebody asked the run to end, or the environment is not at fault.
 fn failed_env(error: &Error) -> Option<usize> {
     match error {
-        Error::Env { source: EnvError::Interrupted { .. }, .. } => None,
+        interruption if is_interruption(interruption) => None,
         Error::Env { env, .. }
         | Error::NonFinite { env, .. }
         | Error::TruncatedWithoutObservation { env, .. } => Some(*env),
