@@ -99,8 +99,7 @@ impl Function for Gelu {
     }
 }
 
-#[derive(Clone, Copy)]
-pub(super) struct Elu;
+struct Elu;
 impl Function for Elu {
     #[inline(always)]
     fn value<S: Simd>(s: S, x: S::V) -> S::V {

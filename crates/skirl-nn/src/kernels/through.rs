@@ -10,16 +10,17 @@
 
 use std::marker::PhantomData;
 
-use super::activation::{Activation, Elu, Function, Relu, Tanh};
+use super::activation::{Activation, Function, Relu, Tanh};
 use super::epilogue::{Activate, Through};
 use super::linear::{NARROW, Panels, forward_to, panels};
 use super::tile::{Product, product};
 use crate::matrix::{Mat, MatMut, padded};
 use crate::simd::{Kernel, LANES, Simd, dispatch};
 
-/// Whether there is such a pass: the derivative needs the output only.
+/// Whether there is such a pass: the derivative needs the output only, and the function is a usual one (each is a whole set of
+/// products to compile).
 pub const fn serves(activation: Activation) -> bool {
-    matches!(activation, Activation::Tanh | Activation::Relu | Activation::Elu)
+    matches!(activation, Activation::Tanh | Activation::Relu)
 }
 
 /// Calls `dispatch` with the kernel that `$kernel` makes of the activation's type.
@@ -34,19 +35,15 @@ macro_rules! by_activation {
                 let $f = PhantomData::<Relu>;
                 dispatch($kernel)
             }
-            Activation::Elu => {
-                let $f = PhantomData::<Elu>;
-                dispatch($kernel)
-            }
             // Excluded by `check`.
-            Activation::Linear | Activation::Silu | Activation::Gelu => {}
+            Activation::Linear | Activation::Elu | Activation::Silu | Activation::Gelu => {}
         }
     };
 }
 
 fn check(activation: Activation, dz: Mat<'_>, y: Mat<'_>, dv: Mat<'_>, db: &[f32]) {
     let width = padded(dv.num_cols());
-    assert!(serves(activation), "through: {activation:?} needs its input");
+    assert!(serves(activation), "through: {activation:?} has no such pass");
     assert_eq!((y.num_rows(), y.num_cols()), (dv.num_rows(), dv.num_cols()), "through: shapes of y and dv");
     assert_eq!(dz.num_rows(), dv.num_rows(), "through: rows of dz and dv");
     assert!(y.has_width(width) && dv.has_width(width), "through: rows of y or dv are not padded");
@@ -58,12 +55,11 @@ fn check(activation: Activation, dz: Mat<'_>, y: Mat<'_>, dv: Mat<'_>, db: &[f32
 /// # Panics
 /// If shapes do not fit together, or if the activation is not [served](serves).
 pub fn forward(activation: Activation, x: Mat<'_>, w: Panels<'_>, bias: &[f32], y: MatMut<'_>) {
-    assert!(serves(activation), "through: {activation:?} needs its input");
+    assert!(serves(activation), "through: {activation:?} has no such pass");
     match activation {
         Activation::Tanh => forward_to(Activate(PhantomData::<Tanh>), x, w, Some(bias), y),
         Activation::Relu => forward_to(Activate(PhantomData::<Relu>), x, w, Some(bias), y),
-        Activation::Elu => forward_to(Activate(PhantomData::<Elu>), x, w, Some(bias), y),
-        Activation::Linear | Activation::Silu | Activation::Gelu => {}
+        Activation::Linear | Activation::Elu | Activation::Silu | Activation::Gelu => {}
     }
 }
 

@@ -6,7 +6,7 @@ use skirl_nn::kernels::through::NarrowGrads;
 use skirl_nn::kernels::{activation, linear, narrow, through};
 use skirl_nn::{Activation, Block, Mat};
 
-const SERVED: [Activation; 3] = [Activation::Tanh, Activation::Relu, Activation::Elu];
+const SERVED: [Activation; 2] = [Activation::Tanh, Activation::Relu];
 
 /// What the reverse of a layer leaves: gradients of its weight, its bias and the bias before, and of what the activation
 /// read.
