@@ -137,19 +137,13 @@ impl Block {
     /// This block's part of a slice with one element per row.
     #[inline(always)]
     pub(super) fn load<S: Simd>(self, s: S, from: &[f32]) -> S::V {
-        match from[self.first..].first_chunk::<LANES>() {
-            Some(whole) => s.load(whole),
-            None => s.load_partial(&from[self.first..]),
-        }
+        s.load_front(&from[self.first..])
     }
 
     /// Writes this block's part of a slice with one element per row.
     #[inline(always)]
     pub(super) fn store<S: Simd>(self, s: S, v: S::V, to: &mut [f32]) {
-        match to[self.first..].first_chunk_mut::<LANES>() {
-            Some(whole) => s.store(v, whole),
-            None => s.store_partial(v, &mut to[self.first..]),
-        }
+        s.store_front(v, &mut to[self.first..]);
     }
 }
 

@@ -1,4 +1,4 @@
-//! What becomes of the sums of a product: written, added to what is there, or sent back through an activation.
+//! What becomes of the sums of a product: written, added to what is there, or sent forward or back through an activation.
 
 use std::marker::PhantomData;
 
@@ -11,24 +11,21 @@ pub(super) trait Epilogue: Copy {
     ///
     /// # Safety
     /// The part must lie inside the product.
-    unsafe fn part(self, i: usize, j: usize) -> Self;
+    #[inline(always)]
+    unsafe fn part(self, _i: usize, _j: usize) -> Self {
+        self
+    }
 
-    /// Takes `NV` vectors of the first row to `c`. `totals` is carried from row to row.
+    /// What takes the place of vector `v` of the first row, which is at `place`.
     ///
     /// # Safety
-    /// `c` is valid for reading and writing that many vectors, and so is all else that the epilogue reads.
-    unsafe fn row<S: Simd, const NV: usize>(
-        self,
-        s: S,
-        sums: [S::V; NV],
-        c: *mut f32,
-        totals: &mut [S::V; NV],
-    );
+    /// The vector is inside the product: valid for reading at `place`, and so is all else that the epilogue reads.
+    unsafe fn value<S: Simd>(self, s: S, sum: S::V, v: usize, place: *const f32) -> S::V;
 
-    /// Called when all rows of the first `NV` vectors of columns are done.
+    /// Takes the sums over all rows of what was written to the first `NV` vectors of columns, formed row after row from zero.
     ///
     /// # Safety
-    /// As for [`row`](Self::row).
+    /// The vectors are inside the product.
     #[inline(always)]
     unsafe fn finish<S: Simd, const NV: usize>(self, _s: S, _totals: [S::V; NV]) {}
 }
@@ -39,22 +36,8 @@ pub(super) struct Store;
 
 impl Epilogue for Store {
     #[inline(always)]
-    unsafe fn part(self, _i: usize, _j: usize) -> Self {
-        self
-    }
-
-    #[inline(always)]
-    unsafe fn row<S: Simd, const NV: usize>(
-        self,
-        s: S,
-        sums: [S::V; NV],
-        c: *mut f32,
-        _totals: &mut [S::V; NV],
-    ) {
-        for (v, sum) in sums.into_iter().enumerate() {
-            // SAFETY: the caller promises that `c` holds NV vectors.
-            unsafe { s.store_ptr(sum, c.add(v * LANES)) };
-        }
+    unsafe fn value<S: Simd>(self, _s: S, sum: S::V, _v: usize, _place: *const f32) -> S::V {
+        sum
     }
 }
 
@@ -64,25 +47,9 @@ pub(super) struct Add;
 
 impl Epilogue for Add {
     #[inline(always)]
-    unsafe fn part(self, _i: usize, _j: usize) -> Self {
-        self
-    }
-
-    #[inline(always)]
-    unsafe fn row<S: Simd, const NV: usize>(
-        self,
-        s: S,
-        sums: [S::V; NV],
-        c: *mut f32,
-        _totals: &mut [S::V; NV],
-    ) {
-        for (v, sum) in sums.into_iter().enumerate() {
-            // SAFETY: the caller promises that `c` holds NV vectors.
-            unsafe {
-                let place = c.add(v * LANES);
-                s.store_ptr(s.add(s.load_ptr(place), sum), place);
-            }
-        }
+    unsafe fn value<S: Simd>(self, s: S, sum: S::V, _v: usize, place: *const f32) -> S::V {
+        // SAFETY: the caller promises that a vector is there.
+        s.add(unsafe { s.load_ptr(place) }, sum)
     }
 }
 
@@ -92,26 +59,12 @@ pub(super) struct Activate<F>(pub(super) PhantomData<F>);
 
 impl<F: Function + Copy> Epilogue for Activate<F> {
     #[inline(always)]
-    unsafe fn part(self, _i: usize, _j: usize) -> Self {
-        self
-    }
-
-    #[inline(always)]
-    unsafe fn row<S: Simd, const NV: usize>(
-        self,
-        s: S,
-        sums: [S::V; NV],
-        c: *mut f32,
-        _totals: &mut [S::V; NV],
-    ) {
-        for (v, sum) in sums.into_iter().enumerate() {
-            // SAFETY: the caller promises that `c` holds NV vectors.
-            unsafe { s.store_ptr(F::value(s, sum), c.add(v * LANES)) };
-        }
+    unsafe fn value<S: Simd>(self, s: S, sum: S::V, _v: usize, _place: *const f32) -> S::V {
+        F::value(s, sum)
     }
 }
 
-/// `C = sums ∘ f'(y)`, and `db +=` the column sums of that, formed from zero first, row after row.
+/// `C = sums ∘ f'(y)`, and `db +=` the column sums of that.
 #[derive(Clone, Copy)]
 pub(super) struct Through<F> {
     /// Outputs of the activation `f`, in the shape of `C`.
@@ -130,22 +83,10 @@ impl<F: Function + Copy> Epilogue for Through<F> {
     }
 
     #[inline(always)]
-    unsafe fn row<S: Simd, const NV: usize>(
-        self,
-        s: S,
-        sums: [S::V; NV],
-        c: *mut f32,
-        totals: &mut [S::V; NV],
-    ) {
-        for (v, (sum, total)) in sums.into_iter().zip(totals).enumerate() {
-            // SAFETY: the caller promises that `c` and `y` hold NV vectors.
-            unsafe {
-                let y = s.load_ptr(self.y.add(v * LANES));
-                let d = s.mul(sum, F::derivative(s, y, y));
-                s.store_ptr(d, c.add(v * LANES));
-                *total = s.add(*total, d);
-            }
-        }
+    unsafe fn value<S: Simd>(self, s: S, sum: S::V, v: usize, _place: *const f32) -> S::V {
+        // SAFETY: the caller promises that `y` has this vector.
+        let y = unsafe { s.load_ptr(self.y.add(v * LANES)) };
+        s.mul(sum, F::derivative(s, y, y))
     }
 
     #[inline(always)]

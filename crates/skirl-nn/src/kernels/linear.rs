@@ -15,9 +15,9 @@ pub const NARROW: usize = 4;
 /// after the other, and starts at `64 p k`. Columns beyond `n` are zero.
 #[derive(Debug, Clone, Copy)]
 pub struct Panels<'a> {
-    pub(super) data: &'a [f32],
-    pub(super) k: usize,
-    pub(super) n: usize,
+    data: &'a [f32],
+    k: usize,
+    n: usize,
 }
 
 /// Number of values of a `[k, n]` weight in panels.
@@ -38,7 +38,7 @@ impl<'a> Panels<'a> {
 }
 
 /// First column and width of every panel of `n` columns.
-pub(super) fn panels(n: usize) -> impl Iterator<Item = (usize, usize)> {
+fn panels(n: usize) -> impl Iterator<Item = (usize, usize)> {
     let total = padded(n);
     (0..total).step_by(PANEL).map(move |start| (start, PANEL.min(total - start)))
 }
@@ -69,9 +69,10 @@ impl<E: Epilogue> Kernel for Forward<'_, E> {
                 c: self.out.data_mut()[start..].as_mut_ptr(),
                 c_row,
                 init: self.bias.map_or(std::ptr::null(), |b| b[start..].as_ptr()),
-                epilogue: self.epilogue,
+                // SAFETY: every panel begins inside the product.
+                epilogue: unsafe { self.epilogue.part(0, start) },
             };
-            // SAFETY: `forward` checked that x has k columns and out and bias the padded width; the panels are
+            // SAFETY: `forward_to` checked that x has k columns and out and bias the padded width; the panels are
             // complete by construction; out is a mutable borrow, so it overlaps nothing.
             unsafe { product(s, part) };
         }
@@ -85,12 +86,17 @@ impl<E: Epilogue> Kernel for Forward<'_, E> {
 /// If shapes do not fit together.
 #[inline]
 pub fn forward(x: Mat<'_>, w: Panels<'_>, bias: Option<&[f32]>, out: MatMut<'_>) {
-    forward_to(Store, x, w, bias, out);
+    // SAFETY: the epilogue reads and writes nothing of its own.
+    unsafe { forward_to(Store, x, w, bias, out) };
 }
 
-/// [`forward`], with the sums handed to an epilogue that reads nothing else.
+/// [`forward`], with the sums handed to an epilogue.
+///
+/// # Safety
+/// What the epilogue reads and writes beside `out` is valid for the shape of `out`, rows as wide as whole vectors, and
+/// overlaps nothing else.
 #[inline]
-pub(super) fn forward_to<E: Epilogue>(
+pub(super) unsafe fn forward_to<E: Epilogue>(
     epilogue: E,
     x: Mat<'_>,
     w: Panels<'_>,

@@ -76,12 +76,7 @@ fn forward_n<S: Simd, const N: usize>(s: S, mut p: Forward<'_>) {
 #[inline(always)]
 fn put_rows<S: Simd, const N: usize>(s: S, values: S::V, out: &mut MatMut<'_>, rows: Range<usize>) {
     if out.stride() == N {
-        let place = &mut out.data_mut()[rows.start * N..rows.end * N];
-        match place.first_chunk_mut() {
-            Some(whole) => s.store(values, whole),
-            None => s.store_partial(values, place),
-        }
-        return;
+        return s.store_front(values, &mut out.data_mut()[rows.start * N..rows.end * N]);
     }
     let mut each = [0.0; LANES];
     s.store(values, &mut each);

@@ -12,8 +12,7 @@ use std::marker::PhantomData;
 
 use super::activation::{Activation, Function, Relu, Tanh};
 use super::epilogue::{Activate, Through};
-use super::linear::{NARROW, Panels, forward_to, panels};
-use super::tile::{Product, product};
+use super::linear::{NARROW, Panels, forward_to};
 use crate::matrix::{Mat, MatMut, padded};
 use crate::simd::{Kernel, LANES, Simd, dispatch};
 
@@ -23,27 +22,31 @@ pub const fn serves(activation: Activation) -> bool {
     matches!(activation, Activation::Tanh | Activation::Relu)
 }
 
-/// Calls `dispatch` with the kernel that `$kernel` makes of the activation's type.
+/// Evaluates an expression with the activation's type, for the [served](serves) ones.
 macro_rules! by_activation {
-    ($activation:expr, |$f:ident| $kernel:expr) => {
+    ($activation:expr, |$f:ident| $work:expr) => {
         match $activation {
             Activation::Tanh => {
                 let $f = PhantomData::<Tanh>;
-                dispatch($kernel)
+                $work
             }
             Activation::Relu => {
                 let $f = PhantomData::<Relu>;
-                dispatch($kernel)
+                $work
             }
-            // Excluded by `check`.
+            // Refused before.
             Activation::Linear | Activation::Elu | Activation::Silu | Activation::Gelu => {}
         }
     };
 }
 
+fn check_served(activation: Activation) {
+    assert!(serves(activation), "through: {activation:?} has no such pass");
+}
+
 fn check(activation: Activation, dz: Mat<'_>, y: Mat<'_>, dv: Mat<'_>, db: &[f32]) {
     let width = padded(dv.num_cols());
-    assert!(serves(activation), "through: {activation:?} has no such pass");
+    check_served(activation);
     assert_eq!((y.num_rows(), y.num_cols()), (dv.num_rows(), dv.num_cols()), "through: shapes of y and dv");
     assert_eq!(dz.num_rows(), dv.num_rows(), "through: rows of dz and dv");
     assert!(y.has_width(width) && dv.has_width(width), "through: rows of y or dv are not padded");
@@ -55,53 +58,9 @@ fn check(activation: Activation, dz: Mat<'_>, y: Mat<'_>, dv: Mat<'_>, db: &[f32
 /// # Panics
 /// If shapes do not fit together, or if the activation is not [served](serves).
 pub fn forward(activation: Activation, x: Mat<'_>, w: Panels<'_>, bias: &[f32], y: MatMut<'_>) {
-    assert!(serves(activation), "through: {activation:?} has no such pass");
-    match activation {
-        Activation::Tanh => forward_to(Activate(PhantomData::<Tanh>), x, w, Some(bias), y),
-        Activation::Relu => forward_to(Activate(PhantomData::<Relu>), x, w, Some(bias), y),
-        Activation::Linear | Activation::Elu | Activation::Silu | Activation::Gelu => {}
-    }
-}
-
-struct Wide<'a, F> {
-    dz: Mat<'a>,
-    wt: Panels<'a>,
-    y: Mat<'a>,
-    db: &'a mut [f32],
-    dv: MatMut<'a>,
-    f: PhantomData<F>,
-}
-
-impl<F: Function + Copy> Kernel for Wide<'_, F> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(mut self, s: S) {
-        let (m, c_row) = (self.dv.num_rows(), self.dv.stride());
-        for (start, width) in panels(self.wt.n) {
-            let part = Product {
-                m,
-                k: self.wt.k,
-                n: width,
-                a: self.dz.data().as_ptr(),
-                a_row: self.dz.stride(),
-                a_col: 1,
-                b: self.wt.data[start * self.wt.k..].as_ptr(),
-                b_row: width,
-                c: self.dv.data_mut()[start..].as_mut_ptr(),
-                c_row,
-                init: std::ptr::null(),
-                epilogue: Through {
-                    y: self.y.data()[start..].as_ptr(),
-                    y_row: self.y.stride(),
-                    db: self.db[start..].as_mut_ptr(),
-                    f: self.f,
-                },
-            };
-            // SAFETY: `wide` checked that dz has k columns, and dv, y and db the padded width; the panels are complete
-            // by construction; dv and db are mutable borrows, so they overlap nothing.
-            unsafe { product(s, part) };
-        }
-    }
+    check_served(activation);
+    // SAFETY: the epilogue reads and writes nothing of its own.
+    by_activation!(activation, |f| unsafe { forward_to(Activate(f), x, w, Some(bias), y) });
 }
 
 /// `dv = (dz wᵀ) ∘ f'(y)` and `db +=` the column sums of `dv`, for a layer with more than [`NARROW`] outputs. `wt` are
@@ -111,10 +70,10 @@ impl<F: Function + Copy> Kernel for Wide<'_, F> {
 /// If shapes do not fit together, or if the activation is not [served](serves).
 pub fn wide(activation: Activation, dz: Mat<'_>, wt: Panels<'_>, y: Mat<'_>, db: &mut [f32], dv: MatMut<'_>) {
     check(activation, dz, y, dv.as_ref(), db);
-    assert_eq!((dz.num_cols(), dv.num_cols()), (wt.k, wt.n), "through: shape of the weight");
-    if dz.num_rows() > 0 {
-        by_activation!(activation, |f| Wide { dz, wt, y, db, dv, f });
-    }
+    let (y, y_row, db) = (y.data().as_ptr(), y.stride(), db.as_mut_ptr());
+    // SAFETY: `check` made sure that y has the rows of dv, and y and db its padded width; db is a mutable borrow, so it
+    // overlaps nothing.
+    by_activation!(activation, |f| unsafe { forward_to(Through { y, y_row, db, f }, dz, wt, None, dv) });
 }
 
 /// Gradients that [`narrow`] adds to; every sum over the rows is formed from zero first.
@@ -234,5 +193,5 @@ pub fn narrow(
     assert!((1..=NARROW).contains(&n), "through: expected 1 to {NARROW} outputs, found {n}");
     assert_eq!((w.len(), grads.dw.len()), (n * width, n * width), "through: lengths of w and dw");
     assert!(grads.db.as_ref().is_none_or(|db| db.len() >= n), "through: length of db");
-    by_activation!(activation, |f| Narrow { dz, w, y, grads, dv, f });
+    by_activation!(activation, |f| dispatch(Narrow { dz, w, y, grads, dv, f }));
 }

@@ -141,6 +141,22 @@ pub trait Simd: Copy + Sealed + 'static {
         }
         self.load(&block)
     }
+    /// Reads the first 16 values, or all there are; the other lanes are zero then.
+    #[inline(always)]
+    fn load_front(self, from: &[f32]) -> Self::V {
+        match from.first_chunk() {
+            Some(whole) => self.load(whole),
+            None => self.load_partial(from),
+        }
+    }
+    /// Writes to the first 16 places, or to all there are.
+    #[inline(always)]
+    fn store_front(self, v: Self::V, to: &mut [f32]) {
+        match to.first_chunk_mut() {
+            Some(whole) => self.store(v, whole),
+            None => self.store_partial(v, to),
+        }
+    }
     /// Writes the first lanes, as many as `to` holds (at most 16).
     #[inline(always)]
     fn store_partial(self, v: Self::V, to: &mut [f32]) {

@@ -238,9 +238,8 @@ impl VectorRunner {
     fn open(&mut self, steps: usize) -> Result<(), Error> {
         let rows = steps * self.num_envs;
         let room = self.blocks.room();
-        if room.is_some_and(|room| room < steps) {
-            let found = format!("memory for {} of {steps} steps", room.unwrap_or_default());
-            return Err(Error::Internal(found));
+        if let Some(room) = room.filter(|&room| room < steps) {
+            return Err(Error::Internal(format!("memory for {room} of {steps} steps")));
         }
         self.table.resize(rows, if room.is_some() { 0 } else { rows });
         self.table.links = Links::Rectangular { num_envs: self.num_envs };

@@ -37,23 +37,26 @@ impl Kernel for Surrogate<'_> {
         let (zero, one) = (s.splat(0.0), s.splat(1.0));
         let (low, high) = (s.splat(1.0 - self.clip_param), s.splat(1.0 + self.clip_param));
         let scale = s.splat(-self.scale);
+        let Acted { logp, old_logp, advantages } = self.acted;
         let mut sums = [zero; 3];
         for start in (0..self.d_logp.len()).step_by(LANES) {
-            let log_ratio = s.sub(rows(s, self.acted.logp, start), rows(s, self.acted.old_logp, start));
-            let advantage = rows(s, self.acted.advantages, start);
+            let (logp, old_logp) = (s.load_front(&logp[start..]), s.load_front(&old_logp[start..]));
+            let advantage = s.load_front(&advantages[start..]);
+            let log_ratio = s.sub(logp, old_logp);
             let ratio = simd::exp(s, log_ratio);
             let plain = s.mul(ratio, advantage);
             let bounded = s.mul(s.max(low, s.min(high, ratio)), advantage);
             // Where the bound is the smaller one, it does not move with the ratio.
             let d = s.select_lt(bounded, plain, zero, s.mul(plain, scale));
-            store_rows(s, d, self.d_logp, start);
+            s.store_front(d, &mut self.d_logp[start..]);
             let clipped = s.select_lt(high, ratio, one, s.select_lt(ratio, low, one, zero));
             sums[0] = s.sub(sums[0], s.min(bounded, plain));
             sums[1] = s.add(sums[1], clipped);
             sums[2] = s.add(sums[2], s.sub(s.sub(ratio, one), log_ratio));
         }
-        let [loss, clipped, kl] = sums.map(|sum| s.reduce_add(sum));
-        SurrogateSums { loss, clipped, kl }
+        // Not with `map`: a closure may be compiled without the instructions.
+        let [loss, clipped, kl] = sums;
+        SurrogateSums { loss: s.reduce_add(loss), clipped: s.reduce_add(clipped), kl: s.reduce_add(kl) }
     }
 }
 
@@ -94,23 +97,22 @@ impl Kernel for ValueLoss<'_> {
         let (zero, most) = (s.splat(0.0), s.splat(self.loss.vf_clip_param));
         let mut sums = [zero; 2];
         for start in (0..self.d_values.len()).step_by(LANES) {
-            let (value, target) = (rows(s, values, start), rows(s, targets, start));
+            let (value, target) = (s.load_front(&values[start..]), s.load_front(&targets[start..]));
             let error = s.sub(value, target);
             let squared = s.mul(error, error);
             let (mut loss, mut half_gradient) = (squared, error);
             if self.loss.clip_range_vf.is_finite() {
-                let old = rows(s, old_values, start);
+                let old = s.load_front(&old_values[start..]);
                 [loss, half_gradient] =
                     around_old(s, self.loss.clip_range_vf, [value, old, target], [loss, half_gradient]);
             }
             half_gradient = s.select_lt(most, loss, zero, half_gradient);
             loss = s.min(most, loss);
-            store_rows(s, s.mul(s.splat(2.0 * self.scale), half_gradient), self.d_values, start);
+            s.store_front(s.mul(s.splat(2.0 * self.scale), half_gradient), &mut self.d_values[start..]);
             sums[0] = s.add(sums[0], loss);
             sums[1] = s.add(sums[1], squared);
         }
-        let [loss, unclipped] = sums.map(|sum| s.reduce_add(sum));
-        ValueSums { loss, unclipped }
+        ValueSums { loss: s.reduce_add(sums[0]), unclipped: s.reduce_add(sums[1]) }
     }
 }
 
@@ -128,22 +130,4 @@ fn around_old<S: Simd>(s: S, range: f32, [value, old, target]: [S::V; 3], plain:
 /// The loss of the value function: fills `d_values` with its derivative times `scale`.
 pub(super) fn value_loss(valued: Valued<'_>, loss: &PpoLoss, scale: f32, d_values: &mut [f32]) -> ValueSums {
     dispatch(ValueLoss { valued, loss, scale, d_values })
-}
-
-/// Sixteen numbers from `start` on; zeros past the last.
-#[inline(always)]
-fn rows<S: Simd>(s: S, from: &[f32], start: usize) -> S::V {
-    match from[start..].first_chunk::<LANES>() {
-        Some(whole) => s.load(whole),
-        None => s.load_partial(&from[start..]),
-    }
-}
-
-/// The reverse of [`rows`].
-#[inline(always)]
-fn store_rows<S: Simd>(s: S, v: S::V, to: &mut [f32], start: usize) {
-    match to[start..].first_chunk_mut::<LANES>() {
-        Some(whole) => s.store(v, whole),
-        None => s.store_partial(v, &mut to[start..]),
-    }
 }
