@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
-import sys
 import time
 from pathlib import Path
 
 import pytest
-
-if sys.platform == "win32":
-    pytest.skip("environments are stepped in the process on this system", allow_module_level=True)
-
 import worker_runs as runs
 from skirl.env.registry import register_env, unregister_env
 from skirl.errors import EnvError, SkirlError
 from worker_runs import Corridor, build
 
-
-@pytest.fixture(autouse=True)
-def _no_runners_of_other_tests() -> None:
-    gc.collect()
-    assert runs.wait_for(lambda: not runs.workers())
-
+pytestmark = pytest.mark.usefixtures("no_runners_of_other_tests")
 
 FILTER = {"env_runners": {"observation_filter": "MeanStdFilter"}}
 

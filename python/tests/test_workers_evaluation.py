@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-if sys.platform == "win32":
-    pytest.skip("environments are stepped in the process on this system", allow_module_level=True)
-
 import worker_runs as runs
 from skirl.errors import EnvError
 from worker_runs import Corridor, build
 
-
-@pytest.fixture(autouse=True)
-def _no_runners_of_other_tests() -> None:
-    gc.collect()
-    assert runs.wait_for(lambda: not runs.workers())
-
+pytestmark = pytest.mark.usefixtures("no_runners_of_other_tests")
 
 #: An untrained policy that takes its most likely action would never arrive.
 DRAWN = {"explore": True}

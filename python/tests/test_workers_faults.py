@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import random
 import re
 import signal
-import sys
 import threading
 import time
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-if sys.platform == "win32":
-    pytest.skip("environments are stepped in the process on this system", allow_module_level=True)
-
 import numpy as np
+import pytest
 import worker_runs as runs
+from skirl.callbacks.callbacks import RLlibCallback
 from skirl.errors import EnvError
 from skirl.testing import FaultyEnv
-from skirl.callbacks.callbacks import RLlibCallback
 from worker_runs import Corridor, build, config
 
-
-@pytest.fixture(autouse=True)
-def _no_runners_of_other_tests() -> None:
-    gc.collect()
-    assert runs.wait_for(lambda: not runs.workers())
+pytestmark = pytest.mark.usefixtures("no_runners_of_other_tests")
 
 
 def faulty(tmp_path: Path, faults: dict[str, Any], **sections: Any) -> Any:

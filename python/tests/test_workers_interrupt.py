@@ -10,10 +10,6 @@ import time
 from pathlib import Path
 
 import pytest
-
-if sys.platform == "win32":
-    pytest.skip("environments are stepped in the process on this system", allow_module_level=True)
-
 import worker_runs as runs
 
 SLOW = """

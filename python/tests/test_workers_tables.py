@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import random
 import signal
@@ -12,21 +11,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-if sys.platform == "win32":
-    pytest.skip("environments are stepped in the process on this system", allow_module_level=True)
-
 import gymnasium
 import numpy as np
+import pytest
 import worker_runs as runs
 from worker_runs import build
 
-
-@pytest.fixture(autouse=True)
-def _no_runners_of_other_tests() -> None:
-    gc.collect()
-    assert runs.wait_for(lambda: not runs.workers())
+pytestmark = pytest.mark.usefixtures("no_runners_of_other_tests")
 
 
 class Pictures(gymnasium.Env):
