@@ -17,7 +17,7 @@ use skirl::{Algorithm, Error};
 use crate::arrays::{column_from, column_to_array, tensors_from, tensors_to_dict};
 use crate::callbacks::callback_list;
 use crate::config::NativeConfig;
-use crate::engine_thread::forget_interruption;
+use crate::engine_thread::{forget_interruption, say_soon};
 use crate::foreach_env::foreach_env;
 use crate::held::Held;
 use crate::module::NativeModule;
@@ -63,7 +63,7 @@ impl NativeAlgorithm {
     ) -> PyResult<Bound<'py, Self>> {
         let (config, callbacks) = (config.inner.clone_box(), callback_list(&dispatchers)?);
         let native = Self::begin(py, owner)?;
-        native.get().held.build(py, move || Algorithm::build_with(config, callbacks))?;
+        native.get().held.build(py, move || Algorithm::build_with(config, callbacks).map(heralded))?;
         Ok(native)
     }
 
@@ -78,10 +78,9 @@ impl NativeAlgorithm {
     ) -> PyResult<Bound<'py, Self>> {
         let callbacks = callback_list(&dispatchers)?;
         let native = Self::begin(py, owner)?;
-        native
-            .get()
-            .held
-            .build(py, move || Algorithm::from_checkpoint_with_callbacks(&path, callbacks, |_| Ok(())))?;
+        native.get().held.build(py, move || {
+            Algorithm::from_checkpoint_with_callbacks(&path, callbacks, |_| Ok(())).map(heralded)
+        })?;
         Ok(native)
     }
 
@@ -247,6 +246,12 @@ impl NativeAlgorithm {
     fn stop(&self, py: Python<'_>) -> PyResult<()> {
         self.held.stop(py)
     }
+}
+
+/// Its caller is woken in time for the end of an iteration.
+fn heralded(mut algorithm: Algorithm) -> Algorithm {
+    algorithm.set_herald(say_soon);
+    algorithm
 }
 
 /// Processes, those that are up, and those that were replaced.

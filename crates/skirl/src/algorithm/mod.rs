@@ -199,6 +199,12 @@ impl Algorithm {
         self.parts.task.stop_handle()
     }
 
+    /// Has `herald` called, on the thread that trains, when an iteration is about to end: one minibatch before the end of
+    /// its update. For whoever sleeps until then: to be woken takes a thread up to a tenth of a millisecond.
+    pub fn set_herald(&mut self, herald: fn()) {
+        self.parts.learners.set_herald(herald);
+    }
+
     /// Names of the stages, in order.
     pub fn stage_names(&self) -> Vec<&str> {
         self.parts.task.pipeline().stage_names().collect()

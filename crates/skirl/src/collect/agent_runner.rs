@@ -272,7 +272,7 @@ impl AgentRunner {
             let width = module.table.obs_width;
             module.table.ends.sort(width);
             let tape = module.tape.get_or_insert_with(|| policy.net.tape(FORWARD_ROWS));
-            value_end_rows(policy, &mut module.table, tape, FORWARD_ROWS)?;
+            value_end_rows(policy, &mut module.table, tape)?;
             rollout.agent_steps += module.table.rows as u64;
             rollout.weights_version = policy.version;
             let empty = ModuleRollout::new(

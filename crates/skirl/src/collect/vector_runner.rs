@@ -17,7 +17,7 @@ use super::normalizer::Normalizer;
 use super::observations::{ObservationConnector, SeenObservations, find_non_finite};
 use super::rewards::RewardConnector;
 use crate::callbacks::{EpisodeHooks, Hook};
-use crate::contract::policy::{Policy, VALUE};
+use crate::contract::policy::Policy;
 use crate::contract::{Links, ModuleRollout, Observations};
 use crate::error::Error;
 
@@ -26,6 +26,7 @@ mod hooks;
 mod in_step;
 mod outputs;
 mod state;
+mod values;
 
 use blocks::Blocks;
 use outputs::Outputs;
@@ -33,6 +34,7 @@ use outputs::Outputs;
 pub use blocks::BlockMemory;
 pub use in_step::InStep;
 pub use state::RunnerState;
+pub use values::value_end_rows;
 
 /// Rows of one forward: small enough that the activations stay in the first-level cache.
 pub const FORWARD_ROWS: usize = 64;
@@ -59,6 +61,8 @@ pub struct VectorRunner {
     scratch: DistScratch,
     table: ModuleRollout,
     blocks: Blocks,
+    /// Memory for rows of several blocks.
+    together: Vec<f32>,
     /// The newest observation of one environment before it was normalised, for callbacks.
     raw: Vec<f32>,
 }
@@ -102,6 +106,7 @@ impl VectorRunner {
             scratch: policy.dist.scratch(),
             table: ModuleRollout::new(width, policy.dist.num_inputs(), policy.empty_actions(), links),
             blocks: Blocks::new(num_envs * width),
+            together: Vec::new(),
             raw: vec![0.0; width],
             ids: EpisodeIds { first: 0, num_envs },
             steps: 0,
@@ -261,15 +266,15 @@ impl VectorRunner {
         for first in (0..self.num_envs).step_by(FORWARD_ROWS) {
             let envs = first..self.num_envs.min(first + FORWARD_ROWS);
             let obs = &self.block(t)[envs.start * width..envs.end * width];
-            rules.policy.net.forward(&[Mat::new(obs, envs.len(), width)], None, &mut tape)?;
-            self.draw(rules, t, envs, Outputs::of(rules.policy, &tape))?;
+            let outputs = values::act(rules.policy, Mat::new(obs, envs.len(), width), &mut tape)?;
+            self.draw(rules, t, envs, outputs)?;
         }
         self.tape = Some(tape);
         Ok(())
     }
 
     fn take_tape(&mut self, rules: &StepRules<'_>) -> Tape {
-        self.tape.take().unwrap_or_else(|| rules.policy.net.tape(self.num_envs.min(FORWARD_ROWS)))
+        self.tape.take().unwrap_or_else(|| values::tape(rules.policy, self.num_envs))
     }
 
     /// Draws the actions of some environments for block `t`, and keeps what they were drawn from.
@@ -356,7 +361,7 @@ impl VectorRunner {
         self.call_hook(rules.hooks, Hook::EpisodeStart, index, None)
     }
 
-    /// Cuts the open chains at the last block and values every end row that bootstraps.
+    /// Cuts the open chains at the last block, and values what is not valued yet: every end row that bootstraps at least.
     fn close(&mut self, rules: &StepRules<'_>, steps: usize) -> Result<(), Error> {
         let width = self.table.obs_width;
         for index in 0..self.num_envs {
@@ -371,7 +376,9 @@ impl VectorRunner {
         }
         self.number_rows(steps);
         let mut tape = self.take_tape(rules);
-        value_end_rows(rules.policy, &mut self.table, &mut tape, self.num_envs.min(FORWARD_ROWS))?;
+        let rows = (&self.blocks, steps);
+        values::value_rows(rules.policy, &mut self.table, rows, &mut tape, &mut self.together)?;
+        value_end_rows(rules.policy, &mut self.table, &mut tape)?;
         self.tape = Some(tape);
         Ok(())
     }
@@ -464,31 +471,6 @@ pub fn finite(applied: f32, raw: f64) -> Result<f32, f64> {
 /// Copies a strided matrix into a dense one.
 pub fn copy_rows(from: Mat<'_>, to: &mut [f32]) {
     MatMut::new(to, from.num_rows(), from.num_cols()).copy_from(from);
-}
-
-/// Fills in `V` of every end row whose episode did not terminate.
-pub fn value_end_rows(
-    policy: &Policy,
-    table: &mut ModuleRollout,
-    tape: &mut Tape,
-    max_rows: usize,
-) -> Result<(), Error> {
-    if !policy.has_value() {
-        return Ok(());
-    }
-    let width = table.obs_width;
-    for first in (0..table.ends.len()).step_by(max_rows.max(1)) {
-        let rows = max_rows.min(table.ends.len() - first);
-        let inputs = Mat::new(&table.ends.obs[first * width..(first + rows) * width], rows, width);
-        policy.net.forward(&[inputs], None, tape)?;
-        copy_rows(tape.output(VALUE), &mut table.ends.values[first..first + rows]);
-    }
-    for (value, &row) in table.ends.values.iter_mut().zip(&table.ends.row) {
-        if table.terminated[row as usize] {
-            *value = 0.0;
-        }
-    }
-    Ok(())
 }
 
 impl std::fmt::Debug for VectorRunner {

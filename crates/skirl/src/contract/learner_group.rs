@@ -31,6 +31,9 @@ pub trait LearnerGroup: Send {
     /// Puts a saved state back.
     fn restore_state(&mut self, module: &str, state: &ModuleState) -> Result<(), Error>;
 
+    /// Has `herald` called, on the thread that trains, shortly before each update ends: one minibatch before.
+    fn set_herald(&mut self, herald: fn());
+
     /// A copy of one policy with the newest weights.
     fn policy(&self, module: &str) -> Option<Policy> {
         self.policies().remove(module)

@@ -45,6 +45,10 @@ impl<R: UpdateRule> LearnerGroup for OnPolicyGroup<R> {
         Some(learner.learner.save_optimizer().map(|optimizer| ModuleState { weights, optimizer, extra }))
     }
 
+    fn set_herald(&mut self, herald: fn()) {
+        self.learners.lock().values_mut().for_each(|learner| learner.set_herald(herald));
+    }
+
     fn restore_state(&mut self, module: &str, state: &ModuleState) -> Result<(), Error> {
         let mut learners = self.learners.lock();
         let Some(learner) = learners.get_mut(module) else {

@@ -34,6 +34,7 @@ pub struct BatchLearner<R: UpdateRule> {
     gathered: Option<Batch>,
     spent: Observations,
     kept: Option<(R, Stream, u64)>,
+    herald: Option<fn()>,
 }
 
 /// Sums over the minibatches of one epoch.
@@ -45,12 +46,13 @@ pub struct EpochSums {
     pub rows: f64,
 }
 
-/// What does not change within an iteration.
+/// What does not change within an epoch.
 #[derive(Debug)]
 struct Iteration<L> {
     loss: L,
     lr: f64,
     env_steps: u64,
+    is_last_epoch: bool,
 }
 
 /// Sums over the minibatches of an iteration.
@@ -65,8 +67,14 @@ struct Totals {
 impl<R: UpdateRule> BatchLearner<R> {
     /// Starts with the rule's first state.
     pub fn new(learner: Learner<ScratchOf<R>>, options: UpdateOptions, rule: R, shuffle: Stream) -> Self {
-        let (order, gathered, spent, kept) = (Vec::new(), None, Observations::default(), None);
-        Self { learner, options, rule, shuffle, rows_trained: 0, order, gathered, spent, kept }
+        let (order, gathered, spent) = (Vec::new(), None, Observations::default());
+        let (kept, herald) = (None, None);
+        Self { learner, options, rule, shuffle, rows_trained: 0, order, gathered, spent, kept, herald }
+    }
+
+    /// Has `herald` called before the last minibatch of every update.
+    pub fn set_herald(&mut self, herald: fn()) {
+        self.herald = Some(herald);
     }
 
     /// Remembers the whole state for [`roll_back`](Self::roll_back).
@@ -94,10 +102,12 @@ impl<R: UpdateRule> BatchLearner<R> {
             standardize(&mut batch.advantages, Denominator::Floor(STD_MIN));
         }
         let lr = self.options.lr.value_at(env_steps);
-        let iteration = Iteration { loss: self.rule.loss(env_steps), lr, env_steps };
+        let mut iteration =
+            Iteration { loss: self.rule.loss(env_steps), lr, env_steps, is_last_epoch: false };
         let mut totals = Totals::default();
         totals.all.sums.resize(iteration.loss.stats().len(), 0.0);
-        for _ in 0..self.options.num_epochs {
+        for epoch in 1..=self.options.num_epochs {
+            iteration.is_last_epoch = epoch == self.options.num_epochs;
             if !self.epoch(&mut batch, &iteration, &mut totals)? {
                 break;
             }
@@ -163,6 +173,10 @@ impl<R: UpdateRule> BatchLearner<R> {
         let size = self.options.minibatch_size.unwrap_or(epoch.rows());
         for start in (0..epoch.rows()).step_by(size.max(1)) {
             let rows = start..(start + size).min(epoch.rows());
+            if let Some(herald) = self.herald.filter(|_| iteration.is_last_epoch && rows.end == epoch.rows())
+            {
+                herald();
+            }
             if self.options.standardize_advantages == StandardizeAdvantages::Minibatch {
                 standardize(&mut epoch.advantages[rows.clone()], Denominator::Add(STD_EPSILON));
             }

@@ -6,7 +6,7 @@
 
 use skirl_nn::{Mat, Tape};
 
-use super::{FORWARD_ROWS, Outputs, StepRules, VectorRunner};
+use super::{FORWARD_ROWS, StepRules, VectorRunner, values};
 use crate::error::Error;
 
 /// What ranges that are stepped in step need beside their own.
@@ -58,8 +58,7 @@ impl InStep {
             none => none.insert(rules.policy.net.tape(rows)),
         };
         let obs = Mat::new(&self.obs, rows, self.obs.len() / rows.max(1));
-        rules.policy.net.forward(&[obs], None, tape)?;
-        let outputs = Outputs::of(rules.policy, tape);
+        let outputs = values::act(rules.policy, obs, tape)?;
         let mut first = 0;
         of_each(ranges, |runner| {
             let envs = runner.num_envs;
