@@ -136,16 +136,16 @@ impl EngineThread {
         self.interrupted.store(false, Ordering::Relaxed);
         let answers = self.send(work)?;
         let mut interrupted: Option<PyErr> = None;
+        let mut look_at = Instant::now() + LOOK_AFTER;
         loop {
-            match py.detach(|| receive(&answers)) {
-                Ok(Word::Done(outcome)) => return Ok(Answer { outcome, interrupted }),
-                Ok(Word::Soon) => continue,
+            match py.detach(|| receive(&answers, look_at)) {
+                Ok(outcome) => return Ok(Answer { outcome, interrupted }),
                 Err(RecvTimeoutError::Disconnected) => {
                     return Err(InternalError::new_err(
                         "the engine's thread ended in the middle of its work",
                     ));
                 }
-                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Timeout) => look_at = Instant::now() + LOOK_AFTER,
             }
             let Err(raised) = py.check_signals() else { continue };
             match &interrupted {
@@ -216,11 +216,19 @@ impl Drop for EngineThread {
 /// A receiver that may be looked at from the detached closure; only one thread ever does.
 struct Guarded<T>(Mutex<T>);
 
-fn receive<T>(words: &Guarded<Receiver<Word<T>>>) -> Result<Word<T>, RecvTimeoutError> {
+fn receive<T>(words: &Guarded<Receiver<Word<T>>>, until: Instant) -> Result<Outcome<T>, RecvTimeoutError> {
     let words = words.0.lock().unwrap_or_else(PoisonError::into_inner);
-    match words.recv_timeout(LOOK_AFTER)? {
-        Word::Soon => look_out(&words).unwrap_or(Ok(Word::Soon)),
-        done @ Word::Done(_) => Ok(done),
+    loop {
+        let mut word = words.recv_timeout(until.saturating_duration_since(Instant::now()))?;
+        if let (Word::Soon, Some(next)) = (&word, look_out(&words)) {
+            word = next?;
+        }
+        match word {
+            Word::Done(outcome) => return Ok(outcome),
+            // An iteration of many rollouts is about to end many times.
+            Word::Soon if Instant::now() >= until => return Err(RecvTimeoutError::Timeout),
+            Word::Soon => {}
+        }
     }
 }
 
