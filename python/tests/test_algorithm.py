@@ -58,7 +58,8 @@ def test_results_are_plain_numbers_under_rllibs_keys() -> None:
         assert result["env_runners"]["num_env_steps_sampled_lifetime"] == 200
         assert result["learners"]["default_policy"]["curr_clip_param"] == pytest.approx(0.3)
         assert result["training_iteration"] == algo.iteration == algo.training_iteration == 1
-        pending: list[Any] = [result]
+        assert isinstance(result, dict) and result["episode_reward_mean"] == result["env_runners"]["episode_return_mean"]
+        pending: list[Any] = list(result.values())
         while pending:
             value = pending.pop()
             pending += value.values() if type(value) is dict else []

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from skirl._native import NativeAlgorithm
 from skirl.algorithms._checkpoints import config_class_of, fresh_directory, here
 from skirl.algorithms._seats import Seats
+from skirl.callbacks.results import OlderKeys
 from skirl.errors import ConfigError, EnvError, SkirlError, SkirlWarning
 
 if TYPE_CHECKING:
@@ -140,6 +141,7 @@ class Algorithm:
 
         Returns:
             The result as nested dicts of plain numbers, under RLlib's keys: `result["env_runners"]["episode_return_mean"]`.
+            The names that some had in older versions are read too: `result["episode_reward_mean"]`.
 
         Raises:
             EnvError: An environment failed, or returned what its spaces do not allow.
@@ -153,7 +155,7 @@ class Algorithm:
                 self._warn()
             raise
         self._warn()
-        return result
+        return OlderKeys(result)
 
     def step(self) -> dict[str, Any]:
         """RLlib's other name of `train`."""
