@@ -103,7 +103,11 @@ def test_a_runner_wants_a_config():
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("nomod:Corr", "Python finds no module 'nomod'; looked in"), ("env_runs:Corr", "the module 'env_runs' has no class or function 'Corr'")],
+    [
+        ("nomod:Corr", "Python finds no module 'nomod'; looked in"),
+        ("env_runs:Corr", "the module 'env_runs' has no class or function 'Corr'"),
+        ("__main__:Corr", "it was defined in a script or notebook, and this one has no class or function 'Corr'. Define it before"),
+    ],
 )
 def test_a_module_that_is_not_there_is_named(name, expected):
     with pytest.raises(EnvError, match=expected) as caught:

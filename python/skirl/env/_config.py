@@ -118,7 +118,7 @@ def _kept_object(placeholder: dict[str, Any], place: str) -> Any:
             return value
     raise EnvError(
         f"env_config[{place!r}] is {kind}, an object of the process that made this configuration; a checkpoint cannot hold "
-        f"it. Give it again: load the configuration, set it with .environment(env_config=...), and build from that"
+        f"it. Give it again, in a config: from_checkpoint(path, config=config), or config.environment(env_config=...) and build from that"
     )
 
 
