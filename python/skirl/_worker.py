@@ -29,9 +29,9 @@ def constructors(env: str, dispatcher: Any = None) -> bytes:
     """What a worker needs to make environments of this name, and callbacks like the dispatcher's. For the process that trains."""
     import cloudpickle  # type: ignore[import-untyped]
 
-    from skirl.env import registry
+    from skirl.env import _config, registry
 
-    content: dict[str, Any] = {}
+    content: dict[str, Any] = {"env_config": _config.pickled()}
     if env.startswith((registry.GYMNASIUM, registry.GYMNASIUM_VEC)):
         env_id = env.partition(":")[2]
         # One that the user's script has registered is in no module that a worker could import.
@@ -83,11 +83,12 @@ def prepare(worker_index: int, num_workers: int, recreated: bool, constructors: 
     """Makes the constructors known in this worker; the dispatchers of its callbacks."""
     import cloudpickle
 
-    from skirl.env import _build, registry
+    from skirl.env import _build, _config, registry
 
     outer = cloudpickle.loads(constructors)
     sys.path[:] = outer["path"]
     content = cloudpickle.loads(outer["content"])
+    _config.receive(content["env_config"])
     where = _build.worker
     where.worker_index, where.num_workers, where.remote, where.recreated_worker = worker_index, num_workers, True, recreated
     if "creator" in content:

@@ -58,7 +58,8 @@ def test_results_are_plain_numbers_under_rllibs_keys() -> None:
         assert result["env_runners"]["num_env_steps_sampled_lifetime"] == 200
         assert result["learners"]["default_policy"]["curr_clip_param"] == pytest.approx(0.3)
         assert result["training_iteration"] == algo.iteration == algo.training_iteration == 1
-        pending: list[Any] = [result]
+        assert isinstance(result, dict) and result["episode_reward_mean"] == result["env_runners"]["episode_return_mean"]
+        pending: list[Any] = list(result.values())
         while pending:
             value = pending.pop()
             pending += value.values() if type(value) is dict else []
@@ -178,6 +179,23 @@ def test_a_restored_algorithm_goes_on_byte_for_byte(tmp_path: Path) -> None:
         resumed.train()
         resumed.train()
         assert weights_equal(resumed.get_weights(), straight.get_weights())
+
+
+def test_one_module_is_restored_alone(tmp_path: Path) -> None:
+    trained, other = small().build_algo(), small(seed=2).build_algo()
+    trained.train()
+    saved = Path(trained.save_to_path(tmp_path / "saved"))
+    component = "learner_group/learner/rl_module/default_policy"
+    for path in (saved, saved / component):
+        other = small(seed=2).build_algo()
+        other.restore_from_path(path, component=component)
+        assert weights_equal(other.get_weights(), trained.get_weights()) and other.iteration == 0
+    with pytest.raises(ConfigError, match="expected learner_group/learner/rl_module/<module id>"):
+        other.restore_from_path(saved, component="env_runner")
+    with pytest.raises(SkirlError, match="expected one of default_policy, found 'p0'"):
+        other.restore_from_path(saved, component="learner_group/learner/rl_module/p0")
+    with pytest.raises(CheckpointError, match="observation_space of module 'default_policy': expected Box"):
+        small("Pendulum-v1").build_algo().restore_from_path(saved, component=component)
 
 
 def test_checkpoints_without_a_path_go_to_the_results_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -108,7 +108,10 @@ def test_a_section_says_all_that_is_wrong_in_it_and_sets_nothing() -> None:
 GOLDEN = [
     (lambda c: c.training(num_sgd_iterations=3), ["training.num_sgd_iterations"]),
     (lambda c: c.training(use_lstm=True), ["RLlib option, not served by skirl yet"]),
-    (lambda c: c.training(learner_class=int), ["training.learner_class"]),
+    (lambda c: c.training(learner_class=int), ["training.learner_class", "RLlib option, not served by skirl yet"]),
+    (lambda c: setattr(c, "env_to_module_connector", len), ["env_to_module_connector", "RLlib option, not served by skirl yet"]),
+    (lambda c: c.training(typo=object()), ["training.typo", "unknown option in section training"]),
+    (lambda c: c.evaluation(custom_evaluation_function=3), ["custom_evaluation_function: expected a function of", "found 3"]),
     (lambda c: c.training(clip_range=0.2), ["`clip_range` is called `clip_param` here"]),
     (lambda c: c.resources(num_gpus=1), ["skirl runs on the CPU"]),
     (lambda c: c.framework("tf2"), ["there is one native engine"]),

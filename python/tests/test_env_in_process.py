@@ -12,7 +12,7 @@ import pytest
 from env_runs import Env, build, train, weights
 from gymnasium import spaces
 
-from skirl.env import register_env
+from skirl.env import EnvContext, register_env
 from skirl.errors import EnvError
 
 
@@ -133,6 +133,24 @@ def test_a_constructor_that_calls_its_config_otherwise_is_told_how():
 
     with pytest.raises(EnvError, match=r"Other\(cfg=None\) got an unexpected keyword argument 'length'.* names its first parameter config"):
         build(Other, env_config={"length": 3})
+
+
+def test_a_constructor_may_annotate_its_config():
+    given = []
+
+    class Annotated(Env):
+        def __init__(self, cfg: EnvContext):
+            given.append((cfg["length"], cfg.vector_index))
+            super().__init__()
+
+    class Quoted(Env):
+        def __init__(self, cfg: "EnvContext | None" = None):
+            given.append((cfg["length"], cfg.vector_index))
+            super().__init__()
+
+    for env in (Annotated, Quoted):
+        build(env, env_config={"length": 3})
+    assert given == [(3, index) for index in range(len(given) // 2)] * 2
 
 
 def test_after_an_error_training_goes_on_with_fresh_episodes():

@@ -103,7 +103,11 @@ def test_a_runner_wants_a_config():
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("nomod:Corr", "Python finds no module 'nomod'; looked in"), ("env_runs:Corr", "the module 'env_runs' has no class or function 'Corr'")],
+    [
+        ("nomod:Corr", "Python finds no module 'nomod'; looked in"),
+        ("env_runs:Corr", "the module 'env_runs' has no class or function 'Corr'"),
+        ("__main__:Corr", "it was defined in a script or notebook, and this one has no class or function 'Corr'. Define it before"),
+    ],
 )
 def test_a_module_that_is_not_there_is_named(name, expected):
     with pytest.raises(EnvError, match=expected) as caught:
@@ -126,6 +130,10 @@ def test_environments_are_visited_with_their_context(runners):
     workers = [0] if runners == 0 else [1, 2]
     assert found == [[[7, [1, 2], worker, index, "Env"] for index in range(2)] for worker in workers]
     algorithm.stop()
+    bare = config(lambda context: Env()).env_runners(num_env_runners=runners).build_algo()
+    found = bare.env_runner_group.foreach_env_with_context(lambda env, context: [context.worker_index, context.vector_index])
+    assert found == [[[worker, index] for index in range(2)] for worker in workers], "an empty context is one, too"
+    bare.stop()
     native = config("CartPole-v1").environment(env_config={"max_episode_steps": 9}).build_algo()
     if runners == 0:
         found = native.env_runner_group.foreach_env_with_context(lambda env, context: (context["max_episode_steps"], context.vector_index))

@@ -128,6 +128,12 @@ def test_spaces_are_gymnasiums(module: RLModule) -> None:
     assert module.observation_space == env.observation_space and module.action_space == env.action_space
 
 
+def test_a_directory_above_says_where_the_module_is(saved: Path) -> None:
+    for above in (saved, saved / "learner_group", (saved / IN_CHECKPOINT).parent):
+        with pytest.raises(CheckpointError, match=f"give '{saved / IN_CHECKPOINT}'"):
+            RLModule.from_checkpoint(above)
+
+
 def test_no_directory_no_module(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError):
         RLModule.from_checkpoint(tmp_path)

@@ -167,3 +167,10 @@ def test_configuration_objects_keep_what_is_not_searched() -> None:
     ]
     assert variants[0].varied == {"training/lr": 0.1, "training/gamma": 0.05}
     assert isinstance(config.to_dict()["lr"], dict), "the space itself is not changed"
+
+
+def test_what_is_not_there_is_said() -> None:
+    with pytest.raises(AttributeError, match="has no 'grid_serch'; did you mean 'grid_search'"):
+        tune.grid_serch  # noqa: B018
+    with pytest.raises(AttributeError, match="has no 'with_resources'; it is the local part of Ray Tune"):
+        tune.with_resources  # noqa: B018

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import worker_runs as runs
 from skirl.env.registry import register_env, unregister_env
@@ -142,6 +145,27 @@ def test_a_creator_that_cannot_be_sent_is_an_error() -> None:
             build("locked", 1, 1)
     finally:
         unregister_env("locked")
+
+
+class Told(Corridor):
+    """Asks its `env_config`, which holds more than plain values."""
+
+    def __init__(self, config: Any) -> None:
+        super().__init__()
+        self.ask, self.key = config["ask"], config.get("key")
+
+    def _see(self) -> Any:
+        return np.array([self.at, self.ask(2)], np.float32)
+
+
+def test_env_config_holds_any_object(tmp_path: Path) -> None:
+    config = {"ask": lambda number: number + 40}
+    here, there = build(Told, 0, 4, config), build(Told, 2, 2, config)
+    here.train(), there.train()
+    assert runs.weights(here, tmp_path / "here") == runs.weights(there, tmp_path / "there")
+    assert there.env_runner.foreach_env(lambda env: env.unwrapped.ask(0)) == [40] * 4
+    with pytest.raises(EnvError, match=r"env_config\['key'\] is _thread.lock, which cannot be sent .*pickle.*constructor"):
+        build(Told, 1, 1, {**config, "key": threading.Lock()})
 
 
 def test_functions_are_called_where_the_environments_are(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from skirl import _native
+from skirl.algorithms._rllib_options import ANY, SAME_ANYWAY
 from skirl.algorithms.ppo import PPOConfig
 from skirl.errors import ConfigError
 
@@ -106,7 +107,10 @@ Change the imports, and most scripts run:
 | `rllib train --run=PPO --env=CartPole-v1` | `skirl train --run=PPO --env=CartPole-v1` |
 
 What differs on purpose: an option that is unknown, misspelt or not served is an error that says so, never ignored; checkpoints hold data only (safetensors and JSON) and
-cannot run code; the same seed gives the same bytes. Result keys are RLlib's (`env_runners/episode_return_mean`, …): [all of them](../results.md).
+cannot run code; the same seed gives the same bytes. Result keys are RLlib's (`env_runners/episode_return_mean`, …): [all of them](../results.md). The oldest names (`result["episode_reward_mean"]`) are read as well.
+
+An environment's class gets the whole `EnvContext` if its constructor's first parameter is called `config`, `env_config` or `env_context`, or is annotated `EnvContext`; RLlib hands it to every class.
+With any other constructor the keys of `env_config` are its arguments.
 
 ## Every option of `PPOConfig`
 
@@ -116,6 +120,8 @@ cannot run code; the same seed gives the same bytes. Result keys are RLlib's (`e
 
 # A value that asks for nothing is taken, so that configurations which spell out RLlib's defaults run.
 HARMLESS = "RLlib's default is taken, and is what skirl does; a value that asks for something is refused"
+# What only Ray's scheduler would look at, or has no effect on what is learned.
+WITHOUT_EFFECT = "any value is taken, and changes nothing"
 
 SB3_HEAD = """# From Stable-Baselines3
 
@@ -140,6 +146,8 @@ skirl's defaults are RLlib's, not SB3's. To train as SB3 does, set what the thir
 
 #: Options that take a function, which the engine does not have.
 FUNCTIONS = {"policy_mapping_fn": "same, asked once for each agent when the algorithm is built; `policy_mapping` is the map itself"}
+#: Options that are read before the engine sees them.
+MAPS = {"model_config": "same: a map of the options below, or a `DefaultModelConfig`"}
 
 
 def answer(name: str, value: Any, section: str | None) -> str:
@@ -179,6 +187,8 @@ def synonyms() -> dict[str, str]:
 
 
 def row(name: str, value: Any, section: str | None) -> str:
+    if name in MAPS:
+        return f"| `{name}` | {MAPS[name]} | |"
     said = answer(name, None if value is ... else value, section)
     if said:
         return f"| `{name}` | {said.replace('|', '/')} | |"
@@ -186,7 +196,8 @@ def row(name: str, value: Any, section: str | None) -> str:
         return f"| `{name}` | {FUNCTIONS[name]} | |"
     known = synonyms().get(name, name)
     if default_of(section, known) is ...:
-        return f"| `{name}` | {'same, a group of options' if is_group(section, name) else HARMLESS} | |"
+        harmless = WITHOUT_EFFECT if SAME_ANYWAY.get(name) is ANY else HARMLESS
+        return f"| `{name}` | {'same, a group of options' if is_group(section, name) else harmless} | |"
     same = "same" if known == name else f"`{known}`"
     default = default_of(section, known)
     differs = value not in (..., None, {}) and default != value

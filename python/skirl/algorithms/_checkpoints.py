@@ -7,13 +7,16 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 
-from skirl.errors import CheckpointError
+from skirl.errors import CheckpointError, ConfigError
 
 if TYPE_CHECKING:
+    from skirl.algorithms.algorithm import Algorithm
     from skirl.algorithms.algorithm_config import AlgorithmConfig
 
 #: Names another directory for what is saved without a path.
 RESULTS_VARIABLE = "SKIRL_RESULTS"
+#: Where a checkpoint has its modules.
+RL_MODULES = "learner_group/learner/rl_module"
 
 
 def results_directory() -> Path:
@@ -51,3 +54,23 @@ def here(path: str | Path) -> Path:
 def config_class_of(algorithm: str) -> Any:
     """The config class of an algorithm of the engine."""
     return getattr(import_module(f"skirl.algorithms.{algorithm.lower()}"), f"{algorithm}Config")
+
+
+def module_weights(algorithm: "Algorithm", directory: Path, component: str) -> dict[str, Any]:
+    """Weights of the module that `component` names, for `algorithm.set_weights`; `directory` is a checkpoint's or the module's own."""
+    from skirl.core.rl_module.rl_module import RLModule
+
+    way, _, module_id = component.rpartition("/")
+    if way != RL_MODULES:
+        raise ConfigError(
+            f"component={component!r}: expected {RL_MODULES}/<module id>; other parts are restored with the whole algorithm, "
+            "without component"
+        )
+    mine = algorithm.get_module(module_id)
+    inside = directory / component
+    saved = RLModule.from_checkpoint(inside if inside.is_dir() else directory)
+    for space in ("observation_space", "action_space"):
+        if mine._described[space] != saved._described[space]:
+            expected, found = getattr(mine, space), getattr(saved, space)
+            raise CheckpointError(f"{space} of module {module_id!r}: expected {expected}, found {found} in {directory}")
+    return {module_id: saved.get_state()}

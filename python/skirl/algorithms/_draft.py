@@ -48,7 +48,7 @@ class Draft:
             elif (option := self.table.find(name)) is not None:
                 self.set_section(option.section, {name: value})
             elif not self._is_unserved(name, value, None) and not self._is_needless(name, value, None):
-                self._put(None, {name: None if is_search(value) else value})
+                self._put(None, {name: None if is_search(value) else _readable(value)})
 
     def set_path(self, path: str, value: object) -> None:
         """Sets one value by its dotted path, as search spaces are resolved."""
@@ -94,7 +94,9 @@ class Draft:
             plain[name] = None
             return
         self._keep(found)
-        if path not in found:
+        if option is None and group is None:
+            plain[name] = _readable(rest)
+        elif path not in found:
             # RLlib takes any container of names; the order of a set is another one in every process.
             if name == "policies_to_train" and isinstance(rest, (set, frozenset)):
                 rest = sorted(rest, key=str)
@@ -115,3 +117,9 @@ class Draft:
         if options:
             self.native, problems = self.native.with_options(section, options)
             self.problems += problems
+
+
+def _readable(value: object) -> object:
+    """A value of an option that there is not: what is wrong is its name, whatever the value is."""
+    plain = value is None or isinstance(value, (bool, int, float, str, list, tuple, dict))
+    return value if plain else repr(value)

@@ -68,7 +68,7 @@ class PythonObjects:
         if section == "evaluation":
             for name in EVALUATION:
                 if name in rest:
-                    rest[EVALUATION[0]] = self._take_evaluation(rest.pop(name))
+                    rest[EVALUATION[0]] = self._take_evaluation(rest.pop(name), draft)
         if section == "multi_agent":
             rest = self._take_policies(rest, draft)
         if section == "environment" and "env" in rest:
@@ -90,7 +90,7 @@ class PythonObjects:
             elif name.startswith("on_") and callable(value):
                 self._take_callbacks(name, value, draft)
             elif name.rpartition(".")[2] in EVALUATION:
-                rest[EVALUATION[0]] = self._take_evaluation(value)
+                rest[EVALUATION[0]] = self._take_evaluation(value, draft)
             elif name in ("env", "environment.env"):
                 rest["env"] = self._take_env("environment.env", value, draft)
             elif name == "evaluation_config":
@@ -141,10 +141,14 @@ class PythonObjects:
             self._objects[MAPPING_PATH] = function
         return rest
 
-    def _take_evaluation(self, function: Any) -> Any:
+    def _take_evaluation(self, function: Any, draft: "Draft") -> Any:
         """The engine knows an evaluation function by a name."""
         self._objects.pop(EVALUATION_PATH, None)
         if not callable(function) or is_search(function):
+            if function is not None and not isinstance(function, str) and not is_search(function):
+                expected = "expected a function of (algorithm, env_runner_group) that returns a dict of metrics"
+                draft.problems.append((EVALUATION_PATH, f"{EVALUATION_PATH}: {expected}, found {function!r}"))
+                return None
             return function
         from skirl.evaluation import name_of
 

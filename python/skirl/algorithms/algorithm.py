@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from skirl._native import NativeAlgorithm
-from skirl.algorithms._checkpoints import config_class_of, fresh_directory, here
+from skirl.algorithms._checkpoints import config_class_of, fresh_directory, here, module_weights
 from skirl.algorithms._seats import Seats
+from skirl.callbacks.results import OlderKeys
 from skirl.errors import ConfigError, EnvError, SkirlError, SkirlWarning
 
 if TYPE_CHECKING:
@@ -140,6 +141,7 @@ class Algorithm:
 
         Returns:
             The result as nested dicts of plain numbers, under RLlib's keys: `result["env_runners"]["episode_return_mean"]`.
+            The names that some had in older versions are read too: `result["episode_reward_mean"]`.
 
         Raises:
             EnvError: An environment failed, or returned what its spaces do not allow.
@@ -153,7 +155,7 @@ class Algorithm:
                 self._warn()
             raise
         self._warn()
-        return result
+        return OlderKeys(result)
 
     def step(self) -> dict[str, Any]:
         """RLlib's other name of `train`."""
@@ -219,14 +221,22 @@ class Algorithm:
         """RLlib's older name of `save_to_path`."""
         return self.save_to_path(checkpoint_dir)
 
-    def restore_from_path(self, path: str | Path) -> None:
+    def restore_from_path(self, path: str | Path, *, component: str | None = None) -> None:
         """Puts a saved state into this algorithm, which must have been built from the same config.
+
+        Args:
+            path: The directory of the checkpoint, or of the component.
+            component: Restores the weights of one module alone: `"learner_group/learner/rl_module/default_policy"`. Optimizers keep
+                their moments, as with `set_weights`.
 
         Raises:
             CheckpointError: The checkpoint is damaged, or of another algorithm, other spaces or another network; then this
                 algorithm stays as it was.
         """
-        self._native.restore_from_path(here(path))
+        if component is None:
+            self._native.restore_from_path(here(path))
+        else:
+            self.set_weights(module_weights(self, here(path), component))
         self._warn()
 
     def restore(self, checkpoint_path: str | Path) -> None:

@@ -129,7 +129,7 @@ def construct(cls: Callable[..., Any], context: EnvContext) -> Any:
     """An environment of this class: it is given the `EnvContext` if its first parameter asks for it, else the keys as arguments."""
     parameters = _parameters(cls)
     first = next(iter(parameters.values()), None)
-    if first is not None and first.name in _CONTEXT_NAMES and first.kind is not inspect.Parameter.KEYWORD_ONLY:
+    if first is not None and _asks_for_context(first):
         return cls(context)
     arguments = dict(context)
     takes_all = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values())
@@ -143,6 +143,11 @@ def construct(cls: Callable[..., Any], context: EnvContext) -> Any:
     return cls(**arguments)
 
 
+def _asks_for_context(parameter: inspect.Parameter) -> bool:
+    named = parameter.name in _CONTEXT_NAMES or "EnvContext" in str(parameter.annotation)
+    return named and parameter.kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
 def _check_arguments(cls: Callable[..., Any], arguments: dict[str, Any]) -> None:
     """RLlib gives every class the whole `EnvContext`, whatever its parameter is called: says what to do where that is meant."""
     signature = inspect.signature(cls)
@@ -151,7 +156,8 @@ def _check_arguments(cls: Callable[..., Any], arguments: dict[str, Any]) -> None
     except TypeError as error:
         raise TypeError(
             f"{getattr(cls, '__qualname__', cls)}{signature} {error}. The keys of env_config are its arguments: a class that takes "
-            f"the whole env_config names its first parameter {', '.join(_CONTEXT_NAMES[:-1])} or {_CONTEXT_NAMES[-1]}"
+            f"the whole env_config names its first parameter {', '.join(_CONTEXT_NAMES[:-1])} or {_CONTEXT_NAMES[-1]}, or annotates "
+            "it as an EnvContext"
         ) from None
 
 

@@ -1,7 +1,8 @@
 """An `env_config` as JSON, which the engine carries and checkpoints hold, and back.
 
 JSON has no tuples, no arrays, no functions. Tuples and arrays are written as small objects and come back equal. Anything
-else stays in this process: the JSON holds a placeholder with its number, and the creator gets the object itself.
+else stays in this process: the JSON holds a placeholder with its number, and the creator gets the object itself. Environment
+runners in processes of their own get a pickled copy of it.
 """
 
 from __future__ import annotations
@@ -20,6 +21,22 @@ MAX_ARRAY_ELEMENTS = 10_000
 
 #: Objects that placeholders stand for; the position is the number.
 _kept: list[Any] = []
+
+#: In an environment runner's process: these objects as they were sent, or why they could not be.
+_sent: list[bytes | str] = []
+#: Those of them that were asked for: one copy for all environments of the process.
+_arrived: dict[int, Any] = {}
+
+
+def pickled() -> list[bytes | str]:
+    """The kept objects on their way to an environment runner. One that cannot travel is an error only where it is asked for."""
+    return [_pickled(value) for value in _kept]
+
+
+def receive(sent: list[bytes | str]) -> None:
+    """Makes the objects of the process that trains known in this one."""
+    _sent[:] = sent
+    _arrived.clear()
 
 
 def to_json(env_config: Mapping[str, Any]) -> dict[str, Any]:
@@ -92,6 +109,8 @@ def _decode(value: Any, place: str) -> Any:
 
 def _kept_object(placeholder: dict[str, Any], place: str) -> Any:
     number, kind = placeholder.get("number"), placeholder[OBJECT]
+    if isinstance(number, int) and 0 <= number < len(_sent):
+        return _sent_object(number, kind, place)
     value = _kept[number] if isinstance(number, int) and 0 <= number < len(_kept) else None
     if value is not None:
         own = value if isinstance(value, type) or hasattr(value, "__qualname__") else type(value)
@@ -99,5 +118,28 @@ def _kept_object(placeholder: dict[str, Any], place: str) -> Any:
             return value
     raise EnvError(
         f"env_config[{place!r}] is {kind}, an object of the process that made this configuration; a checkpoint cannot hold "
-        f"it. Give it again: load the configuration, set it with .environment(env_config=...), and build from that"
+        f"it. Give it again, in a config: from_checkpoint(path, config=config), or config.environment(env_config=...) and build from that"
     )
+
+
+def _pickled(value: Any) -> bytes | str:
+    import cloudpickle  # type: ignore[import-untyped]
+
+    try:
+        return bytes(cloudpickle.dumps(value))
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+
+
+def _sent_object(number: int, kind: str, place: str) -> Any:
+    if number not in _arrived:
+        import cloudpickle
+
+        content = _sent[number]
+        if isinstance(content, str):
+            raise EnvError(
+                f"env_config[{place!r}] is {kind}, which cannot be sent to an environment runner: {content}. Make it in the "
+                "environment's constructor, or set num_env_runners to 0"
+            )
+        _arrived[number] = cloudpickle.loads(content)
+    return _arrived[number]

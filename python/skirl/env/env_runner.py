@@ -63,7 +63,9 @@ class WithContext:
         from skirl.env.env_context import EnvContext
 
         context = context_of(env)
-        return self._func(env, context or EnvContext(self._env_config, vector_index=getattr(env, "index", 0)))
+        if context is None:
+            context = EnvContext(self._env_config, vector_index=getattr(env, "index", 0))
+        return self._func(env, context)
 
 
 class TrainingEnvRunner(LiveEnvs):

@@ -161,6 +161,11 @@ def lookup(name: str) -> tuple[bool, list[str]]:
 def find(name: str) -> tuple[bool, list[str]]:
     """As `lookup`, but a `module:Class` that is not there is an error that says where it was looked for."""
     found, names = lookup(name)
+    if not found and name.removeprefix(GYMNASIUM).startswith("ALE/") and "ale_py" not in sys.modules:
+        raise EnvError(
+            f"there is no environment {name!r} yet: Atari's games are those of the package ale-py (pip install ale-py, or the extra "
+            "skirl[atari]). Before training: import ale_py, gymnasium; gymnasium.register_envs(ale_py)"
+        )
     if not found and ":" in name and not name.startswith((GYMNASIUM, GYMNASIUM_VEC, NATIVE, REGISTERED)):
         raise EnvError(_why_unknown(name))
     return found, names
@@ -176,6 +181,11 @@ def _why_unknown(name: str) -> str:
         return (
             f"{head}: Python finds no module {module!r}; looked in {places} and {max(0, len(sys.path) - 3)} more places of sys.path. "
             f"Start in the folder that holds its file, set PYTHONPATH, or install it"
+        )
+    if module == "__main__":
+        return (
+            f"{head}: it was defined in a script or notebook, and this one has no class or function {qualname!r}. Define it before, "
+            "or give a config that has it: from_checkpoint(path, config=config)"
         )
     return f"{head}: the module {module!r} has no class or function {qualname!r}"
 

@@ -1,5 +1,7 @@
 """A small local Ray Tune: search spaces, trials in parallel processes, results. No schedulers, one machine."""
 
+from typing import NoReturn
+
 from .analysis import ExperimentAnalysis, run
 from .checkpoint import Checkpoint
 from .options import CheckpointConfig, FailureConfig, RunConfig, TuneConfig
@@ -53,3 +55,11 @@ __all__ = [
     "sample_from",
     "uniform",
 ]
+
+
+def __getattr__(name: str) -> NoReturn:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, __all__, 1)
+    meant = f"did you mean {near[0]!r}?" if near else "it is the local part of Ray Tune, without schedulers, searchers and actors"
+    raise AttributeError(f"skirl.tune has no {name!r}; {meant}")

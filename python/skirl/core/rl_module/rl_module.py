@@ -10,7 +10,7 @@ import numpy as np
 from skirl._native import NativeModule, space_from_json
 from skirl._spaces import batch_columns_of
 from skirl.algorithms._checkpoints import here
-from skirl.errors import EnvError, SkirlWarning
+from skirl.errors import CheckpointError, EnvError, SkirlWarning
 
 if TYPE_CHECKING:
     from typing import Self
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     import gymnasium
 
 Array = np.ndarray[Any, Any]
+
+#: Where a checkpoint has its modules, seen from the checkpoint and from the directories on the way.
+WAYS_IN = ("learner_group/learner/rl_module", "learner/rl_module", "rl_module", ".")
 
 
 class RLModule:
@@ -47,7 +50,11 @@ class RLModule:
         Raises:
             CheckpointError: The directory is damaged, or holds no module.
         """
-        native, remarks = NativeModule.from_checkpoint(here(path))
+        directory = here(path)
+        if inside := _modules_in(directory):
+            found = " or ".join(repr(str(module)) for module in inside[:3])
+            raise CheckpointError(f"expected the directory of a module, found {str(directory)!r}, in which there is one: give {found}")
+        native, remarks = NativeModule.from_checkpoint(directory)
         for remark in remarks:
             warnings.warn(remark, SkirlWarning, stacklevel=2)
         return cls._over(native)
@@ -171,3 +178,10 @@ def _to_torch(array: Array, like: Any) -> Any:
     import torch
 
     return torch.from_numpy(array).to(like.device)
+
+
+def _modules_in(directory: Path) -> list[Path]:
+    """The modules of a checkpoint, where a directory above them was given; nothing where it is a module itself."""
+    if (directory / "module.json").exists():
+        return []
+    return sorted(found.parent for way in WAYS_IN for found in (directory / way).glob("*/module.json"))
