@@ -18,10 +18,11 @@ use crate::arrays::{column_from, column_to_array, tensors_from, tensors_to_dict}
 use crate::callbacks::callback_list;
 use crate::config::NativeConfig;
 use crate::engine_thread::{forget_interruption, say_soon};
-use crate::foreach_env::foreach_env;
+use crate::foreach_env::{Bounds, foreach_env};
 use crate::held::Held;
 use crate::module::NativeModule;
 use crate::shared::NativeSharedState;
+use crate::state::{state_from_python, state_to_python};
 use crate::value::{map_to_python, to_python};
 
 /// An iteration from which on Ctrl-C does not wait for its end: the state before it is kept, which costs about as much as a
@@ -136,6 +137,18 @@ impl NativeAlgorithm {
         self.held.long(py, || {}, move |algorithm| algorithm.restore_from_path(&path))
     }
 
+    /// The whole state as nested dicts of plain values and arrays.
+    fn get_state<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let snapshot = self.held.long(py, || {}, |algorithm| algorithm.snapshot())?;
+        state_to_python(py, snapshot)
+    }
+
+    /// Puts such a state into this algorithm.
+    fn set_state(&self, py: Python<'_>, state: &Bound<'_, PyAny>) -> PyResult<()> {
+        let snapshot = state_from_python(state)?;
+        self.held.long(py, || {}, move |algorithm| algorithm.restore(&snapshot))
+    }
+
     /// Actions of a module for `rows` observations, given as one array for each leaf of its observation space; as one flat
     /// array of the action space's type.
     #[pyo3(signature = (module, observations, explore = None))]
@@ -175,16 +188,18 @@ impl NativeAlgorithm {
         self.held.quick(py, |algorithm| algorithm.policy_for(agent))
     }
 
-    /// Calls `function(env)` for every environment of training, or of evaluation, in order.
-    #[pyo3(signature = (function, in_evaluation = false))]
+    /// Calls `function(env)` for every environment of training, or of evaluation, in order; or only for those from the first
+    /// of `bounds` to before the second.
+    #[pyo3(signature = (function, in_evaluation = false, bounds = None))]
     fn foreach_env(
         &self,
         py: Python<'_>,
         function: Py<PyAny>,
         in_evaluation: bool,
+        bounds: Option<Bounds>,
     ) -> PyResult<Vec<Py<PyAny>>> {
         let work = move |algorithm: &mut Algorithm| {
-            Ok(foreach_env(&function, |visit| match in_evaluation {
+            Ok(foreach_env(&function, bounds, |visit| match in_evaluation {
                 true => algorithm.foreach_evaluation_env(visit),
                 false => algorithm.foreach_env(visit),
             }))

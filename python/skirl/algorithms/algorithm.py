@@ -243,6 +243,30 @@ class Algorithm:
         """RLlib's older name of `restore_from_path`."""
         self.restore_from_path(checkpoint_path)
 
+    def get_state(self) -> dict[str, Any]:
+        """The whole state, as a checkpoint holds it: weights, optimizer, environments, random streams, counters, metrics, and the
+        state of callbacks. `set_state` puts it back.
+
+        Returns:
+            Nested dicts with the parts of a checkpoint for keys, of plain values and NumPy arrays that nobody else holds. They can be
+            pickled. `state["learner_group"]["learner"]["rl_module"]["default_policy"]` has the weights of a module by name.
+        """
+        return self._native.get_state()
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Puts a state into this algorithm, which must have been built from the same config. It goes on exactly as the one that the
+        state was taken of.
+
+        Args:
+            state: What `get_state` returned, all of it.
+
+        Raises:
+            CheckpointError: A part is missing, unknown or not what it should be, or the state is of another algorithm, other spaces
+                or another network; then this algorithm stays as it was.
+        """
+        self._native.set_state(state)
+        self._warn()
+
     @classmethod
     def from_checkpoint(cls, path: str | Path, *, config: "AlgorithmConfig | None" = None) -> "Self":
         """The algorithm of a checkpoint, with its config and state. It goes on exactly where it was saved.

@@ -355,6 +355,9 @@ impl Algorithm {
     }
 
     fn restore_loaded(&mut self, loaded: checkpoint::Loaded) -> Result<(), Error> {
+        for id in loaded.snapshot.module_ids() {
+            loaded.snapshot.tensors(&checkpoint::module_file(&id, checkpoint::MODULE_EXAMPLE))?;
+        }
         self.restore_written_by(&loaded.snapshot, &loaded.skirl_version)?;
         self.warnings.extend(loaded.warnings);
         self.call_hook(Hook::CheckpointLoaded, |each, algorithm| each.on_checkpoint_loaded(algorithm))

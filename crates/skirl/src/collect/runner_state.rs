@@ -55,11 +55,17 @@ impl EnvRunnerState {
                 found: format!("{} environments", whole.episodes.len()),
             });
         }
+        let width = whole.current.len() / total.max(1);
+        if width * total != whole.current.len() {
+            return Err(Error::RunnerState {
+                expected: format!("as many inputs in 'current' for each of {total} environments"),
+                found: format!("{} inputs", whole.current.len()),
+            });
+        }
         let mut first = 0;
         let mut parts = Vec::new();
         for &size in sizes {
             let range = first..first + size;
-            let width = whole.current.len() / total.max(1);
             parts.push(RunnerState {
                 env: whole.env.as_ref().map(|env| split_state(env, &range, total)).transpose()?,
                 env_saved: whole.env_saved,
