@@ -163,4 +163,11 @@ mod tests {
             assert_eq!(part.env.unwrap()[SHARED_ENTRY], Column::U64(vec![7]));
         }
     }
+
+    #[test]
+    fn inputs_that_do_not_share_out_are_refused() {
+        let whole = RunnerState { current: vec![0.0; 3], ..shard(&[1.0, 2.0]) };
+        let message = EnvRunnerState::Vector(whole).split(&[2]).unwrap_err().to_string();
+        assert!(message.contains("'current'") && message.contains("3 inputs"), "{message}");
+    }
 }
