@@ -109,6 +109,8 @@ Change the imports, and most scripts run:
 What differs on purpose: an option that is unknown, misspelt or not served is an error that says so, never ignored; checkpoints hold data only (safetensors and JSON) and
 cannot run code; the same seed gives the same bytes. Result keys are RLlib's (`env_runners/episode_return_mean`, …): [all of them](../results.md). The oldest names (`result["episode_reward_mean"]`) are read as well.
 
+Attributes of RLlib's objects that skirl's do not have (`algo.metrics`, `algo.training_step`, `algo.env_runner.sample`, `env_runner_group.sync_weights`, …) are an `AttributeError` that says what to use instead.
+
 An environment's class gets the whole `EnvContext` if its constructor's first parameter is called `config`, `env_config` or `env_context`, or is annotated `EnvContext`; RLlib hands it to every class.
 With any other constructor the keys of `env_config` are its arguments.
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from skirl._native import NativeAlgorithm
+from skirl._rllib_names import TellsInstead
 from skirl.algorithms._checkpoints import config_class_of, fresh_directory, here, module_weights
 from skirl.algorithms._seats import Seats
 from skirl.callbacks.results import OlderKeys
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from skirl.algorithms.algorithm_config import AlgorithmConfig
+    from skirl.core.learner.learner_group import LearnerGroup
     from skirl.core.rl_module.rl_module import RLModule
     from skirl.env.env_runner import EvaluationEnvRunner, TrainingEnvRunner
     from skirl.env.env_runner_group import EnvRunnerGroup
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 DEFAULT_POLICY_ID = "default_policy"
 
 
-class Algorithm:
+class Algorithm(TellsInstead):
     """A running algorithm: environments, policies, learners.
 
     Built by `config.build_algo()`, or by its class: `PPO(env="CartPole-v1", config={"lr": 1e-3})`. One thread may call it at
@@ -438,6 +440,13 @@ class Algorithm:
         """
         for module, arrays in weights.items():
             self._native.set_weights(module, dict(arrays))
+
+    @property
+    def learner_group(self) -> "LearnerGroup":
+        """The learners: `algo.learner_group.get_weights()`."""
+        from skirl.core.learner.learner_group import LearnerGroup
+
+        return LearnerGroup(self)
 
     def get_config(self) -> "AlgorithmConfig":
         """The config with which this algorithm runs, frozen."""

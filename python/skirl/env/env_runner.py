@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
+from skirl._rllib_names import TellsInstead
 from skirl.errors import ConfigError, SkirlError
 from skirl.policy.sample_batch import MultiAgentBatch, SampleBatch
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 Weights = dict[str, "dict[str, np.ndarray[Any, Any]]"]
 
 
-class LiveEnvs:
+class LiveEnvs(TellsInstead):
     """Environments that can be visited."""
 
     _native: Any

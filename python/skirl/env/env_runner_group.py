@@ -3,10 +3,11 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from skirl._rllib_names import TellsInstead
 from skirl.env.env_runner import LiveEnvs
 
 
-class EnvRunnerGroup:
+class EnvRunnerGroup(TellsInstead):
     """The environment runners of an algorithm, or of its evaluation.
 
     Environments in this process have one runner. Those in processes of their own have one for each process: an object of this process
