@@ -242,6 +242,17 @@ impl NativeAlgorithm {
         self.held.quick(py, |algorithm| Ok(algorithm.module_ids()))
     }
 
+    /// Goes on with the policies of another configuration, their map and those that learn; nothing else of it is looked at.
+    fn change_modules(&self, py: Python<'_>, config: &NativeConfig) -> PyResult<()> {
+        let multi_agent = config.inner.common().multi_agent.clone();
+        self.held.long(py, || {}, move |algorithm| algorithm.change_modules(multi_agent))
+    }
+
+    /// Agents, each with the module that acts for it.
+    fn mapping(&self, py: Python<'_>) -> PyResult<Vec<(String, String)>> {
+        self.held.quick(py, |algorithm| Ok(algorithm.plan().mapping.clone()))
+    }
+
     /// Iterations since the start of the run.
     fn training_iteration(&self, py: Python<'_>) -> PyResult<u64> {
         self.held.quick(py, |algorithm| Ok(algorithm.training_iteration()))
@@ -279,11 +290,14 @@ fn processes(faults: ShardFaults) -> Processes {
 /// One iteration, or the state before it: where a stop cut it, what it had done is taken back.
 fn train_whole(algorithm: &mut Algorithm, can_cut: bool) -> Result<TrainResult, Error> {
     let before: Option<Snapshot> = can_cut.then(|| algorithm.snapshot()).transpose()?;
+    let modules = algorithm.module_ids();
     let handle = algorithm.stop_handle();
     let trained = algorithm.train();
     let was_asked = handle.is_raised();
     handle.clear();
-    if let (true, Err(_), Some(before)) = (was_asked, &trained, &before) {
+    // Where a hook has changed the modules, the iteration was over, and the state before it does not fit any more.
+    let same_modules = algorithm.module_ids() == modules;
+    if let (true, Err(_), Some(before)) = (was_asked && same_modules, &trained, &before) {
         // Worker processes that were killed are started for this, which takes its time.
         forget_interruption();
         algorithm.restore(before)?;

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from skirl._native import NativeAlgorithm
 from skirl.algorithms._checkpoints import config_class_of, fresh_directory, here, module_weights
+from skirl.algorithms._modules import ModuleChanges
 from skirl.algorithms._seats import Seats
 from skirl.callbacks.results import OlderKeys
 from skirl.errors import ConfigError, EnvError, SkirlError, SkirlWarning
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 DEFAULT_POLICY_ID = "default_policy"
 
 
-class Algorithm:
+class Algorithm(ModuleChanges):
     """A running algorithm: environments, policies, learners.
 
     Built by `config.build_algo()`, or by its class: `PPO(env="CartPole-v1", config={"lr": 1e-3})`. One thread may call it at
@@ -116,6 +117,12 @@ class Algorithm:
         self.config.__dict__["_values"] = self._native.config()
         self.config.freeze()
         self._warn()
+
+    def _begin_anew(self, config: "AlgorithmConfig") -> None:
+        """After a change of the modules: whoever holds the config sees the change."""
+        self.config.__dict__.update(config.__dict__)
+        self._seats = Seats(self._native)
+        self._take_up()
 
     def _warn(self) -> None:
         """Tells what the engine has to say, once."""
