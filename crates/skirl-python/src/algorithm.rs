@@ -1,8 +1,8 @@
 //! A running algorithm, as `skirl.algorithms.Algorithm` holds it.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
@@ -35,13 +35,19 @@ pub(crate) struct NativeAlgorithm {
     held: Arc<Held>,
     /// Whether the iteration before was long; true at first, when nobody knows.
     was_long: AtomicBool,
+    /// Asked for once: hooks may want them while the algorithm is at work.
+    module_ids: OnceLock<Vec<String>>,
 }
 
 impl NativeAlgorithm {
+    fn new(held: Arc<Held>) -> Self {
+        Self { held, was_long: AtomicBool::new(true), module_ids: OnceLock::new() }
+    }
+
     /// One that is yet to be built, and known to its owner.
     fn begin<'py>(py: Python<'py>, owner: Option<Bound<'py, PyAny>>) -> PyResult<Bound<'py, Self>> {
         let held = Held::start(py)?;
-        let native = Bound::new(py, Self { held: Arc::clone(&held), was_long: AtomicBool::new(true) })?;
+        let native = Bound::new(py, Self::new(Arc::clone(&held)))?;
         if let Some(owner) = owner {
             owner.call_method1("_begin", (&native,))?;
             held.belongs_to(py.import("weakref")?.call_method1("ref", (owner,))?.unbind());
@@ -65,6 +71,7 @@ impl NativeAlgorithm {
         let (config, callbacks) = (config.inner.clone_box(), callback_list(&dispatchers)?);
         let native = Self::begin(py, owner)?;
         native.get().held.build(py, move || Algorithm::build_with(config, callbacks).map(heralded))?;
+        native.get().module_ids(py)?;
         Ok(native)
     }
 
@@ -82,11 +89,13 @@ impl NativeAlgorithm {
         native.get().held.build(py, move || {
             Algorithm::from_checkpoint_with_callbacks(&path, callbacks, |_| Ok(())).map(heralded)
         })?;
+        native.get().module_ids(py)?;
         Ok(native)
     }
 
     /// One training iteration; the result as nested dicts. After Ctrl-C the state is that of the last whole iteration.
     fn train<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        self.held.refuse_in_hooks("train()", "return from the hook, and call train() in your loop")?;
         let handle = self.held.quick(py, |algorithm| Ok(algorithm.stop_handle()))?;
         let can_cut = self.was_long.load(Ordering::Relaxed);
         let started = Instant::now();
@@ -239,7 +248,11 @@ impl NativeAlgorithm {
 
     /// Ids of the modules.
     fn module_ids(&self, py: Python<'_>) -> PyResult<Vec<String>> {
-        self.held.quick(py, |algorithm| Ok(algorithm.module_ids()))
+        if let Some(known) = self.module_ids.get() {
+            return Ok(known.clone());
+        }
+        let ids = self.held.quick(py, |algorithm| Ok(algorithm.module_ids()))?;
+        Ok(self.module_ids.get_or_init(|| ids).clone())
     }
 
     /// Goes on with the policies of another configuration, their map and those that learn; nothing else of it is looked at.

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from skirl._native import NativeAlgorithm
+from skirl._weights import by_module
 from skirl.algorithms._checkpoints import config_class_of, fresh_directory, here, module_weights
 from skirl.algorithms._modules import ModuleChanges
 from skirl.algorithms._seats import Seats
@@ -408,6 +409,11 @@ class Algorithm(ModuleChanges):
             Actions by the same keys.
         """
         self._refuse_state(state)
+        if not isinstance(observations, Mapping):
+            raise ConfigError(
+                "compute_actions: expected observations by any key, as {0: observation, 1: observation}, found "
+                f"{type(observations).__name__}: write dict(enumerate(observations)), or compute_single_action for one"
+            )
         actions = self._seats[policy_id].act(list(observations.values()), explore)
         return dict(zip(observations, actions, strict=True))
 
@@ -442,9 +448,10 @@ class Algorithm(ModuleChanges):
 
         Raises:
             SkirlError: A module, name or shape that is not there; the module concerned then stays as it was.
+            ConfigError: Something else than arrays of finite floats by module and name.
         """
-        for module, arrays in weights.items():
-            self._native.set_weights(module, dict(arrays))
+        for module, arrays in by_module(weights).items():
+            self._native.set_weights(module, arrays)
 
     def get_config(self) -> "AlgorithmConfig":
         """The config with which this algorithm runs, frozen."""
