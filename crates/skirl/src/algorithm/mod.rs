@@ -160,6 +160,7 @@ impl Algorithm {
         };
         let environments = Environments::launch(order)?;
         let plan = algo::plan(&*config, spec, environments.spaces())?;
+        crate::plan::memory::check(&plan)?;
         let workers = Arc::new(Workers::new(config.common().resources.num_threads)?);
         let from = BuildFrom { plan: &plan, environments, workers: &workers, callbacks: &callbacks, seed };
         let parts = algo::build(&*config, from)?;
