@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 _WHOLE_STATE: Final = "get_state() of the algorithm has all of its state, and set_state(state) puts it back"
-_IN_CONFIG: Final = "modules are named before the algorithm is built: config.multi_agent(policies=..., policy_mapping_fn=...)"
+_ADD: Final = "add_module(module_id, ...) of the algorithm does this"
+_REMOVE: Final = "remove_module(module_id, ...) of the algorithm does this"
 _EXPORT: Final = (
     "save_to_path(path) writes weights and spaces of each module into path/learner_group/learner/rl_module, and "
     "RLModule.from_checkpoint loads a module alone"
@@ -47,10 +48,8 @@ INSTEAD: Final[dict[str, dict[str, str]]] = {
         "log_result": "on_train_result (config.callbacks) sees each result and may change it",
         "timesteps_total": "train() returns result['num_env_steps_sampled_lifetime']",
         "time_total": "train() returns result['time_total_s']",
-        "add_module": _IN_CONFIG,
-        "add_policy": _IN_CONFIG,
-        "remove_module": _IN_CONFIG,
-        "remove_policy": _IN_CONFIG,
+        "add_policy": _ADD,
+        "remove_policy": _REMOVE,
         "export_model": _EXPORT,
         "export_policy_model": _EXPORT,
         "export_policy_checkpoint": _EXPORT,
@@ -81,8 +80,8 @@ INSTEAD: Final[dict[str, dict[str, str]]] = {
         "load_module_state": "restore_from_path(path, component='learner_group/learner/rl_module/<module id>') of the algorithm does this",
         "restore_from_path": "restore_from_path(path, component=...) of the algorithm restores the weights of a module",
         "save_to_path": "save_to_path(path) of the algorithm writes learner_group/learner with all else",
-        "add_module": _IN_CONFIG,
-        "remove_module": _IN_CONFIG,
+        "add_module": _ADD,
+        "remove_module": _REMOVE,
         "shutdown": _STOP,
     },
     "EnvRunnerGroup": {
@@ -105,7 +104,7 @@ INSTEAD: Final[dict[str, dict[str, str]]] = {
         "fetch_ready_async_reqs": _FUTURES,
         "foreach_policy": _MODULES,
         "foreach_policy_to_train": _MODULES,
-        "add_policy": _IN_CONFIG,
+        "add_policy": _ADD,
         "stop": _STOP,
         "reset": "environments of training go on where they were; build a new algorithm for fresh ones",
     },

@@ -63,3 +63,22 @@ def test_runners_of_evaluation() -> None:
     assert group.foreach_env_runner(lambda runner: (runner.worker_index, runner.num_envs)) == [(1, 2), (2, 2)]
     pids = group.foreach_env_runner(lambda runner: runner.foreach_env(lambda env: os.getpid()))
     assert pids == group.foreach_env(lambda env: os.getpid()) and os.getpid() not in pids[0] + pids[1]
+
+
+def test_a_curriculum_from_a_hook() -> None:
+    visited: list[int] = []
+
+    def on_train_result(*, algorithm: Any, result: dict[str, Any], **kwargs: Any) -> None:
+        phase = 4 + result["training_iteration"]
+
+        def told(ev: Any) -> Any:
+            visited.append(ev.worker_index)
+            return ev.foreach_env(lambda env: env.unwrapped.set_task(phase))
+
+        assert algorithm.workers.foreach_worker(told) == [[None, None], [None, None]]
+
+    algorithm = build(Corridor, 2, 2, callbacks={"on_train_result": on_train_result})
+    for iteration in (1, 2):
+        algorithm.train()
+        assert algorithm.env_runner.foreach_env(lambda env: env.unwrapped.get_task()) == [4 + iteration] * 4
+    assert visited == [1, 2, 1, 2]

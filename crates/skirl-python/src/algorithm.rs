@@ -1,8 +1,8 @@
 //! A running algorithm, as `skirl.algorithms.Algorithm` holds it.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
@@ -35,13 +35,19 @@ pub(crate) struct NativeAlgorithm {
     held: Arc<Held>,
     /// Whether the iteration before was long; true at first, when nobody knows.
     was_long: AtomicBool,
+    /// Asked for once: hooks may want them while the algorithm is at work.
+    module_ids: OnceLock<Vec<String>>,
 }
 
 impl NativeAlgorithm {
+    fn new(held: Arc<Held>) -> Self {
+        Self { held, was_long: AtomicBool::new(true), module_ids: OnceLock::new() }
+    }
+
     /// One that is yet to be built, and known to its owner.
     fn begin<'py>(py: Python<'py>, owner: Option<Bound<'py, PyAny>>) -> PyResult<Bound<'py, Self>> {
         let held = Held::start(py)?;
-        let native = Bound::new(py, Self { held: Arc::clone(&held), was_long: AtomicBool::new(true) })?;
+        let native = Bound::new(py, Self::new(Arc::clone(&held)))?;
         if let Some(owner) = owner {
             owner.call_method1("_begin", (&native,))?;
             held.belongs_to(py.import("weakref")?.call_method1("ref", (owner,))?.unbind());
@@ -65,6 +71,7 @@ impl NativeAlgorithm {
         let (config, callbacks) = (config.inner.clone_box(), callback_list(&dispatchers)?);
         let native = Self::begin(py, owner)?;
         native.get().held.build(py, move || Algorithm::build_with(config, callbacks).map(heralded))?;
+        native.get().module_ids(py)?;
         Ok(native)
     }
 
@@ -82,11 +89,13 @@ impl NativeAlgorithm {
         native.get().held.build(py, move || {
             Algorithm::from_checkpoint_with_callbacks(&path, callbacks, |_| Ok(())).map(heralded)
         })?;
+        native.get().module_ids(py)?;
         Ok(native)
     }
 
     /// One training iteration; the result as nested dicts. After Ctrl-C the state is that of the last whole iteration.
     fn train<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        self.held.refuse_in_hooks("train()", "return from the hook, and call train() in your loop")?;
         let handle = self.held.quick(py, |algorithm| Ok(algorithm.stop_handle()))?;
         let can_cut = self.was_long.load(Ordering::Relaxed);
         let started = Instant::now();
@@ -239,7 +248,22 @@ impl NativeAlgorithm {
 
     /// Ids of the modules.
     fn module_ids(&self, py: Python<'_>) -> PyResult<Vec<String>> {
-        self.held.quick(py, |algorithm| Ok(algorithm.module_ids()))
+        if let Some(known) = self.module_ids.get() {
+            return Ok(known.clone());
+        }
+        let ids = self.held.quick(py, |algorithm| Ok(algorithm.module_ids()))?;
+        Ok(self.module_ids.get_or_init(|| ids).clone())
+    }
+
+    /// Goes on with the policies of another configuration, their map and those that learn; nothing else of it is looked at.
+    fn change_modules(&self, py: Python<'_>, config: &NativeConfig) -> PyResult<()> {
+        let multi_agent = config.inner.common().multi_agent.clone();
+        self.held.long(py, || {}, move |algorithm| algorithm.change_modules(multi_agent))
+    }
+
+    /// Agents, each with the module that acts for it.
+    fn mapping(&self, py: Python<'_>) -> PyResult<Vec<(String, String)>> {
+        self.held.quick(py, |algorithm| Ok(algorithm.plan().mapping.clone()))
     }
 
     /// Iterations since the start of the run.
@@ -279,11 +303,14 @@ fn processes(faults: ShardFaults) -> Processes {
 /// One iteration, or the state before it: where a stop cut it, what it had done is taken back.
 fn train_whole(algorithm: &mut Algorithm, can_cut: bool) -> Result<TrainResult, Error> {
     let before: Option<Snapshot> = can_cut.then(|| algorithm.snapshot()).transpose()?;
+    let modules = algorithm.module_ids();
     let handle = algorithm.stop_handle();
     let trained = algorithm.train();
     let was_asked = handle.is_raised();
     handle.clear();
-    if let (true, Err(_), Some(before)) = (was_asked, &trained, &before) {
+    // Where a hook has changed the modules, the iteration was over, and the state before it does not fit any more.
+    let same_modules = algorithm.module_ids() == modules;
+    if let (true, Err(_), Some(before)) = (was_asked && same_modules, &trained, &before) {
         // Worker processes that were killed are started for this, which takes its time.
         forget_interruption();
         algorithm.restore(before)?;

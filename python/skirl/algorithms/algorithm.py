@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from skirl._native import NativeAlgorithm
 from skirl._rllib_names import TellsInstead
+from skirl._weights import by_module
 from skirl.algorithms._checkpoints import config_class_of, fresh_directory, here, module_weights
+from skirl.algorithms._modules import ModuleChanges
 from skirl.algorithms._seats import Seats
 from skirl.callbacks.results import OlderKeys
 from skirl.errors import ConfigError, EnvError, SkirlError, SkirlWarning
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 DEFAULT_POLICY_ID = "default_policy"
 
 
-class Algorithm(TellsInstead):
+class Algorithm(ModuleChanges, TellsInstead):
     """A running algorithm: environments, policies, learners.
 
     Built by `config.build_algo()`, or by its class: `PPO(env="CartPole-v1", config={"lr": 1e-3})`. One thread may call it at
@@ -118,6 +120,12 @@ class Algorithm(TellsInstead):
         self.config.__dict__["_values"] = self._native.config()
         self.config.freeze()
         self._warn()
+
+    def _begin_anew(self, config: "AlgorithmConfig") -> None:
+        """After a change of the modules: whoever holds the config sees the change."""
+        self.config.__dict__.update(config.__dict__)
+        self._seats = Seats(self._native)
+        self._take_up()
 
     def _warn(self) -> None:
         """Tells what the engine has to say, once."""
@@ -403,6 +411,11 @@ class Algorithm(TellsInstead):
             Actions by the same keys.
         """
         self._refuse_state(state)
+        if not isinstance(observations, Mapping):
+            raise ConfigError(
+                "compute_actions: expected observations by any key, as {0: observation, 1: observation}, found "
+                f"{type(observations).__name__}: write dict(enumerate(observations)), or compute_single_action for one"
+            )
         actions = self._seats[policy_id].act(list(observations.values()), explore)
         return dict(zip(observations, actions, strict=True))
 
@@ -437,9 +450,10 @@ class Algorithm(TellsInstead):
 
         Raises:
             SkirlError: A module, name or shape that is not there; the module concerned then stays as it was.
+            ConfigError: Something else than arrays of finite floats by module and name.
         """
-        for module, arrays in weights.items():
-            self._native.set_weights(module, dict(arrays))
+        for module, arrays in by_module(weights).items():
+            self._native.set_weights(module, arrays)
 
     @property
     def learner_group(self) -> "LearnerGroup":

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from skirl._rllib_names import TellsInstead
+from skirl._weights import by_module
 from skirl.errors import ConfigError, SkirlError
 from skirl.policy.sample_batch import MultiAgentBatch, SampleBatch
 
@@ -287,7 +288,7 @@ class EnvRunner(LiveEnvs):
         Args:
             weights: By module and name, as `get_weights` (of a runner or an algorithm) gives them.
         """
-        self._native.set_weights({module: dict(arrays) for module, arrays in weights.items()})
+        self._native.set_weights(by_module(weights))
 
     def get_metrics(self) -> dict[str, Any]:
         """What happened since the last call, under RLlib's keys. Without an episode that ended, keys of episodes are left out."""

@@ -311,7 +311,7 @@ fn module_state(
 }
 
 /// Says whose weights do not fit.
-fn in_module(id: &str, error: Error) -> Error {
+pub(super) fn in_module(id: &str, error: Error) -> Error {
     let Error::Nn(source) = error else { return error };
     Error::Mismatch {
         what: format!("the saved state of module '{id}'"),
