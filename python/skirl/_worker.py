@@ -111,7 +111,15 @@ def pickled(function: Callable[[Any], Any]) -> bytes:
     """A function on its way to the workers. For the process that trains."""
     import cloudpickle
 
-    return bytes(cloudpickle.dumps(function))
+    from skirl.errors import ConfigError
+
+    try:
+        return bytes(cloudpickle.dumps(function))
+    except Exception as error:
+        raise ConfigError(
+            f"foreach_env: the function cannot be sent to the processes of the environments ({error}): expected one that uses only "
+            "what can be pickled. Make locks, files and the like inside of it, or step environments in this process: num_env_runners=0"
+        ) from error
 
 
 def call(function: bytes, env: Any) -> Any:

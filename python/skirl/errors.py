@@ -8,7 +8,7 @@ class SkirlError(Exception):
 
 
 class ConfigError(SkirlError, ValueError):
-    """A configuration that does not hold; the message lists everything that is wrong with it."""
+    """A configuration that does not hold, or an argument that a call does not take; the message lists everything that is wrong."""
 
     @classmethod
     def of(cls, problems: Iterable[tuple[str, str]]) -> "ConfigError":

@@ -4,12 +4,14 @@ Arrays are `[T, B]` (T steps of B environments) or `[rows]`: one sequence in ord
 are computed in float32, as in the engine, whatever the type of what is given; results are float32 arrays of the same shape.
 """
 
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from skirl import _native
+from skirl.errors import ConfigError
 from skirl.policy.sample_batch import SampleBatch
 
 Floats = NDArray[np.float32]
@@ -44,6 +46,7 @@ def gae(
         Advantages and value targets.
     """
     sequence = _Sequence(rewards, terminateds, truncateds, bootstrap_values, next_row)
+    _check_shares(gamma=gamma, lambda_=lambda_)
     found = _native.gae(sequence.rewards, sequence.column(values, "values"), sequence.native, gamma, lambda_)
     return sequence.shaped(found[0]), sequence.shaped(found[1])
 
@@ -70,8 +73,9 @@ def discounted_returns(
     Returns:
         The return from each row on.
     """
-    bootstrap = np.zeros(np.shape(rewards), np.float32) if bootstrap_values is None else bootstrap_values
+    bootstrap = np.zeros(_numbers(rewards, "rewards").shape, np.float32) if bootstrap_values is None else bootstrap_values
     sequence = _Sequence(rewards, terminateds, truncateds, bootstrap, next_row)
+    _check_shares(gamma=gamma)
     return sequence.shaped(_native.discounted_returns(sequence.rewards, sequence.native, gamma))
 
 
@@ -110,6 +114,8 @@ def vtrace(
         Value targets `v_s`, and policy-gradient advantages with their importance weight.
     """
     sequence = _Sequence(rewards, terminateds, truncateds, bootstrap_values, next_row)
+    _check_shares(gamma=gamma, lambda_=lambda_)
+    _check_bounds(clip_rho_threshold=clip_rho_threshold, clip_pg_rho_threshold=clip_pg_rho_threshold)
     logp = sequence.column(target_action_logp, "target_action_logp")
     log_rhos = logp - sequence.column(behaviour_action_logp, "behaviour_action_logp")
     found = _native.vtrace(
@@ -134,6 +140,30 @@ def add_gae(batch: SampleBatch, *, gamma: float = 0.99, lambda_: float = 0.95) -
     return batch
 
 
+def _check_shares(**given: float) -> None:
+    for name, value in given.items():
+        if not isinstance(value, Real) or not 0 <= value <= 1:
+            raise ConfigError(f"{name}: expected a number from 0 to 1, found {value!r}")
+
+
+def _check_bounds(**given: float) -> None:
+    for name, value in given.items():
+        if not isinstance(value, Real) or not value > 0:
+            raise ConfigError(f"{name}: expected a number above 0 (math.inf does not clip), found {value!r}")
+
+
+def _numbers(values: ArrayLike, name: str) -> NDArray[Any]:
+    """An array of numbers, one way or the other."""
+    try:
+        array = np.asarray(values)
+        found = f"an array of {array.dtype}"
+    except (TypeError, ValueError) as error:
+        array, found = np.empty(0, object), str(error)
+    if array.dtype.kind not in "biuf":
+        raise ConfigError(f"{name}: expected an array of numbers, found {found}")
+    return array
+
+
 class _Sequence:
     """Rows in order of time, for the engine."""
 
@@ -145,9 +175,9 @@ class _Sequence:
         bootstrap_values: ArrayLike,
         next_row: ArrayLike | None,
     ) -> None:
-        self.shape = np.shape(rewards)
+        self.shape = _numbers(rewards, "rewards").shape
         if len(self.shape) not in (1, 2) or 0 in self.shape:
-            raise ValueError(f"rewards: expected the shape [T, B] or [rows] with at least one row, found {list(self.shape)}")
+            raise ConfigError(f"rewards: expected the shape [T, B] or [rows] with at least one row, found {list(self.shape)}")
         self.rewards = self.column(rewards, "rewards")
         truncated = self._flags(truncateds, "truncateds")
         terminated = self._flags(terminateds, "terminateds")
@@ -160,9 +190,9 @@ class _Sequence:
 
     def column(self, values: ArrayLike, name: str) -> Floats:
         """A flat float32 column."""
-        array = np.asarray(values)
+        array = _numbers(values, name)
         if array.shape != self.shape:
-            raise ValueError(f"{name}: expected the shape of rewards, {list(self.shape)}, found {list(array.shape)}")
+            raise ConfigError(f"{name}: expected the shape of rewards, {list(self.shape)}, found {list(array.shape)}")
         return np.ascontiguousarray(array, np.float32).reshape(-1)
 
     def shaped(self, column: Floats) -> Floats:
@@ -170,24 +200,24 @@ class _Sequence:
         return column.reshape(self.shape)
 
     def _flags(self, flags: ArrayLike, name: str) -> NDArray[np.uint8]:
-        array = np.asarray(flags)
+        array = _numbers(flags, name)
         if array.shape != self.shape:
-            raise ValueError(f"{name}: expected the shape of rewards, {list(self.shape)}, found {list(array.shape)}")
+            raise ConfigError(f"{name}: expected the shape of rewards, {list(self.shape)}, found {list(array.shape)}")
         return np.ascontiguousarray(array != 0).astype(np.uint8).reshape(-1)
 
     def _bootstrap(self, values: ArrayLike, cut: NDArray[np.bool_]) -> Floats:
-        array = np.asarray(values, np.float32)
+        array = _numbers(values, "bootstrap_values").astype(np.float32)
         if array.shape == self.shape:
             return np.ascontiguousarray(array).reshape(-1)
         last = self.shape[1:]
         if array.shape not in (last, (1,) if not last else last):
-            raise ValueError(
+            raise ConfigError(
                 f"bootstrap_values: expected the shape of rewards, {list(self.shape)}, or of its last step, {list(last)}, found "
                 f"{list(array.shape)}"
             )
         inside = cut.reshape(self.shape)[:-1]
         if inside.any():
-            raise ValueError(
+            raise ConfigError(
                 "bootstrap_values: an episode was truncated before the last step, and the value of its final observation is "
                 f"needed there: expected the shape of rewards, {list(self.shape)}, found {list(array.shape)}"
             )
@@ -199,7 +229,7 @@ class _Sequence:
         rows = self.rewards.size
         if next_row is not None:
             if len(self.shape) != 1:
-                raise ValueError("next_row: chained rows are flat, expected arrays of the shape [rows]")
+                raise ConfigError("next_row: chained rows are flat, expected arrays of the shape [rows]")
             return np.ascontiguousarray(self._like(next_row), np.int64)
         width = self.shape[1] if len(self.shape) == 2 else 1
         followers = np.arange(rows, dtype=np.int64) + width
@@ -207,7 +237,7 @@ class _Sequence:
         return followers
 
     def _like(self, next_row: ArrayLike) -> Any:
-        array = np.asarray(next_row)
+        array = _numbers(next_row, "next_row")
         if array.shape != self.shape:
-            raise ValueError(f"next_row: expected the shape of rewards, {list(self.shape)}, found {list(array.shape)}")
+            raise ConfigError(f"next_row: expected the shape of rewards, {list(self.shape)}, found {list(array.shape)}")
         return array

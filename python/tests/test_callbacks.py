@@ -196,6 +196,8 @@ def test_episodes_tell_what_happened() -> None:
             angles = [float(observation[2]) for observation in episode.get_observations()]
             assert angles == episode.custom_data["angles"]
             assert len(episode) == episode.length == len(angles) - 1 == len(episode.actions)
+            assert episode.env_steps() == episode.agent_steps() == episode.length
+            assert episode.get_actions() == episode.actions and episode.get_actions(0) == episode.actions[0]
             assert episode.get_rewards().tolist() == [1.0] * len(episode)
             assert episode.get_return() == episode.total_reward == sum(episode.get_rewards())
             assert len(episode.get_temporary_timestep_data("speed")) == len(episode)

@@ -80,6 +80,47 @@ def test_what_a_hook_must_not_do_is_an_error_that_says_so() -> None:
             algo.train()
 
 
+def test_no_write_of_a_hook_is_lost_without_a_word() -> None:
+    def in_place(name: str) -> Any:
+        def hook(postprocessed_batch: Any, **kwargs: Any) -> None:
+            postprocessed_batch[name][:] = 0
+
+        return hook
+
+    def final_obs(postprocessed_batch: Any, **kwargs: Any) -> None:
+        postprocessed_batch.final_obs[:] = 0
+
+    def replaced(postprocessed_batch: Any, **kwargs: Any) -> None:
+        postprocessed_batch["actions"] = np.zeros(postprocessed_batch.count, np.int64)
+
+    def new_column(postprocessed_batch: Any, **kwargs: Any) -> None:
+        postprocessed_batch["foo"] = np.zeros(postprocessed_batch.count)
+
+    def new_in_sample(samples: Any, **kwargs: Any) -> None:
+        samples["foo"] = np.zeros(samples.count)
+
+    def flags_in_sample(samples: Any, **kwargs: Any) -> None:
+        samples["terminateds"] = np.zeros(samples.count, bool)
+
+    def new_in_batch(train_batch: Any, **kwargs: Any) -> None:
+        train_batch["foo"] = np.zeros(train_batch.count)
+
+    rewritable = "obs, rewards and vf_preds"
+    for callbacks, text in (
+        ({"on_postprocess_trajectory": in_place("actions")}, f"read-only: .*{rewritable}"),
+        ({"on_postprocess_trajectory": in_place("action_logp")}, f"read-only: .*{rewritable}"),
+        ({"on_postprocess_trajectory": in_place("action_dist_inputs")}, f"read-only: .*{rewritable}"),
+        ({"on_postprocess_trajectory": final_obs}, "read-only"),
+        ({"on_postprocess_trajectory": replaced}, "'actions' was replaced.*may be rewritten: obs, rewards, vf_preds"),
+        ({"on_postprocess_trajectory": new_column}, "new column 'foo'.*may be rewritten: obs, rewards, vf_preds"),
+        ({"on_sample_end": new_in_sample}, "new column 'foo'.*may be rewritten: obs, actions"),
+        ({"on_sample_end": flags_in_sample}, "'terminateds' was replaced"),
+        ({"on_learn_on_batch": new_in_batch}, "new column 'foo'.*advantages"),
+    ):
+        with config(**callbacks).build_algo() as algo, pytest.raises(CallbackError, match=text):
+            algo.train()
+
+
 def test_rows_of_a_batch_may_be_left_out() -> None:
     def half(train_batch: Any, **kwargs: Any) -> None:
         for name in list(train_batch):
@@ -188,9 +229,33 @@ def test_hooks_in_the_middle_of_the_work_cannot_call_the_algorithm_and_say_so() 
 def test_hooks_that_call_each_other_without_end_are_stopped() -> None:
     made = config(on_evaluate_end=lambda algorithm, **kwargs: algorithm.evaluate(episodes=1))
     with made.build_algo() as algo:
-        with pytest.raises(CallbackError, match="hooks are inside each other"):
+        with pytest.raises(CallbackError, match="hooks are inside each other") as raised:
             algo.evaluate(episodes=1)
+        assert str(raised.value).count("failed in") == 1
         algo.get_weights()
+
+
+def test_training_and_the_end_do_not_come_from_inside_a_hook() -> None:
+    for call, expected in (
+        (lambda algorithm: algorithm.train(), "call train() in your loop"),
+        (lambda algorithm: algorithm.stop(), "call stop() where train() has returned"),
+    ):
+        made = config(on_train_result=lambda algorithm, call=call, **kwargs: call(algorithm))
+        with made.build_algo() as algo, pytest.raises(CallbackError) as raised:
+            algo.train()
+        said = str(raised.value)
+        assert expected in said and said.count("on_train_result") == 1 and "do it in" not in said
+
+
+def test_policies_can_be_listed_in_the_middle_of_a_rollout() -> None:
+    seen: list[Any] = []
+
+    def lists(policies: Any, **kwargs: Any) -> None:
+        seen.append((list(policies), len(policies), "default_policy" in policies, "other" in policies))
+
+    with config(on_postprocess_trajectory=lists).build_algo() as algo:
+        algo.train()
+    assert set(map(str, seen)) == {str((["default_policy"], 1, True, False))}
 
 
 def test_an_exception_keeps_its_traceback_and_the_weights() -> None:

@@ -5,6 +5,7 @@ import pickle
 from typing import Any
 
 import cloudpickle
+import gymnasium
 import pytest
 
 import skirl
@@ -115,7 +116,15 @@ GOLDEN = [
     (lambda c: c.training(clip_range=0.2), ["`clip_range` is called `clip_param` here"]),
     (lambda c: c.resources(num_gpus=1), ["skirl runs on the CPU"]),
     (lambda c: c.framework("tf2"), ["there is one native engine"]),
-    (lambda c: c.offline_data(input_="/data"), ["not served by skirl yet"]),
+    (lambda c: c.offline_data(input_="/data"), ["RLlib option, not served by skirl: skirl neither reads nor writes recorded data"]),
+    (lambda c: c.offline_data(map_batches_kwargs={"a": 1}), ["not served by skirl: skirl neither reads nor writes recorded data"]),
+    (lambda c: c.experimental(_use_msgpack_checkpoints=True), ["not served by skirl: checkpoints are JSON and safetensors"]),
+    (lambda c: c.experimental(_disable_preprocessor_api=True), ["not served by skirl: observations and actions are always flattened"]),
+    (lambda c: c.evaluation(offline_eval_batch_size_per_runner=2), ["evaluation plays in environments, never on recorded data"]),
+    (lambda c: c.env_runners(gym_env_vectorize_mode="async"), ["gym_env_vectorize_mode", "RLlib option, not served"]),
+    (lambda c: c.update_from_dict({"num_learner_workers": 2}), ["one of older RLlib", "num_learners"]),
+    (lambda c: c.training(minibatch_size=None), ["RLlib does not split the train batch", "write the size of the train batch"]),
+    (lambda c: c.evaluation(evaluation_config=None), ["RLlib evaluates as it trains", 'evaluation_config={"explore": True}']),
     (lambda c: c.env_runners(num_envs_per_env_runner=0), ["env_runners.num_envs_per_env_runner = 0"]),
     (lambda c: c.env_runners(batch_mode="complete_episode"), ['did you mean "complete_episodes"?', "batch_mode"]),
     (lambda c: c.update_from_dict({"num_workers": 2, "num_env_runners": 3}), ["given twice"]),
@@ -150,6 +159,42 @@ def test_errors_say_what_to_do(call: Any, said: list[str]) -> None:
     for part in said:
         assert part in str(raised.value)
     assert config == PPOConfig()
+
+
+OTHER_NAMES = """
+    torch_compile_worker_dynamo_mode torch_compile_worker_dynamo_backend replay_mode policy_map_cache custom_stats_cls_lookup
+    enable_tf1_exec_eagerly sampler_perf_stats_ema_coef synchronize_filter ignore_worker_failures worker_health_probe_timeout_s
+    max_requests_in_flight_per_sampler_worker custom_resources_per_worker num_cpus_per_learner_worker num_gpus_per_learner_worker
+    _validate_config _torch_grad_scaler_class _torch_lr_scheduler_classes _tf_policy_handles_more_than_one_loss
+    _disable_action_flattening prelearner_buffer_kwargs output_max_rows_per_file dataset_num_iters_per_offline_eval_runner
+    offline_evaluation_timeout_s
+""".split()
+
+
+@pytest.mark.parametrize("name", OTHER_NAMES)
+def test_an_option_of_rllibs_is_never_called_unknown(name: str) -> None:
+    class Odd:
+        """A value that nothing asks for anyway."""
+
+    try:
+        PPOConfig().update_from_dict({name: Odd()})
+    except ConfigError as error:
+        assert "RLlib option, not served by skirl: " in str(error)
+
+
+def test_defaults_of_rllibs_that_ask_for_what_is_done_anyway_are_taken() -> None:
+    config = (
+        PPOConfig()
+        .environment(disable_env_checking=False, action_mask_key="action_mask")
+        .env_runners(gym_env_vectorize_mode="sync", max_requests_in_flight_per_env_runner=1, episode_lookback_horizon=1)
+        .env_runners(gym_env_vectorize_mode=gymnasium.VectorizeMode.SYNC)
+        .framework("torch", eager_tracing=True, torch_skip_nan_gradients=False)
+        .learners(learner_config_dict={})
+        .multi_agent(policy_map_capacity=100, algorithm_config_overrides_per_module={})
+        .experimental(_validate_config=True)
+    )
+    assert config == PPOConfig()
+    assert PGConfig().training(minibatch_size=None) == PGConfig()
 
 
 def test_policies_to_train_may_be_any_container_of_names() -> None:

@@ -56,6 +56,9 @@ RLLIB: dict[str, dict[str, Any]] = {
         evaluation_sample_timeout_s=120.0, evaluation_parallel_to_training=False,
         evaluation_force_reset_envs_before_iteration=True, evaluation_config=None, evaluation_num_env_runners=0,
         custom_evaluation_function=None, off_policy_estimation_methods={}, offline_evaluation_interval=None,
+        num_offline_eval_runners=0, offline_evaluation_type="eval_loss", offline_eval_runner_class=None,
+        offline_loss_for_module_fn=None, offline_eval_batch_size_per_runner=256,
+        dataset_num_iters_per_offline_eval_runner=1,
     ),
     "multi_agent": dict(
         policies=None, policy_mapping_fn=..., policies_to_train=None, policy_map_capacity=100, observation_fn=None,
@@ -75,9 +78,25 @@ RLLIB: dict[str, dict[str, Any]] = {
         env_runner_restore_timeout_s=1800.0,
     ),
     "resources": dict(num_cpus_for_main_process=1, num_gpus=0, placement_strategy="PACK"),
-    "framework": dict(framework="torch", eager_tracing=True, torch_compile_learner=False),
+    "framework": dict(framework="torch", eager_tracing=True, torch_skip_nan_gradients=False, torch_compile_learner=False),
     "api_stack": dict(enable_rl_module_and_learner=True, enable_env_runner_and_connector_v2=True),
-    "offline_data": dict(input_="sampler", output=None),
+    "offline_data": dict(
+        input_="sampler", offline_data_class=None, input_read_method="read_parquet", input_read_method_kwargs={},
+        input_read_schema={}, input_read_episodes=False, input_read_sample_batches=False, input_read_batch_size=None,
+        input_filesystem=None, input_filesystem_kwargs={}, input_compress_columns=["obs", "new_obs"], input_config={},
+        materialize_data=False, materialize_mapped_data=True, map_batches_kwargs={}, iter_batches_kwargs={},
+        ignore_final_observation=False, prelearner_class=None, prelearner_buffer_class=None, prelearner_buffer_kwargs={},
+        prelearner_module_synch_period=10, dataset_num_iters_per_learner=None, actions_in_input_normalized=False,
+        postprocess_inputs=False, shuffle_buffer_size=0, output=None, output_config={},
+        output_compress_columns=["obs", "new_obs"], output_max_file_size=67108864, output_max_rows_per_file=None,
+        output_write_remaining_data=False, output_write_method="write_parquet", output_write_method_kwargs={},
+        output_filesystem=None, output_filesystem_kwargs={}, output_write_episodes=True, offline_sampling=False,
+    ),
+    "experimental": dict(
+        _validate_config=True, _use_msgpack_checkpoints=False, _torch_grad_scaler_class=None,
+        _torch_lr_scheduler_classes=None, _tf_policy_handles_more_than_one_loss=False, _disable_preprocessor_api=False,
+        _disable_action_flattening=False, _disable_initialize_loss_from_dummy_batch=False,
+    ),
 }
 
 # Arguments of Stable-Baselines3 2.9's PPO, with their defaults.
@@ -164,7 +183,7 @@ def answer(name: str, value: Any, section: str | None) -> str:
     except ConfigError as error:
         # RLlib says None for "as elsewhere"; leaving the option out says the same here.
         said = reason(str(error))
-        return "" if value is None and "found nothing" in said else said
+        return "" if value is None and ("found nothing" in said or "found None" in str(error)) else said
     return ""
 
 

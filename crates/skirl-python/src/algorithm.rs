@@ -1,8 +1,8 @@
 //! A running algorithm, as `skirl.algorithms.Algorithm` holds it.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
@@ -18,10 +18,11 @@ use crate::arrays::{column_from, column_to_array, tensors_from, tensors_to_dict}
 use crate::callbacks::callback_list;
 use crate::config::NativeConfig;
 use crate::engine_thread::{forget_interruption, say_soon};
-use crate::foreach_env::foreach_env;
+use crate::foreach_env::{Bounds, foreach_env};
 use crate::held::Held;
 use crate::module::NativeModule;
 use crate::shared::NativeSharedState;
+use crate::state::{state_from_python, state_to_python};
 use crate::value::{map_to_python, to_python};
 
 /// An iteration from which on Ctrl-C does not wait for its end: the state before it is kept, which costs about as much as a
@@ -34,13 +35,24 @@ pub(crate) struct NativeAlgorithm {
     held: Arc<Held>,
     /// Whether the iteration before was long; true at first, when nobody knows.
     was_long: AtomicBool,
+    /// Kept until they change: hooks may want them while the algorithm is at work.
+    module_ids: Mutex<Option<Vec<String>>>,
 }
 
 impl NativeAlgorithm {
+    fn new(held: Arc<Held>) -> Self {
+        Self { held, was_long: AtomicBool::new(true), module_ids: Mutex::default() }
+    }
+
+    fn known_module_ids(&self) -> MutexGuard<'_, Option<Vec<String>>> {
+        // A panic cannot leave it half-written: it is replaced whole.
+        self.module_ids.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// One that is yet to be built, and known to its owner.
     fn begin<'py>(py: Python<'py>, owner: Option<Bound<'py, PyAny>>) -> PyResult<Bound<'py, Self>> {
         let held = Held::start(py)?;
-        let native = Bound::new(py, Self { held: Arc::clone(&held), was_long: AtomicBool::new(true) })?;
+        let native = Bound::new(py, Self::new(Arc::clone(&held)))?;
         if let Some(owner) = owner {
             owner.call_method1("_begin", (&native,))?;
             held.belongs_to(py.import("weakref")?.call_method1("ref", (owner,))?.unbind());
@@ -64,6 +76,7 @@ impl NativeAlgorithm {
         let (config, callbacks) = (config.inner.clone_box(), callback_list(&dispatchers)?);
         let native = Self::begin(py, owner)?;
         native.get().held.build(py, move || Algorithm::build_with(config, callbacks).map(heralded))?;
+        native.get().module_ids(py)?;
         Ok(native)
     }
 
@@ -81,11 +94,13 @@ impl NativeAlgorithm {
         native.get().held.build(py, move || {
             Algorithm::from_checkpoint_with_callbacks(&path, callbacks, |_| Ok(())).map(heralded)
         })?;
+        native.get().module_ids(py)?;
         Ok(native)
     }
 
     /// One training iteration; the result as nested dicts. After Ctrl-C the state is that of the last whole iteration.
     fn train<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        self.held.refuse_in_hooks("train()", "return from the hook, and call train() in your loop")?;
         let handle = self.held.quick(py, |algorithm| Ok(algorithm.stop_handle()))?;
         let can_cut = self.was_long.load(Ordering::Relaxed);
         let started = Instant::now();
@@ -136,6 +151,18 @@ impl NativeAlgorithm {
         self.held.long(py, || {}, move |algorithm| algorithm.restore_from_path(&path))
     }
 
+    /// The whole state as nested dicts of plain values and arrays.
+    fn get_state<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let snapshot = self.held.long(py, || {}, |algorithm| algorithm.snapshot())?;
+        state_to_python(py, snapshot)
+    }
+
+    /// Puts such a state into this algorithm.
+    fn set_state(&self, py: Python<'_>, state: &Bound<'_, PyAny>) -> PyResult<()> {
+        let snapshot = state_from_python(state)?;
+        self.held.long(py, || {}, move |algorithm| algorithm.restore(&snapshot))
+    }
+
     /// Actions of a module for `rows` observations, given as one array for each leaf of its observation space; as one flat
     /// array of the action space's type.
     #[pyo3(signature = (module, observations, explore = None))]
@@ -175,16 +202,18 @@ impl NativeAlgorithm {
         self.held.quick(py, |algorithm| algorithm.policy_for(agent))
     }
 
-    /// Calls `function(env)` for every environment of training, or of evaluation, in order.
-    #[pyo3(signature = (function, in_evaluation = false))]
+    /// Calls `function(env)` for every environment of training, or of evaluation, in order; or only for those from the first
+    /// of `bounds` to before the second.
+    #[pyo3(signature = (function, in_evaluation = false, bounds = None))]
     fn foreach_env(
         &self,
         py: Python<'_>,
         function: Py<PyAny>,
         in_evaluation: bool,
+        bounds: Option<Bounds>,
     ) -> PyResult<Vec<Py<PyAny>>> {
         let work = move |algorithm: &mut Algorithm| {
-            Ok(foreach_env(&function, |visit| match in_evaluation {
+            Ok(foreach_env(&function, bounds, |visit| match in_evaluation {
                 true => algorithm.foreach_evaluation_env(visit),
                 false => algorithm.foreach_env(visit),
             }))
@@ -224,13 +253,20 @@ impl NativeAlgorithm {
 
     /// Ids of the modules.
     fn module_ids(&self, py: Python<'_>) -> PyResult<Vec<String>> {
-        self.held.quick(py, |algorithm| Ok(algorithm.module_ids()))
+        if let Some(known) = self.known_module_ids().clone() {
+            return Ok(known);
+        }
+        let ids = self.held.quick(py, |algorithm| Ok(algorithm.module_ids()))?;
+        Ok(self.known_module_ids().insert(ids).clone())
     }
 
     /// Goes on with the policies of another configuration, their map and those that learn; nothing else of it is looked at.
     fn change_modules(&self, py: Python<'_>, config: &NativeConfig) -> PyResult<()> {
         let multi_agent = config.inner.common().multi_agent.clone();
-        self.held.long(py, || {}, move |algorithm| algorithm.change_modules(multi_agent))
+        let changed = self.held.long(py, || {}, move |algorithm| algorithm.change_modules(multi_agent));
+        // Looked at again in any case: Ctrl-C may have been noticed after the change.
+        self.known_module_ids().take();
+        changed.and(self.module_ids(py).map(|_| ()))
     }
 
     /// Agents, each with the module that acts for it.

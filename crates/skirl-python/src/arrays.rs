@@ -1,11 +1,13 @@
 //! NumPy arrays as columns and tensors, and back.
 
 use numpy::{PyArray1, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn, PyUntypedArrayMethods};
-use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+use skirl::checkpoint::Tensor;
 use skirl_env::Column;
 use skirl_nn::NamedTensor;
+
+use crate::errors::ConfigError;
 
 /// For each element type: the variant of `Column`, and Rust's type.
 macro_rules! for_each_dtype {
@@ -26,7 +28,7 @@ pub(crate) fn column_from(array: &Bound<'_, PyAny>) -> PyResult<Column> {
         };
     }
     for_each_dtype!(read);
-    Err(PyTypeError::new_err(format!(
+    Err(ConfigError::new_err(format!(
         "expected a NumPy array of numbers or booleans, found {} of type {}",
         array.repr()?,
         array.get_type().qualname()?
@@ -62,7 +64,11 @@ pub(crate) fn tensors_to_dict<'py>(py: Python<'py>, tensors: &[NamedTensor]) -> 
 /// Arrays by name as tensors; `f64` is rounded to `f32`.
 pub(crate) fn tensors_from(dict: &Bound<'_, PyDict>) -> PyResult<Vec<NamedTensor>> {
     let tensor = |(name, array): (Bound<'_, PyAny>, Bound<'_, PyAny>)| -> PyResult<NamedTensor> {
-        let name: String = name.extract()?;
+        let name: String = name.extract().map_err(|_| {
+            ConfigError::new_err(format!(
+                "expected names of weights, as get_weights gives them, found {name}"
+            ))
+        })?;
         let tensor = tensor_from(&format!("weights '{name}'"), &array)?;
         Ok(NamedTensor { name, ..tensor })
     };
@@ -77,13 +83,27 @@ pub(crate) fn tensor_from(name: &str, array: &Bound<'_, PyAny>) -> PyResult<Name
         (array.shape().to_vec(), elements(&array.readonly()).into_iter().map(|value| value as f32).collect())
     } else {
         let dtype = array.getattr("dtype").map_or_else(|_| String::new(), |dtype| format!(" of {dtype}"));
-        return Err(PyTypeError::new_err(format!(
+        return Err(ConfigError::new_err(format!(
             "{name}: expected a NumPy array of floats, found {}{dtype}",
             array.get_type().qualname()?
         )));
     };
     match data.iter().find(|value: &&f32| !value.is_finite()) {
-        Some(value) => Err(PyValueError::new_err(format!("{name}: expected finite numbers, found {value}"))),
+        Some(value) => Err(ConfigError::new_err(format!("{name}: expected finite numbers, found {value}"))),
         None => Ok(NamedTensor { name: name.to_owned(), shape, data }),
     }
+}
+
+/// An array of one of the types that a checkpoint holds; `None` for anything else.
+pub(crate) fn tensor_of_any_type(array: &Bound<'_, PyAny>) -> PyResult<Option<Tensor>> {
+    macro_rules! read {
+        ($($kind:ty),+) => {
+            $(if let Ok(array) = array.cast::<PyArrayDyn<$kind>>() {
+                let tensor = Tensor::new(array.shape().to_vec(), elements(&array.readonly()));
+                return tensor.map(Some).map_err(|error| PyValueError::new_err(error.to_string()));
+            })+
+        };
+    }
+    read!(f32, f64, i32, i64, u8, u64, bool);
+    Ok(None)
 }

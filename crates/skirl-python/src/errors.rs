@@ -22,6 +22,10 @@ pub(crate) fn to_py_err(py: Python<'_>, error: Error) -> PyErr {
     let origin = origin(&error).map(|origin| origin.clone_ref(py));
     match origin {
         Some(origin) if !origin.is_instance_of::<PyException>(py) => origin,
+        // The innermost of hooks that call each other says what failed; those around it would only say so once more each.
+        Some(origin) if matches!(error, Error::Callback(_)) && origin.is_instance_of::<CallbackError>(py) => {
+            origin
+        }
         Some(origin) => {
             let raised = by_kind(error, &advice(py, &origin));
             raised.set_cause(py, Some(origin));
@@ -63,6 +67,7 @@ fn by_kind(error: Error, advice: &str) -> PyErr {
     match error {
         Error::Callback(_) | Error::OwnEvaluation { .. } => CallbackError::new_err(text),
         Error::Config(_) | Error::Misfit { .. } => ConfigError::new_err(text),
+        Error::Env { source: skirl_env::EnvError::BadState { .. }, .. } => CheckpointError::new_err(text),
         Error::Env { .. }
         | Error::EnvRunner { .. }
         | Error::ForeachEnv { .. }

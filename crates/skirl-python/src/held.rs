@@ -119,8 +119,22 @@ impl Held {
         answer.interrupted.map_or(outcome, Err)
     }
 
+    /// An error where a hook of this algorithm runs on this thread: `call` cannot be made in the middle of its work.
+    pub(crate) fn refuse_in_hooks(&self, call: &str, remedy: &str) -> PyResult<()> {
+        if !lent::is_at_work(self.key()) {
+            return Ok(());
+        }
+        Err(SkirlError::new_err(format!(
+            "{call} cannot be called from a hook of the same algorithm, which is at work: {remedy}"
+        )))
+    }
+
     /// Closes the algorithm and ends its thread. A second time nothing happens.
     pub(crate) fn stop(&self, py: Python<'_>) -> PyResult<()> {
+        self.refuse_in_hooks(
+            "stop()",
+            "have the hook set a key of the result, or an attribute of your own, and call stop() where train() has returned",
+        )?;
         if matches!(*self.lock(), State::Stopped | State::Broken(_)) {
             // Whoever waits for the thread of a lost algorithm must not wait for ever.
             self.thread.end();
@@ -149,7 +163,7 @@ impl Held {
         match state {
             State::Away if lent::is_at_work(self.key()) => SkirlError::new_err(
                 "the algorithm cannot be called from a hook that runs in the middle of its work (hooks of episodes, of rollouts \
-                 and of batches, on_checkpoint_saved), and cannot be stopped in any: do it in on_train_result, or after train()",
+                 and of batches, on_checkpoint_saved): do it in on_train_result, or after train()",
             ),
             other => not_home(other),
         }

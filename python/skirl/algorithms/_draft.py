@@ -29,7 +29,7 @@ class Draft:
         for name, value in options.items():
             if name in ("model", "model_config") and isinstance(value, Mapping) and not is_search(value):
                 self.set_section("rl_module", value)
-            elif not self._is_unserved(name, value, section) and not self._is_needless(name, value, section):
+            elif not self._is_needless(name, value, section) and not self._is_unserved(name, value, section):
                 self._take(section, name, value, plain)
         # A section that the engine does not have says so itself, once for each option.
         known = section in self.table.sections or section in self.table.groups
@@ -47,7 +47,7 @@ class Draft:
                 self.set_section(group.rpartition(".")[0], {name: value})
             elif (option := self.table.find(name)) is not None:
                 self.set_section(option.section, {name: value})
-            elif not self._is_unserved(name, value, None) and not self._is_needless(name, value, None):
+            elif not self._is_needless(name, value, None) and not self._is_unserved(name, value, None):
                 self._put(None, {name: None if is_search(value) else _readable(value)})
 
     def set_path(self, path: str, value: object) -> None:

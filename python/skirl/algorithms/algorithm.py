@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from skirl._native import NativeAlgorithm
+from skirl._weights import by_module
 from skirl.algorithms._checkpoints import config_class_of, fresh_directory, here, module_weights
 from skirl.algorithms._modules import ModuleChanges
 from skirl.algorithms._seats import Seats
@@ -250,6 +251,30 @@ class Algorithm(ModuleChanges):
         """RLlib's older name of `restore_from_path`."""
         self.restore_from_path(checkpoint_path)
 
+    def get_state(self) -> dict[str, Any]:
+        """The whole state, as a checkpoint holds it: weights, optimizer, environments, random streams, counters, metrics, and the
+        state of callbacks. `set_state` puts it back.
+
+        Returns:
+            Nested dicts with the parts of a checkpoint for keys, of plain values and NumPy arrays that nobody else holds. They can be
+            pickled. `state["learner_group"]["learner"]["rl_module"]["default_policy"]` has the weights of a module by name.
+        """
+        return self._native.get_state()
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Puts a state into this algorithm, which must have been built from the same config. It goes on exactly as the one that the
+        state was taken of.
+
+        Args:
+            state: What `get_state` returned, all of it.
+
+        Raises:
+            CheckpointError: A part is missing, unknown or not what it should be, or the state is of another algorithm, other spaces
+                or another network; then this algorithm stays as it was.
+        """
+        self._native.set_state(state)
+        self._warn()
+
     @classmethod
     def from_checkpoint(cls, path: str | Path, *, config: "AlgorithmConfig | None" = None) -> "Self":
         """The algorithm of a checkpoint, with its config and state. It goes on exactly where it was saved.
@@ -384,6 +409,11 @@ class Algorithm(ModuleChanges):
             Actions by the same keys.
         """
         self._refuse_state(state)
+        if not isinstance(observations, Mapping):
+            raise ConfigError(
+                "compute_actions: expected observations by any key, as {0: observation, 1: observation}, found "
+                f"{type(observations).__name__}: write dict(enumerate(observations)), or compute_single_action for one"
+            )
         actions = self._seats[policy_id].act(list(observations.values()), explore)
         return dict(zip(observations, actions, strict=True))
 
@@ -418,9 +448,10 @@ class Algorithm(ModuleChanges):
 
         Raises:
             SkirlError: A module, name or shape that is not there; the module concerned then stays as it was.
+            ConfigError: Something else than arrays of finite floats by module and name.
         """
-        for module, arrays in weights.items():
-            self._native.set_weights(module, dict(arrays))
+        for module, arrays in by_module(weights).items():
+            self._native.set_weights(module, arrays)
 
     def get_config(self) -> "AlgorithmConfig":
         """The config with which this algorithm runs, frozen."""

@@ -158,7 +158,7 @@ class EnvsOfHook:
 
 
 class ModulesOfRun(Mapping[str, Any]):
-    """The modules by id, as copies with the newest weights. In the middle of a rollout they cannot be reached."""
+    """The modules by id, as copies with the newest weights. In the middle of a rollout only their ids can be read."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
@@ -166,11 +166,18 @@ class ModulesOfRun(Mapping[str, Any]):
     def __getitem__(self, module_id: str) -> Any:
         return self._run.algorithm.get_module(module_id)
 
+    def _ids(self) -> list[str]:
+        ids: list[str] = self._run.algorithm._native.module_ids()
+        return ids
+
+    def __contains__(self, module_id: object) -> bool:
+        return module_id in self._ids()
+
     def __iter__(self) -> Iterator[str]:
-        return iter(self._run.algorithm.get_weights())
+        return iter(self._ids())
 
     def __len__(self) -> int:
-        return len(self._run.algorithm.get_weights())
+        return len(self._ids())
 
 
 class ModuleOfRun:

@@ -8,6 +8,7 @@ from skirl.callbacks.arguments import EnvsOfHook, ModuleOfRun, ModulesOfRun, Run
 from skirl.callbacks.metrics_logger import MetricsLogger
 from skirl.callbacks.results import OlderKeys
 from skirl.callbacks.signatures import Wish
+from skirl.errors import SkirlError
 from skirl.policy.sample_batch import MultiAgentBatch, SampleBatch
 
 if TYPE_CHECKING:
@@ -75,6 +76,16 @@ class Dispatcher:
     def _call(self, hook: str, arguments: Arguments) -> None:
         for wish in self._wishes.get(hook, ()):
             wish.call(arguments)
+
+    def _call_to_write(self, hook: str, arguments: Arguments, may: str) -> None:
+        """A hook that is given columns; `may` says which of them it may rewrite."""
+        try:
+            self._call(hook, arguments)
+        except ValueError as error:
+            # NumPy's own message does not say what could be written instead.
+            if "read-only" in str(error) and not isinstance(error, SkirlError):
+                raise ValueError(f"{error}: of the columns given to {hook}, {may} may be rewritten") from error
+            raise
 
     # State.
 
@@ -173,7 +184,7 @@ class Dispatcher:
     def on_postprocess_trajectory(self, batch: SampleBatch, episode: "Episode | None") -> None:
         """Called by the engine."""
         run, runner = self._run, RunnerOfHook(self._run, False)
-        self._call(
+        self._call_to_write(
             "on_postprocess_trajectory",
             {
                 "agent_id": lambda: batch.agent_id,
@@ -187,6 +198,7 @@ class Dispatcher:
                 "policies": lambda: ModulesOfRun(run),
                 "metrics_logger": lambda: run.env_runners,
             },
+            "obs, rewards and vf_preds (and the number final_value)",
         )
 
     def on_sample_end(self, samples: dict[str, SampleBatch]) -> None:
@@ -194,7 +206,7 @@ class Dispatcher:
         single = samples.get("default_policy") if len(samples) == 1 else None
         given = single if single is not None else MultiAgentBatch(samples)
         runner = RunnerOfHook(self._run, False)
-        self._call(
+        self._call_to_write(
             "on_sample_end",
             {
                 "env_runner": lambda: runner,
@@ -202,6 +214,7 @@ class Dispatcher:
                 "samples": lambda: given,
                 "metrics_logger": lambda: self._run.env_runners,
             },
+            "all but terminateds, truncateds, eps_id, env_index and agent_index",
         )
 
     def on_learn_on_batch(self, module_id: str, batch: SampleBatch) -> None:

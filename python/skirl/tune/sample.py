@@ -120,7 +120,10 @@ class Function(Domain):
 
 def grid_search(values: Sequence[Any]) -> dict[str, list[Any]]:
     """Each of these values once for every sample. Several grids are combined; the first by name varies fastest."""
-    values = list(values)
+    try:
+        values = list(values)
+    except TypeError:
+        raise ConfigError(f"tune.grid_search: expected a list of values, found {values!r}; write [{values!r}] for one") from None
     if not values:
         raise ConfigError("tune.grid_search: expected at least one value, found an empty list")
     return {"grid_search": values}

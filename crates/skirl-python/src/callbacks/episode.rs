@@ -28,6 +28,8 @@ pub(super) struct EpisodeData {
     pub(super) agents: Vec<String>,
     at: u64,
     env_steps: u64,
+    /// Actions of all agents so far; unknown where the episode was not seen from its beginning.
+    agent_steps: Option<u64>,
     sum: f64,
     agent_returns: Vec<f64>,
     observations: Vec<Option<Vec<f32>>>,
@@ -41,11 +43,12 @@ pub(super) struct EpisodeData {
     pub(super) env: Option<EnvHandle>,
 }
 
-/// Everything that one agent saw and was rewarded with, one row for each step; the observations have one more in front.
+/// Everything that one agent saw, did and was rewarded with, one row for each step; the observations have one more in front.
 #[derive(Default, Clone)]
 struct History {
     observations: Vec<Vec<f32>>,
     rewards: Vec<f64>,
+    actions: Vec<Column>,
 }
 
 impl EpisodeData {
@@ -70,6 +73,7 @@ impl EpisodeData {
     /// Takes what the engine's episode shows now.
     pub(super) fn update(&mut self, episode: &Episode<'_>) {
         let agents = 0..self.agents.len();
+        let before = self.env_steps;
         self.at = episode.at();
         self.env_steps = episode.env_steps();
         self.sum = episode.episode_return();
@@ -79,7 +83,18 @@ impl EpisodeData {
         self.actions = agents.clone().map(action).collect();
         self.rewards = agents.map(|agent| episode.reward(agent)).collect();
         (self.terminated, self.truncated) = (episode.terminated(), episode.truncated());
+        self.count(before);
         self.remember();
+    }
+
+    /// Counts the actions of a step that is new since `before`.
+    fn count(&mut self, before: u64) {
+        let acted = self.actions.iter().flatten().count() as u64;
+        self.agent_steps = match (self.env_steps, self.agent_steps) {
+            (0, _) => Some(0),
+            (steps, Some(known)) if steps == before + 1 => Some(known + acted),
+            (steps, known) => known.filter(|_| steps == before),
+        };
     }
 
     /// Adds the step to the history, where it is complete so far.
@@ -99,6 +114,7 @@ impl EpisodeData {
         history.observations.push(observation.clone());
         if steps > 0 {
             history.rewards.push(self.rewards.first().copied().unwrap_or(0.0));
+            history.actions.extend(self.actions.first().cloned().flatten());
         }
     }
 
@@ -208,10 +224,21 @@ impl NativeEpisode {
         self.lock().env_steps
     }
 
-    /// Environment steps so far.
-    #[getter]
+    /// Environment steps so far, as `length` and `len(episode)` (RLlib's method).
     fn env_steps(&self) -> u64 {
         self.length()
+    }
+
+    /// Actions of all agents so far.
+    fn agent_steps(&self) -> PyResult<u64> {
+        let data = self.lock();
+        let single = (data.agents.len() == 1).then_some(data.env_steps);
+        single.or(data.agent_steps).ok_or_else(|| {
+            SkirlError::new_err(
+                "the actions of this episode's agents were not counted, as it began before a checkpoint from which the run \
+                 went on: count them in episode.user_data, which is saved with it",
+            )
+        })
     }
 
     fn __len__(&self) -> usize {
@@ -338,14 +365,20 @@ impl NativeEpisode {
         }
     }
 
-    /// The last action; of others nothing is kept.
+    /// Actions of a single agent as the environment took them, one for each step; with an index, one of them. Kept as
+    /// observations are.
     #[pyo3(signature = (indices = None))]
     fn get_actions<'py>(
         &self,
         py: Python<'py>,
         indices: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        if is_last(indices)? { self.last_action_for(py, None) } else { Err(not_kept("actions")) }
+        if is_last(indices)? {
+            return self.last_action_for(py, None);
+        }
+        let (history, forms) = self.history("actions")?;
+        let one = |row: usize| action_to_python(py, &history.actions[row], &forms.action);
+        chosen(py, history.actions.len(), indices, one)
     }
 
     /// The environment, while the hook runs.

@@ -2,12 +2,13 @@
 //! `skirl/estimators.py`.
 
 use numpy::{PyArray1, PyReadonlyArray1};
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use skirl_math::chain::{Chain, ChainError, END, EndRow};
 use skirl_math::gae::{GaeOut, GaeParams, gae as chained_gae};
 use skirl_math::returns::discounted_returns as chained_returns;
 use skirl_math::vtrace::{VtraceIn, VtraceOut, VtraceParams, vtrace as chained_vtrace};
+
+use crate::errors::ConfigError;
 
 type Floats<'py> = PyReadonlyArray1<'py, f32>;
 type Array<'py> = Bound<'py, PyArray1<f32>>;
@@ -43,7 +44,7 @@ impl Rows {
         let followers = sequence.next_row.as_slice()?;
         let rows = followers.len();
         if [terminated.len(), truncated.len(), values.len()] != [rows; 3] {
-            return Err(PyValueError::new_err("expected columns of one length"));
+            return Err(ConfigError::new_err("expected columns of one length"));
         }
         let (mut next, mut ends) = (Vec::with_capacity(rows), Vec::new());
         for row in 0..rows {
@@ -64,7 +65,7 @@ impl Rows {
 }
 
 fn raise(error: &ChainError) -> PyErr {
-    PyValueError::new_err(error.to_string())
+    ConfigError::new_err(error.to_string())
 }
 
 /// Generalised advantage estimation: advantages and value targets.

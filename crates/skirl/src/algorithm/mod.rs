@@ -160,6 +160,7 @@ impl Algorithm {
         };
         let environments = Environments::launch(order)?;
         let plan = algo::plan(&*config, spec, environments.spaces())?;
+        crate::plan::memory::check(&plan)?;
         let workers = Arc::new(Workers::new(config.common().resources.num_threads)?);
         let from = BuildFrom { plan: &plan, environments, workers: &workers, callbacks: &callbacks, seed };
         let parts = algo::build(&*config, from)?;
@@ -374,6 +375,9 @@ impl Algorithm {
     }
 
     fn restore_loaded(&mut self, loaded: checkpoint::Loaded) -> Result<(), Error> {
+        for id in loaded.snapshot.module_ids() {
+            loaded.snapshot.tensors(&checkpoint::module_file(&id, checkpoint::MODULE_EXAMPLE))?;
+        }
         self.restore_written_by(&loaded.snapshot, &loaded.skirl_version)?;
         self.warnings.extend(loaded.warnings);
         self.call_hook(Hook::CheckpointLoaded, |each, algorithm| each.on_checkpoint_loaded(algorithm))

@@ -26,6 +26,7 @@ mod metric_names;
 mod mixed;
 mod multi_agent;
 mod names;
+mod not_served;
 mod pg;
 mod ppo;
 mod reference;

@@ -2,6 +2,7 @@
 
 use super::algorithm;
 use super::error::Problem;
+use super::not_served;
 use super::spec::OptionSpec;
 
 /// Other words for a section.
@@ -48,30 +49,21 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("framework", "RLlib", "there is one native engine: remove it"),
     ("num_gpus", "RLlib", "skirl runs on the CPU: remove it"),
     ("num_cpus", "RLlib", "use resources.num_threads"),
+    ("num_learner_workers", "older RLlib", "it is called num_learners now, and only 0 is served: remove it"),
+    (
+        "model_config_dict",
+        "older RLlib",
+        "it is called model_config now: write its entries as options of rl_module",
+    ),
     ("adam_epsilon", "RLlib (DQN)", "use training.optimizer.eps"),
     ("simple_optimizer", "older RLlib", "remove it"),
     ("sample_async", "older RLlib", "A2C collects and learns in turns (false): remove it"),
 ];
 
-/// Options of RLlib 2.60 that are not served yet.
+/// Options of RLlib 2.60 that are not served yet, besides those of which [`not_served`] knows why.
 const RLLIB_NOT_SERVED: &[&str] = &[
     "extra_python_environs_for_driver",
     "extra_python_environs_for_worker",
-    "num_cpus_for_main_process",
-    "custom_resources_for_main_process",
-    "placement_strategy",
-    "local_gpu_idx",
-    "eager_tracing",
-    "eager_max_retraces",
-    "tf_session_args",
-    "local_tf_session_args",
-    "torch_compile_learner",
-    "torch_compile_learner_what_to_compile",
-    "torch_compile_learner_dynamo_mode",
-    "torch_compile_learner_dynamo_backend",
-    "torch_compile_worker",
-    "torch_ddp_kwargs",
-    "torch_skip_nan_gradients",
     "enable_rl_module_and_learner",
     "enable_env_runner_and_connector_v2",
     "observation_space",
@@ -82,16 +74,7 @@ const RLLIB_NOT_SERVED: &[&str] = &[
     "env_task_fn",
     "is_atari",
     "env_runner_cls",
-    "create_local_env_runner",
-    "create_env_on_local_worker",
     "gym_env_vectorize_mode",
-    "num_cpus_per_env_runner",
-    "num_gpus_per_env_runner",
-    "num_cpus_per_worker",
-    "num_gpus_per_worker",
-    "custom_resources_per_env_runner",
-    "validate_env_runners_after_construction",
-    "max_requests_in_flight_per_env_runner",
     "env_to_module_connector",
     "module_to_env_connector",
     "learner_connector",
@@ -105,19 +88,10 @@ const RLLIB_NOT_SERVED: &[&str] = &[
     "env_runner_state_server_max_concurrency",
     "compress_observations",
     "episodes_to_numpy",
-    "use_worker_filter_stats",
-    "update_worker_filter_stats",
     "exploration_config",
     "sample_collector",
     "remote_worker_envs",
     "remote_env_batch_wait_ms",
-    "preprocessor_pref",
-    "num_cpus_per_learner",
-    "num_gpus_per_learner",
-    "custom_resources_per_learner",
-    "num_aggregator_actors_per_learner",
-    "max_requests_in_flight_per_aggregator_actor",
-    "max_requests_in_flight_per_learner",
     "learner_class",
     "learner_config_dict",
     "callbacks_class",
@@ -129,21 +103,6 @@ const RLLIB_NOT_SERVED: &[&str] = &[
     "evaluation_unhealthy_workers_timeout_s",
     "evaluation_error_after_n_consecutive_skips",
     "always_attach_evaluation_results",
-    "off_policy_estimation_methods",
-    "ope_split_batch_by_episode",
-    "offline_evaluation_interval",
-    "offline_evaluation_type",
-    "num_offline_eval_runners",
-    "input_",
-    "input_config",
-    "input_read_method",
-    "input_read_episodes",
-    "output",
-    "output_config",
-    "output_write_episodes",
-    "output_max_file_size",
-    "policy_map_capacity",
-    "policy_states_are_swappable",
     "observation_fn",
     "keep_per_episode_custom_metrics",
     "metrics_episode_collection_timeout_s",
@@ -152,8 +111,6 @@ const RLLIB_NOT_SERVED: &[&str] = &[
     "checkpoint_trainable_policies_only",
     "log_sys_usage",
     "fake_sampler",
-    "ignore_env_runner_failures",
-    "env_runner_health_probe_timeout_s",
     "rl_module_spec",
     "conv_filters",
     "conv_activation",
@@ -264,8 +221,14 @@ fn foreign(specs: &[&OptionSpec], name: &str) -> Option<Problem> {
     if let Some((_, library, advice)) = ELSEWHERE.iter().find(|(other, ..)| other == name) {
         return Some(Problem::new(format!("no option here, but one of {library}")).suggest(*advice));
     }
-    let not_served = RLLIB_NOT_SERVED.contains(&name.as_str());
-    not_served.then(|| Problem::new("RLlib option, not served by skirl yet").suggest("remove it"))
+    let problem = match not_served::reason(name) {
+        Some(reason) => format!("RLlib option, not served by skirl: {reason}"),
+        None if RLLIB_NOT_SERVED.contains(&name.as_str()) => {
+            "RLlib option, not served by skirl yet".to_owned()
+        }
+        None => return None,
+    };
+    Some(Problem::new(problem).suggest("remove it"))
 }
 
 /// The nearest name: of options in the section, of all options, of names elsewhere.

@@ -9,6 +9,7 @@ import numpy as np
 
 from skirl._native import NativeModule, space_from_json
 from skirl._spaces import batch_columns_of
+from skirl._weights import by_name
 from skirl.algorithms._checkpoints import here
 from skirl.errors import CheckpointError, EnvError, SkirlWarning
 
@@ -133,7 +134,7 @@ class RLModule:
         Raises:
             SkirlError: A name or shape that is not the module's.
         """
-        self._native.set_weights(dict(state))
+        self._native.set_weights(by_name(state, "set_state"))
 
     @property
     def observation_space(self) -> "gymnasium.Space[Any]":
