@@ -100,7 +100,7 @@ pub(crate) fn tensor_of_any_type(array: &Bound<'_, PyAny>) -> PyResult<Option<Te
         ($($kind:ty),+) => {
             $(if let Ok(array) = array.cast::<PyArrayDyn<$kind>>() {
                 let tensor = Tensor::new(array.shape().to_vec(), elements(&array.readonly()));
-                return tensor.map(Some).map_err(|error| PyValueError::new_err(error.to_string()));
+                return tensor.map(Some).map_err(|error| ConfigError::new_err(error.to_string()));
             })+
         };
     }
