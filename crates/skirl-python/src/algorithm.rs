@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
@@ -35,18 +35,13 @@ pub(crate) struct NativeAlgorithm {
     held: Arc<Held>,
     /// Whether the iteration before was long; true at first, when nobody knows.
     was_long: AtomicBool,
-    /// Kept until they change: hooks may want them while the algorithm is at work.
+    /// As they were when they were last asked for: hooks may want them while the algorithm is at work.
     module_ids: Mutex<Option<Vec<String>>>,
 }
 
 impl NativeAlgorithm {
     fn new(held: Arc<Held>) -> Self {
-        Self { held, was_long: AtomicBool::new(true), module_ids: Mutex::default() }
-    }
-
-    fn known_module_ids(&self) -> MutexGuard<'_, Option<Vec<String>>> {
-        // A panic cannot leave it half-written: it is replaced whole.
-        self.module_ids.lock().unwrap_or_else(PoisonError::into_inner)
+        Self { held, was_long: AtomicBool::new(true), module_ids: Mutex::new(None) }
     }
 
     /// One that is yet to be built, and known to its owner.
@@ -253,20 +248,22 @@ impl NativeAlgorithm {
 
     /// Ids of the modules.
     fn module_ids(&self, py: Python<'_>) -> PyResult<Vec<String>> {
-        if let Some(known) = self.known_module_ids().clone() {
-            return Ok(known);
+        let known = || self.module_ids.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(ids) = known().clone() {
+            return Ok(ids);
         }
         let ids = self.held.quick(py, |algorithm| Ok(algorithm.module_ids()))?;
-        Ok(self.known_module_ids().insert(ids).clone())
+        *known() = Some(ids.clone());
+        Ok(ids)
     }
 
     /// Goes on with the policies of another configuration, their map and those that learn; nothing else of it is looked at.
     fn change_modules(&self, py: Python<'_>, config: &NativeConfig) -> PyResult<()> {
         let multi_agent = config.inner.common().multi_agent.clone();
         let changed = self.held.long(py, || {}, move |algorithm| algorithm.change_modules(multi_agent));
-        // Looked at again in any case: Ctrl-C may have been noticed after the change.
-        self.known_module_ids().take();
-        changed.and(self.module_ids(py).map(|_| ()))
+        *self.module_ids.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        let known = self.module_ids(py);
+        changed.and(known.map(drop))
     }
 
     /// Agents, each with the module that acts for it.
