@@ -258,21 +258,29 @@ def test_callbacks_shared_state_and_tasks_go_on(tmp_path):
         def on_episode_step(self, *, episode, **kwargs):
             episode.custom_data["steps"] = episode.custom_data.get("steps", 0) + 1
 
-        def on_episode_end(self, *, episode, **kwargs):
+        def on_episode_end(self, *, episode, env_runner, **kwargs):
             # Episodes before and after the change have their own data.
             assert episode.custom_data["steps"] == 7
+            if not env_runner.in_evaluation:
+                episodes.append(episode.id_)
 
-    algo = config(Duel).callbacks(Keeps).build_algo()
+    episodes = []
+    algo = config(Duel).callbacks(Keeps).evaluation(evaluation_num_env_runners=0, evaluation_interval=7).build_algo()
+    algo.eval_env_runner.foreach_env(lambda env: env.set_task(5))
     algo.train()
     algo.shared_state.counter("dug").inc(3)
     algo.env_runner_group.foreach_env_runner(lambda runner: runner.foreach_env(lambda env: env.set_task(2)))
     algo.add_module("new", new_agent_to_module_mapping_fn=against("new", Duel))
     assert algo.shared_state.counter("dug").get() == 3
     assert algo.env_runner.foreach_env(lambda env: env.phase) == [2, 2]
+    assert set(algo.eval_env_runner.foreach_env(lambda env: env.phase)) == {5}
+    ended = len(episodes)
     result = algo.train()
     assert (result["results"], result["policies"], Keeps.inits) == (2, 2, 1)
+    # Episodes are numbered on.
+    assert 0 < ended < len(episodes) == len(set(episodes))
     # Nothing stays open.
-    assert len(Duel.opened) == 2
+    assert len(Duel.opened) == 2 + len(algo.eval_env_runner.foreach_env(id))
     algo.stop()
     assert not Duel.opened
 

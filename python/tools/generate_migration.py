@@ -133,6 +133,9 @@ Attributes of RLlib's objects that skirl's do not have (`algo.metrics`, `algo.tr
 An environment's class gets the whole `EnvContext` if its constructor's first parameter is called `config`, `env_config` or `env_context`, or is annotated `EnvContext`; RLlib hands it to every class.
 With any other constructor the keys of `env_config` are its arguments.
 
+`algo.add_module` and `algo.remove_module` take RLlib's arguments, with a `PolicySpec` or a dict of options as `module_spec` in place of an `RLModuleSpec`. The mapping function is asked once for each agent, and every module acts for some agent:
+[what goes on and what begins anew](../python.md#modules-that-come-and-go).
+
 ## Every option of `PPOConfig`
 
 "same" means: the same name and meaning. The third column has skirl's default where it is another one.

@@ -7,6 +7,7 @@ mod runs;
 mod acting;
 mod curriculum;
 mod evaluation;
+mod modules;
 mod seams;
 mod shared_state;
 mod stairs;
