@@ -107,7 +107,7 @@ Change the imports, and most scripts run:
 | `rllib train --run=PPO --env=CartPole-v1` | `skirl train --run=PPO --env=CartPole-v1` |
 
 What differs on purpose: an option that is unknown, misspelt or not served is an error that says so, never ignored; checkpoints hold data only (safetensors and JSON) and
-cannot run code; the same seed gives the same bytes. Result keys are RLlib's (`env_runners/episode_return_mean`, …): [all of them](../results.md). The oldest names (`result["episode_reward_mean"]`) are read as well.
+cannot run code; the same seed gives the same bytes. Result keys are RLlib's (`env_runners/episode_return_mean`, …): [all of them](../results.md). The oldest names (`result["episode_reward_mean"]`) are read as well. `episode_duration_sec_mean` is not measured.
 
 An environment's class gets the whole `EnvContext` if its constructor's first parameter is called `config`, `env_config` or `env_context`, or is annotated `EnvContext`; RLlib hands it to every class.
 With any other constructor the keys of `env_config` are its arguments.
