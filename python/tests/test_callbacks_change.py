@@ -70,11 +70,16 @@ def test_what_a_hook_must_not_do_is_an_error_that_says_so() -> None:
         if postprocessed_batch["terminateds"][-1]:
             postprocessed_batch.final_value = 1.0
 
+    def illegal(samples: Any = None, train_batch: Any = None, **kwargs: Any) -> None:
+        (train_batch if samples is None else samples)["actions"][3] = 7
+
     for callbacks, text in (
         ({"on_postprocess_trajectory": not_finite}, "rewards.*finite"),
         ({"on_postprocess_trajectory": terminal_value}, "final_value to 1 after a terminated"),
         ({"on_sample_end": too_short}, "'rewards'.*expected 128 rows.*shape \\[3\\]"),
         ({"on_learn_on_batch": rows_differ}, "advantages"),
+        ({"on_sample_end": illegal}, "action of row 3 of module 'default_policy' to 7, where 0 to 1 was expected"),
+        ({"on_learn_on_batch": illegal}, "action of row 3 of module 'default_policy' to 7, where 0 to 1 was expected"),
     ):
         with config(**callbacks).build_algo() as algo, pytest.raises(CallbackError, match=text):
             algo.train()

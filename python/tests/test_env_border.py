@@ -9,7 +9,7 @@ import pytest
 from env_runs import Env, build, train
 from gymnasium import spaces
 
-from skirl.errors import EnvError
+from skirl.errors import ConfigError, EnvError
 
 def returning(value, space=None, **methods):
     """An environment whose observations are `value` (a function of nothing)."""
@@ -56,7 +56,27 @@ def test_a_reward_that_is_not_finite(bad):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_an_observation_that_is_not_finite(dtype):
     value = np.array([0, np.nan, 0], dtype)
-    refused(returning(lambda: value), r"environment 0 returned NaN at its step 1 .* observation\[1\]")
+    message = refused(returning(lambda: value), "observation of .*step .* is NaN at index 1, expected a finite number")
+    assert "environment 0 failed at its step 1" in message and ".py:" in message
+    assert "last reset with seed" in message and "step 1 of the episode, action" in message
+
+
+@pytest.mark.parametrize("own", [np.float32, np.float64])
+def test_a_huge_number_is_told_in_short(own):
+    space = gymnasium.spaces.Box(-np.inf, np.inf, (3,), own)
+    value = np.array([0, 1e300, 0])
+    message = refused(returning(lambda: value, space), "1e300")
+    assert "000000000000" not in message and "last reset with seed" in message
+
+
+def test_an_integer_beyond_all_floats_is_called_so():
+    refused(rewarding(lambda: 10**400), "the reward of .* is an integer beyond the largest float")
+
+
+def test_an_empty_space_names_the_environment():
+    space = gymnasium.spaces.Box(-1, 1, (0,), np.float32)
+    with pytest.raises(ConfigError, match=r"observation space of environment .*, agent 'default_agent'.*at least one number.*\(0,\)"):
+        build(returning(lambda: np.zeros(0, np.float32), space))
 
 
 # 4: shapes

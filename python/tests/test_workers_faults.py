@@ -75,8 +75,22 @@ def test_a_runner_that_hangs_is_killed_with_a_dump_of_its_stack(
     result = train(faulty(tmp_path, faults, env_runners={"sample_timeout_s": 0.5}), 3)
     assert result["fault_tolerance"]["num_remote_worker_restarts"] == 1
     error = capfd.readouterr().err
-    assert "made no step for 0.5 s and was killed" in error
+    assert re.search(r"no step and no reset for 0\.5 s and was killed \(.*\); it is replaced, and the run goes on\nIt hangs here:\n", error)
     assert "in _hang" in error and "faulty_env.py" in error
+
+
+def test_the_number_of_failures_stands_before_the_stack(tmp_path: Path) -> None:
+    tolerant = {"num_consecutive_env_runner_failures_tolerance": 1}
+    faults = {"hang_at": 1, "times": 2, "only_worker": 1}
+    algorithm = faulty(tmp_path, faults, env_runners={"sample_timeout_s": 0.5}, fault_tolerance=tolerant)
+    with pytest.raises(EnvError, match=r"was killed \(env_runners\.sample_timeout_s\) \(and failed again 1 times.*\)\nIt hangs here:\n"):
+        algorithm.train()
+    algorithm.stop()
+
+
+def test_a_constructor_that_hangs_is_called_so() -> None:
+    with pytest.raises(EnvError, match=r"did not come back from the constructors of its environments for 3 s and was killed"):
+        build(runs.NeverBuilt, 1, 1, fault_tolerance={"env_runner_restore_timeout_s": 3.0})
 
 
 def test_slow_steps_are_no_hang(tmp_path: Path) -> None:

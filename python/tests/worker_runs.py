@@ -56,6 +56,13 @@ class Corridor(gymnasium.Env):
         self.at = state["at"]
 
 
+class NeverBuilt(Corridor):
+    """Its constructor does not return."""
+
+    def __init__(self) -> None:
+        time.sleep(600)
+
+
 def config(
     env: Any, runners: int, envs: int, env_config: dict[str, Any] | None = None, **sections: dict[str, Any]
 ) -> PPOConfig:

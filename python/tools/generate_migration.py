@@ -126,7 +126,7 @@ Change the imports, and most scripts run:
 | `rllib train --run=PPO --env=CartPole-v1` | `skirl train --run=PPO --env=CartPole-v1` |
 
 What differs on purpose: an option that is unknown, misspelt or not served is an error that says so, never ignored; checkpoints hold data only (safetensors and JSON) and
-cannot run code; the same seed gives the same bytes. Result keys are RLlib's (`env_runners/episode_return_mean`, …): [all of them](../results.md). The oldest names (`result["episode_reward_mean"]`) are read as well.
+cannot run code; the same seed gives the same bytes. Result keys are RLlib's (`env_runners/episode_return_mean`, …): [all of them](../results.md). The oldest names (`result["episode_reward_mean"]`) are read as well. `episode_duration_sec_mean` is not measured.
 
 Attributes of RLlib's objects that skirl's do not have (`algo.metrics`, `algo.training_step`, `algo.env_runner.sample`, `env_runner_group.sync_weights`, …) are an `AttributeError` that says what to use instead.
 

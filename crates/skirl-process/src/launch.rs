@@ -56,10 +56,12 @@ pub fn launch(launch: &Launch, order: LaunchOrder<'_>) -> Result<RemoteEnvironme
     let rules = Rules {
         options: common.fault_tolerance.clone(),
         step_patience: Patience {
+            what: "made no step and no reset",
             time: Duration::from_secs_f64(common.env_runners.sample_timeout_s),
             option: "env_runners.sample_timeout_s",
         },
         start_patience: Patience {
+            what: "did not come back from the constructors of its environments",
             time: Duration::from_secs_f64(common.fault_tolerance.env_runner_restore_timeout_s),
             option: "fault_tolerance.env_runner_restore_timeout_s",
         },

@@ -119,7 +119,8 @@ pub fn forget_told() {
 pub fn tell_failure(tag: &str, message: &str, what_follows: &str) {
     let (first, rest) = message.split_once('\n').unwrap_or((message, ""));
     if !rest.starts_with("Traceback") {
-        return tell(tag, &format!("{message}; {what_follows}"));
+        let rest = if rest.is_empty() { String::new() } else { format!("\n{rest}") };
+        return tell(tag, &format!("{first}; {what_follows}{rest}"));
     }
     let cause = cause_of(rest);
     let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);

@@ -38,6 +38,8 @@ pub struct WorkerCommand {
 /// How long a worker may go without a sign of life, and the option that says so.
 #[derive(Debug, Clone, Copy)]
 pub struct Patience {
+    /// What it did not do in that time, in words.
+    pub what: &'static str,
     /// The time.
     pub time: Duration,
     /// The option.
@@ -241,7 +243,8 @@ impl Process {
                 let stack = self.stack_dump();
                 self.kill();
                 Failure::Hung(format!(
-                    "(pid {pid}) made no step for {} s and was killed ({}). {stack}",
+                    "(pid {pid}) {} for {} s and was killed ({})\n{stack}",
+                    patience.what,
                     patience.time.as_secs_f64(),
                     patience.option
                 ))

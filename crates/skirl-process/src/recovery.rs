@@ -179,6 +179,6 @@ pub(crate) fn tag_of(build: &Build) -> String {
 fn with_output(message: String, process: &Process) -> String {
     match process.last_lines() {
         lines if lines.is_empty() => message,
-        lines => format!("{message} before its environments were built. It printed:\n{}", lines.join("\n")),
+        lines => format!("{message} before its environments were built\nIt printed:\n{}", lines.join("\n")),
     }
 }

@@ -206,6 +206,51 @@ fn counts_of_a_result_add_up_over_its_training_steps() {
     let trained = result.get("learners/default_policy/num_module_steps_trained");
     assert_eq!(trained, result.get("learners/default_policy/num_module_steps_trained_lifetime"));
     assert_eq!(trained, result.get("learners/__all_modules__/num_module_steps_trained"));
+    for lifetime in ["", "_lifetime"] {
+        for (steps, expected) in [("module_steps", trained), ("env_steps", trained)] {
+            assert_eq!(
+                result.get(&format!("learners/__all_modules__/num_{steps}_trained{lifetime}")),
+                expected
+            );
+        }
+        for name in ["agent_steps_sampled LT/default_agent", "module_steps_sampled LT/default_policy"] {
+            let key = format!("env_runners/num_{}", name.replace(" LT", lifetime));
+            assert_eq!(result.get(&key), Some(768.0), "{key}");
+        }
+    }
+}
+
+/// The oracle is the rule of the game: each of the two pushes its own cart at every step.
+#[test]
+fn decisions_of_several_agents_are_counted_by_name_also_after_a_resume() {
+    let sections = json!({ "multi_agent": { "policies": ["even", "odd"], "policy_mapping": { "cart_0": "even", "cart_1": "odd" } } });
+    let mut algorithm = build("TwoCartPole-v0", &sections);
+    let first = algorithm.train().unwrap();
+    let agents = first.value("env_runners/num_agent_steps_sampled").unwrap().as_object().unwrap().clone();
+    let modules = first.value("env_runners/num_module_steps_sampled").unwrap().as_object().unwrap();
+    assert_eq!((agents.len(), modules.len()), (2, 2), "{agents:?} {modules:?}");
+    let sum =
+        |counts: &serde_json::Map<String, Value>| counts.values().filter_map(Value::as_u64).sum::<u64>();
+    let steps = first.get_count("env_runners/num_env_steps_sampled").unwrap();
+    assert!(sum(&agents) > steps && sum(&agents) <= 2 * steps && sum(&agents) == sum(modules));
+    assert_eq!(first.value("learners/__all_modules__/num_env_steps_trained"), None);
+
+    let mut resumed = build("TwoCartPole-v0", &sections);
+    resumed.restore(&algorithm.snapshot().unwrap()).unwrap();
+    let (second, again) = (algorithm.train().unwrap(), resumed.train().unwrap());
+    for key in
+        ["num_agent_steps_sampled_lifetime", "num_module_steps_sampled_lifetime", "num_agent_steps_sampled"]
+    {
+        let key = format!("env_runners/{key}");
+        assert_eq!(second.value(&key), again.value(&key), "{key}");
+    }
+    for (agent, rows) in &agents {
+        let of = |name: &str| second.get_count(&format!("env_runners/{name}/{agent}")).unwrap();
+        assert_eq!(
+            of("num_agent_steps_sampled_lifetime"),
+            rows.as_u64().unwrap() + of("num_agent_steps_sampled")
+        );
+    }
 }
 
 #[test]

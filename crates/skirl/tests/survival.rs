@@ -383,7 +383,9 @@ fn counters_are_exact_wherever_they_stand() {
         far.restore(&snapshot).unwrap();
         let result = far.train().unwrap();
         assert_eq!((far.env_steps(), far.training_iteration()), (start + 256, start + 1));
-        for count in ["num_env_steps_sampled_lifetime", "env_runners/num_agent_steps_sampled_lifetime"] {
+        for count in
+            ["num_env_steps_sampled_lifetime", "env_runners/num_agent_steps_sampled_lifetime/default_agent"]
+        {
             assert_eq!(result.get_count(count), Some(start + 256), "{count}");
         }
         let line: Value = serde_json::from_str(&result.to_json_line()).unwrap();

@@ -7,6 +7,7 @@ use skirl_nn::FlushDenormals;
 
 use super::fault::{describe, whose};
 use super::observation::Outside;
+use super::outcome::shown;
 use crate::engine_thread::is_interrupted;
 
 /// Runs `work` with the interpreter's lock and with subnormal numbers as Python expects them.
@@ -36,9 +37,9 @@ pub(super) fn warn_outside(env: &Bound<'_, PyAny>, index: usize, outside: &Outsi
          each environment, the value is used as it is). Widen the space, or clip the observation",
         whose(env, "step"),
         outside.index,
-        outside.value,
-        outside.low,
-        outside.high
+        shown(outside.value),
+        shown(outside.low),
+        shown(outside.high)
     );
     let warned = py.import("warnings").and_then(|warnings| warnings.call_method1("warn", (message,)));
     warned.map(drop).map_err(|error| EnvError::foreign(describe(py, &error), error))

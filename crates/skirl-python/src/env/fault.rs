@@ -4,6 +4,7 @@ use pyo3::exceptions::{PyException, PyRuntimeError, PySystemExit};
 use pyo3::prelude::*;
 use skirl_env::{EnvError, Place};
 
+use super::outcome::shown;
 use crate::errors::SkirlError;
 
 /// Where an environment stands in its episode.
@@ -69,7 +70,20 @@ impl Call<'_, '_> {
     pub(super) fn blame(&self, error: EnvError) -> EnvError {
         match error {
             EnvError::WrongShape { field, expected, found, place } => {
-                EnvError::WrongShape { field: format!("{field} of {}", self.whose()), expected, found, place }
+                let what = format!("{field} of {} has shape {found}", self.whose());
+                let message =
+                    format!("{what}, expected {expected} as its space says; {}", self.circumstances());
+                EnvError::Raised { message, place }
+            }
+            EnvError::NonFiniteObservation { field, index, value, place } => {
+                let what =
+                    format!("observation{field} of {} is {} at index {index}", self.whose(), shown(value));
+                let message = format!(
+                    "{what}, expected a finite number (float32); {}. Check what the environment writes there, or end the \
+                     episode before it overflows",
+                    self.circumstances()
+                );
+                EnvError::Raised { message, place }
             }
             EnvError::Raised { message, place } => EnvError::Raised {
                 message: format!("{message}; returned by {}; {}", self.whose(), self.circumstances()),

@@ -307,6 +307,9 @@ fn of_agent(error: EnvError, name: &str) -> EnvError {
         EnvError::WrongShape { field, expected, found, place } => {
             EnvError::WrongShape { field: format!("{field} of agent {name}"), expected, found, place }
         }
+        EnvError::NonFiniteObservation { field, index, value, place } => {
+            EnvError::NonFiniteObservation { field: format!("{field} of agent {name}"), index, value, place }
+        }
         EnvError::Raised { message, place } => {
             EnvError::Raised { message: format!("of agent {name}: {message}"), place }
         }

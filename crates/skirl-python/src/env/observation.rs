@@ -7,7 +7,7 @@ use skirl_env::{ColumnMut, ColumnRef, DType, EnvError, Leaf, Place, Space};
 
 use super::array::{self, ElementType};
 use super::convert::convert;
-use super::outcome::kind;
+use super::outcome::{kind, shown};
 
 /// How observations of one space are read.
 pub(super) struct ObservationReader {
@@ -221,7 +221,34 @@ impl LeafReader {
             Some(elements) if array::copy_row(&elements, column, row, self.size) => {}
             _ => self.read_other(array, column, row)?,
         }
+        self.check_finite(&column.as_ref(), row)?;
         self.check_discrete(column, row)
+    }
+
+    /// NaN, infinities, and what becomes one in the network's `f32`. Rows of a batch that nobody asked for may hold anything.
+    fn check_finite(&self, column: &ColumnRef<'_>, row: usize) -> Result<(), EnvError> {
+        let range = row * self.size..(row + 1) * self.size;
+        let is_finite = match column {
+            // No early end: sixteen numbers at a time.
+            ColumnRef::F32(values) => {
+                values[range.clone()].iter().fold(true, |all, value| all & value.is_finite())
+            }
+            ColumnRef::F64(values) => values[range.clone()].iter().all(|&value| (value as f32).is_finite()),
+            _ => true,
+        };
+        if is_finite || self.size != self.each {
+            return Ok(());
+        }
+        let found = range.clone().find_map(|at| {
+            let value = column.get_f64(at)?;
+            (!(value as f32).is_finite()).then_some((at - range.start, value))
+        });
+        let Some((index, value)) = found else { return Ok(()) };
+        let field = match self.leaf.path.as_str() {
+            "" => String::new(),
+            path => format!(" \"{path}\""),
+        };
+        Err(EnvError::NonFiniteObservation { field, index, value, place: Place::default() })
     }
 
     /// Lists, scalars, tensors: NumPy makes an array of them.
@@ -261,7 +288,9 @@ impl LeafReader {
         };
         let detail = format!(
             ", and element {} is {}, which {} does not hold",
-            lossy.index, lossy.value, self.leaf.dtype
+            lossy.index,
+            shown(lossy.value),
+            self.leaf.dtype
         );
         Err(self.wrong_dtype(array, detail))
     }

@@ -53,7 +53,10 @@ pub(super) fn reward(value: &Bound<'_, PyAny>) -> Result<f64, Refusal> {
     if single.is_none() || single.is_instance_of::<PyString>() {
         return Err(format!("is {}, expected a number", kind(value)));
     }
-    single.extract().map_err(|_| format!("is {}, expected a number", kind(value)))
+    single.extract().map_err(|_| match single.is_instance_of::<PyInt>() {
+        true => "is an integer beyond the largest float (1.8e308), expected a finite number".to_owned(),
+        false => format!("is {}, expected a number", kind(value)),
+    })
 }
 
 /// A flag: `bool`, NumPy's, 0 or 1, or an array or tensor that holds one of them.
@@ -82,6 +85,12 @@ fn single<'py>(value: &Bound<'py, PyAny>) -> Result<Bound<'py, PyAny>, Refusal> 
     value
         .call_method0(intern!(value.py(), "item"))
         .map_err(|_| format!("is {}, expected one number", kind(value)))
+}
+
+/// A number as an error shows it: very large and very small ones in scientific notation.
+pub(super) fn shown(value: f64) -> String {
+    let plain = value == 0.0 || !value.is_finite() || (1e-5..1e16).contains(&value.abs());
+    if plain { value.to_string() } else { format!("{value:e}") }
 }
 
 /// Longest text of a value that an error shows.

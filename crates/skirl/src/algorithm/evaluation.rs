@@ -142,7 +142,7 @@ impl Algorithm {
 
     /// Puts an evaluation into a result, under `evaluation`.
     pub fn report_evaluation(&self, evaluation: &Evaluation, result: &mut TrainResult) {
-        self.metrics.report_evaluation(evaluation, result);
+        self.metrics.report_evaluation(&self.plan, evaluation, result);
     }
 
     fn play_evaluation(&mut self, request: &EvaluateRequest) -> Result<Evaluation, Error> {

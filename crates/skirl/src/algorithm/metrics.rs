@@ -4,8 +4,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+use super::steps_by_name::StepsByName;
 use crate::algo::Parts;
 use crate::collect::episodes::EpisodeRecord as Collected;
+use crate::contract::RowCounts;
 use crate::contract::slots::LearnerResults;
 use crate::evaluate::Evaluation;
 use crate::plan::Plan;
@@ -20,6 +22,9 @@ pub(super) struct RunMetrics {
     episodes: EpisodeMetrics,
     time_total_s: f64,
     agent_steps_lifetime: u64,
+    /// The same for each of several agents, and for their modules.
+    #[serde(default)]
+    steps_lifetime: StepsByName,
     /// Rows that a time limit left without a successor.
     agent_steps_dropped_lifetime: u64,
     /// Steps that failed processes of environments had made and not delivered.
@@ -36,6 +41,8 @@ pub(super) struct RunMetrics {
     env_steps: u64,
     #[serde(skip)]
     agent_steps: u64,
+    #[serde(skip)]
+    steps: StepsByName,
     #[serde(skip)]
     agent_steps_dropped: u64,
     #[serde(skip)]
@@ -71,6 +78,8 @@ const TIMERS: [(&str, &str); 7] = [
 
 /// Rows that a module's updates went over in one pass of the pipeline.
 const ROWS_TRAINED: &str = "num_module_steps_trained";
+/// The same since the run began.
+const ROWS_TRAINED_LIFETIME: &str = "num_module_steps_trained_lifetime";
 
 impl RunMetrics {
     /// Nothing yet; means go over the last `window` episodes.
@@ -80,6 +89,7 @@ impl RunMetrics {
             episodes: EpisodeMetrics::new(window),
             time_total_s: 0.0,
             agent_steps_lifetime: 0,
+            steps_lifetime: StepsByName::default(),
             agent_steps_dropped_lifetime: 0,
             env_steps_dropped_lifetime: 0,
             env_steps_dropped_here: 0,
@@ -87,6 +97,7 @@ impl RunMetrics {
             learners: LearnerResults::new(),
             env_steps: 0,
             agent_steps: 0,
+            steps: StepsByName::default(),
             agent_steps_dropped: 0,
             throughput: Throughput::new(),
         }
@@ -97,6 +108,7 @@ impl RunMetrics {
         self.episodes.begin_iteration();
         self.throughput.begin_iteration();
         (self.agent_steps, self.agent_steps_dropped) = (0, 0);
+        self.steps = StepsByName::default();
         self.learners.clear();
     }
 
@@ -106,19 +118,9 @@ impl RunMetrics {
     }
 
     /// Adds one pass of the pipeline.
-    pub(super) fn take(
-        &mut self,
-        plan: &Plan,
-        episodes: &[Collected],
-        learners: LearnerResults,
-        agent_steps: u64,
-    ) {
+    pub(super) fn take(&mut self, plan: &Plan, episodes: &[Collected], learners: LearnerResults) {
         for episode in episodes {
-            let whole = EpisodeRecord {
-                episode_return: episode.episode_return,
-                len: episode.len,
-                duration_sec: None,
-            };
+            let whole = EpisodeRecord { episode_return: episode.episode_return, len: episode.len };
             self.episodes.push_episode(whole);
             self.episodes.push_custom(&episode.custom_metrics);
             self.agent_steps_dropped += episode.rows_dropped;
@@ -131,8 +133,16 @@ impl RunMetrics {
             }
         }
         self.take_learners(learners);
+    }
+
+    /// Adds the decisions of one pass: `agent_steps` is how many there were since the run began.
+    pub(super) fn take_rows(&mut self, plan: &Plan, agent_steps: u64, rows: &RowCounts) {
         self.agent_steps += agent_steps - self.agent_steps_lifetime;
         self.agent_steps_lifetime = agent_steps;
+        if plan.mapping.len() > 1 {
+            self.steps.add(plan, rows);
+            self.steps_lifetime.add(plan, rows);
+        }
     }
 
     /// The newest metrics of each module count, but its rows add up over the passes of an iteration.
@@ -182,7 +192,7 @@ impl RunMetrics {
         Self::report_timers(&mut result, parts, elapsed);
         self.report_sampling(&mut result, plan, env_steps);
         self.report_faults(&mut result, parts);
-        self.report_learners(&mut result);
+        self.report_learners(&mut result, plan);
         result.set("num_training_step_calls_per_iteration", calls);
         result.set("num_env_steps_sampled_lifetime", env_steps);
         result.set("training_iteration", self.training_iteration);
@@ -210,18 +220,19 @@ impl RunMetrics {
         result.set("env_runners/num_env_steps_sampled", self.env_steps);
         result.set("env_runners/num_env_steps_sampled_lifetime", env_steps);
         self.throughput.report_into(result, "env_runners/num_env_steps_sampled_lifetime_throughput");
-        if let [(agent, module)] = plan.mapping.as_slice() {
-            result.set_at(&["env_runners", "num_agent_steps_sampled", agent], self.agent_steps);
-            result.set_at(&["env_runners", "num_module_steps_sampled", module], self.agent_steps);
-        }
-        result.set("env_runners/num_agent_steps_sampled_lifetime", self.agent_steps_lifetime);
+        let of = |all: u64, steps: &StepsByName| match plan.mapping.as_slice() {
+            [only] => StepsByName::of_one(only, all),
+            _ => steps.clone(),
+        };
+        of(self.agent_steps, &self.steps).report_into(result, "env_runners", "");
+        of(self.agent_steps_lifetime, &self.steps_lifetime).report_into(result, "env_runners", "_lifetime");
         if plan.mapping.len() > 1 {
             result.set("env_runners/num_agent_steps_dropped", self.agent_steps_dropped);
             result.set("env_runners/num_agent_steps_dropped_lifetime", self.agent_steps_dropped_lifetime);
         }
     }
 
-    fn report_learners(&self, result: &mut TrainResult) {
+    fn report_learners(&self, result: &mut TrainResult, plan: &Plan) {
         let mut trained = 0.0;
         for (module, metrics) in &self.learners {
             for &(name, value) in metrics {
@@ -234,13 +245,26 @@ impl RunMetrics {
             trained += rows_trained(metrics);
         }
         if !self.learners.is_empty() {
-            result.set("learners/__all_modules__/num_module_steps_trained", trained as u64);
+            let all = "learners/__all_modules__";
+            let lifetime =
+                self.learners.values().map(|metrics| value_of(metrics, ROWS_TRAINED_LIFETIME)).sum::<f64>();
+            for (rows, suffix) in [(trained, ""), (lifetime, "_lifetime")] {
+                result.set(&format!("{all}/num_module_steps_trained{suffix}"), rows as u64);
+                // With one agent each row is a step of the environment.
+                let steps = (plan.mapping.len() == 1).then_some(rows as u64);
+                result.set(&format!("{all}/num_env_steps_trained{suffix}"), steps);
+            }
         }
     }
 }
 
 fn rows_trained(metrics: &[(&'static str, f64)]) -> f64 {
-    metrics.iter().filter(|(name, _)| *name == ROWS_TRAINED).map(|(_, rows)| rows).sum()
+    value_of(metrics, ROWS_TRAINED)
+}
+
+/// The metric's value; 0 where there is none.
+fn value_of(metrics: &[(&'static str, f64)], metric: &str) -> f64 {
+    metrics.iter().filter(|(name, _)| *name == metric).map(|(_, value)| value).sum()
 }
 
 impl RunMetrics {
@@ -260,7 +284,7 @@ impl RunMetrics {
     }
 
     /// Puts an evaluation's episodes under `evaluation/env_runners`, and what callbacks added under `evaluation`.
-    pub(super) fn report_evaluation(&self, evaluation: &Evaluation, result: &mut TrainResult) {
+    pub(super) fn report_evaluation(&self, plan: &Plan, evaluation: &Evaluation, result: &mut TrainResult) {
         let prefix = "evaluation/env_runners";
         if let Some(own) = &evaluation.custom {
             result.merge("evaluation", own);
@@ -268,11 +292,7 @@ impl RunMetrics {
         let mut window = EpisodeWindow::new(evaluation.episodes.len());
         let mut custom = CustomMetrics::new(evaluation.episodes.len());
         for episode in &evaluation.episodes {
-            window.push(EpisodeRecord {
-                episode_return: episode.episode_return,
-                len: episode.len,
-                duration_sec: None,
-            });
+            window.push(EpisodeRecord { episode_return: episode.episode_return, len: episode.len });
             custom.push(&episode.custom_metrics);
         }
         window.report_into(result, prefix);
@@ -281,6 +301,11 @@ impl RunMetrics {
         result.set("evaluation/env_runners/num_episodes_lifetime", counts.num_episodes_lifetime);
         result.set("evaluation/env_runners/num_env_steps_sampled", evaluation.env_steps);
         result.set("evaluation/env_runners/num_env_steps_sampled_lifetime", counts.env_steps_lifetime);
+        if let ([only], None) = (plan.mapping.as_slice(), &evaluation.custom) {
+            for (steps, suffix) in [(evaluation.env_steps, ""), (counts.env_steps_lifetime, "_lifetime")] {
+                StepsByName::of_one(only, steps).report_into(result, prefix, suffix);
+            }
+        }
         if let Some(faults) = &evaluation.faults {
             result.set("evaluation/num_healthy_workers", faults.healthy);
             result.set("evaluation/num_remote_worker_restarts", faults.restarts);

@@ -25,6 +25,7 @@ mod module;
 mod own_evaluation;
 mod shared_tensors;
 mod snapshot;
+mod steps_by_name;
 mod tensors;
 mod weights;
 
@@ -46,7 +47,7 @@ use crate::collect::launch::LaunchOrder;
 use crate::collect::live::Tasks;
 use crate::collect::{EnvironmentSpec, Environments};
 use crate::config::AlgorithmConfig;
-use crate::contract::slots::{AGENT_STEPS, ENV_STEPS, EPISODES, LEARNER_RESULTS};
+use crate::contract::slots::{AGENT_STEPS, ENV_STEPS, EPISODES, LEARNER_RESULTS, ROW_COUNTS};
 use crate::contract::{ModuleId, Policies};
 use crate::error::Error;
 use crate::evaluate::Evaluation;
@@ -290,7 +291,9 @@ impl Algorithm {
         let episodes = context.take(EPISODES).unwrap_or_default();
         let learners = context.take(LEARNER_RESULTS).unwrap_or_default();
         let agent_steps = context.get(AGENT_STEPS).copied().unwrap_or(0);
-        self.metrics.take(&self.plan, &episodes, learners, agent_steps);
+        let rows = context.take(ROW_COUNTS).unwrap_or_default();
+        self.metrics.take(&self.plan, &episodes, learners);
+        self.metrics.take_rows(&self.plan, agent_steps, &rows);
         self.tell_of_recreated()
     }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use super::steps_by_name::StepsByName;
 use super::{Algorithm, EvaluateRequest};
 use crate::collect::EnvRunner;
 use crate::error::Error;
@@ -111,7 +112,10 @@ impl Algorithm {
         let called = called.unwrap_or_else(|panic| resume_unwind(panic));
         let (CustomEvaluation { mut results, env_steps, agent_steps }, faults) = called?;
         results.set("env_runners/num_env_steps_sampled", env_steps);
-        results.set("env_runners/num_agent_steps_sampled", agent_steps);
+        if let [only] = self.plan.mapping.as_slice() {
+            // With several agents the function tells their sum alone.
+            StepsByName::of_one(only, agent_steps).report_into(&mut results, "env_runners", "");
+        }
         Ok(Evaluation { env_steps, custom: Some(results), faults, ..Evaluation::default() })
     }
 }

@@ -1,21 +1,32 @@
 //! The stage that calls `on_learn_on_batch`, in pipelines whose callbacks want it.
 
+use std::collections::BTreeMap;
+
+use skirl_env::Space;
+
+use super::trajectory::check_actions;
 use super::{CallbackList, Hook, Place};
+use crate::contract::ModuleId;
 use crate::contract::slots::TRAIN_BATCH;
 use crate::learn::Batch;
 use crate::pipeline::{Declaration, Flow, Middleware, PipelineBuilder, PipelineError, View};
+use crate::plan::{ModulePlan, Plan};
 
 /// Hands every module's batch to the callbacks, after the estimator and before the update.
 #[derive(Debug)]
 pub(crate) struct LearnOnBatch {
     callbacks: CallbackList,
+    /// What each module can do.
+    action_spaces: BTreeMap<ModuleId, Space>,
 }
 
 impl LearnOnBatch {
     /// Adds the stage to a pipeline, if somebody wants it.
-    pub(crate) fn add_to(builder: PipelineBuilder, callbacks: &CallbackList) -> PipelineBuilder {
+    pub(crate) fn add_to(builder: PipelineBuilder, callbacks: &CallbackList, plan: &Plan) -> PipelineBuilder {
         if callbacks.wants(Hook::LearnOnBatch) {
-            return builder.with(Self { callbacks: callbacks.clone() });
+            let space_of = |(id, module): (&ModuleId, &ModulePlan)| (id.clone(), module.action_space.clone());
+            let action_spaces = plan.modules.iter().map(space_of).collect();
+            return builder.with(Self { callbacks: callbacks.clone(), action_spaces });
         }
         builder
     }
@@ -34,7 +45,9 @@ impl Middleware for LearnOnBatch {
         for (module, batch) in view.get_mut(TRAIN_BATCH)? {
             let called = self.callbacks.call(Hook::LearnOnBatch, Place::default(), |callbacks| {
                 callbacks.on_learn_on_batch(module, batch)?;
-                Ok(check(module, batch)?)
+                check(module, batch)?;
+                let space = self.action_spaces.get(module);
+                Ok(space.map_or(Ok(()), |space| check_actions(module, &batch.actions, space))?)
             });
             called.map_err(PipelineError::failed)?;
         }

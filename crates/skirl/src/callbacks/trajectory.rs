@@ -1,10 +1,11 @@
 //! One agent's rows of one episode within a rollout, to be rewritten before advantages are estimated.
 
+use skirl_env::Space;
 use skirl_math::chain::END;
 use skirl_nn::distributions::ActionsRef;
 
 use super::{CallbackList, Hook, Place};
-use crate::contract::{Actions, Links, ModuleId, ModuleRollout, Rollout};
+use crate::contract::{Actions, Links, ModuleId, ModuleRollout, Policies, Rollout};
 use crate::error::Error;
 
 /// The rows of one agent in one episode, as far as they are in this rollout: a copy in contiguous columns, written back
@@ -234,10 +235,33 @@ pub(super) fn check_finite(name: &str, column: &[f32]) -> Result<(), String> {
     }
 }
 
+/// Refuses actions that the distribution cannot draw.
+pub(super) fn check_actions(module: &str, actions: &Actions, space: &Space) -> Result<(), String> {
+    let (data, width) = match actions {
+        Actions::Continuous { data, .. } => return check_finite("actions", data),
+        Actions::Discrete { data, width } => (data, (*width).max(1)),
+    };
+    let choices: Vec<i64> = match space {
+        Space::Discrete(discrete) => vec![discrete.n],
+        Space::MultiDiscrete(multi) => multi.nvec.clone(),
+        _ => vec![2; width],
+    };
+    let illegal = |(index, action): (usize, &i64)| {
+        let of = *choices.get(index % width)?;
+        (!(0..of).contains(action)).then_some((index / width, *action, of - 1))
+    };
+    let Some((row, action, last)) = data.iter().enumerate().find_map(illegal) else { return Ok(()) };
+    Err(format!(
+        "it set an action of row {row} of module '{module}' to {action}, where 0 to {last} was expected (counted from 0, as \
+         drawn from the distribution of {space})"
+    ))
+}
+
 /// Calls `on_postprocess_trajectory` for every trajectory, by module, environment, agent and time; then `on_sample_end`.
 pub(crate) fn postprocess(
     callbacks: &CallbackList,
     agents: &[String],
+    policies: &Policies,
     sample: &mut Rollout,
 ) -> Result<(), Error> {
     if callbacks.wants(Hook::PostprocessTrajectory) {
@@ -254,7 +278,7 @@ pub(crate) fn postprocess(
     }
     callbacks.call(Hook::SampleEnd, Place::default(), |callbacks| {
         callbacks.on_sample_end(sample)?;
-        Ok(check_sample(sample)?)
+        Ok(check_sample(sample, policies)?)
     })
 }
 
@@ -277,7 +301,7 @@ fn trajectories(table: &ModuleRollout) -> Vec<Vec<u32>> {
 }
 
 /// What a rollout must still be after a hook had it in hand.
-fn check_sample(sample: &Rollout) -> Result<(), String> {
+fn check_sample(sample: &Rollout, policies: &Policies) -> Result<(), String> {
     for (module, table) in &sample.modules {
         table.check_lengths().map_err(|found| format!("it left module '{module}' with {found}"))?;
         for (name, column) in [
@@ -289,6 +313,9 @@ fn check_sample(sample: &Rollout) -> Result<(), String> {
             ("ends.values", &table.ends.values),
         ] {
             check_finite(name, column)?;
+        }
+        if let Some(policy) = policies.get(module) {
+            check_actions(module, &table.actions, &policy.action_space)?;
         }
         table.check_ends().map_err(|found| format!("it left module '{module}' with wrong {found}"))?;
     }

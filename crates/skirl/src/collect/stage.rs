@@ -5,9 +5,9 @@ use serde_json::Value;
 use super::EnvRunner;
 use super::runner_state::EnvRunnerState;
 use super::whole_episodes::{Running, WholeEpisodes};
-use crate::contract::Rollout;
 use crate::contract::shared::Shared;
-use crate::contract::slots::{AGENT_STEPS, ENV_STEPS, EPISODES, SAMPLE, SPENT};
+use crate::contract::slots::{AGENT_STEPS, ENV_STEPS, EPISODES, ROW_COUNTS, SAMPLE, SPENT};
+use crate::contract::{Rollout, RowCounts};
 use crate::error::Error;
 use crate::pipeline::{Declaration, Flow, Middleware, PipelineError, View};
 use crate::publish::WeightBoard;
@@ -78,7 +78,7 @@ impl Middleware for Collect {
     }
 
     fn declare(&self, slots: &mut Declaration) {
-        slots.writes(SAMPLE).writes(EPISODES).takes_optional(SPENT);
+        slots.writes(SAMPLE).writes(EPISODES).writes(ROW_COUNTS).takes_optional(SPENT);
         slots.updates(ENV_STEPS).initial(ENV_STEPS, 0).updates(AGENT_STEPS).initial(AGENT_STEPS, 0);
     }
 
@@ -90,6 +90,7 @@ impl Middleware for Collect {
         let rollout = self.sample(&mut runner).map_err(PipelineError::failed)?;
         *view.get_mut(ENV_STEPS)? += rollout.env_steps;
         *view.get_mut(AGENT_STEPS)? += rollout.agent_steps;
+        view.put(ROW_COUNTS, RowCounts::of(&rollout))?;
         view.put(SAMPLE, rollout)?;
         view.put(EPISODES, runner.take_finished())?;
         Ok(Flow::Continue)

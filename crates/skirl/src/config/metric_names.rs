@@ -24,13 +24,10 @@ const OF_RUNNERS: &[&str] = &[
     "episode_len_mean",
     "episode_len_min",
     "episode_len_max",
-    "episode_duration_sec_mean",
     "num_episodes",
     "num_episodes_lifetime",
     "num_env_steps_sampled",
     "num_env_steps_sampled_lifetime",
-    "num_agent_steps_sampled",
-    "num_agent_steps_sampled_lifetime",
     "num_agent_steps_dropped",
     "num_agent_steps_dropped_lifetime",
 ];
@@ -50,6 +47,11 @@ const RENAMED_METRICS: &[(&str, &str)] = &[
     ("total_timesteps", "num_env_steps_sampled_lifetime"),
     ("num_env_steps_sampled", "num_env_steps_sampled_lifetime"),
     ("num_env_steps_trained", "num_env_steps_sampled_lifetime"),
+    ("env_runners/num_agent_steps_sampled", "env_runners/num_agent_steps_sampled/default_agent"),
+    (
+        "env_runners/num_agent_steps_sampled_lifetime",
+        "env_runners/num_agent_steps_sampled_lifetime/default_agent",
+    ),
     ("iterations", "training_iteration"),
     ("time_s", "time_total_s"),
 ];
@@ -112,4 +114,18 @@ fn missing(metric: &str) -> Option<Problem> {
     let problem =
         format!("no such metric in a result: {group} has {all}, and callbacks that add more are not there");
     Some(Problem::new(problem).suggest(format!("did you mean `{group}{near}`?")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metrics_of_rllib_that_are_not_there_are_refused_and_maps_are_pointed_into() {
+        assert!(missing("env_runners/episode_duration_sec_mean").is_some(), "it is not measured");
+        let map = check_metric("env_runners/num_agent_steps_sampled_lifetime");
+        let help = map.err().and_then(|problem| problem.suggestion).unwrap_or_default();
+        assert!(help.contains("num_agent_steps_sampled_lifetime/default_agent"), "{help}");
+        assert!(check_metric("env_runners/num_agent_steps_sampled_lifetime/default_agent").is_ok());
+    }
 }

@@ -8,6 +8,7 @@ pub mod learner_group;
 pub mod observations;
 pub mod policy;
 pub mod rollout;
+pub mod row_counts;
 pub mod shared;
 pub mod slots;
 pub mod weights;
@@ -18,6 +19,7 @@ pub use learner_group::{LearnerGroup, ModuleState};
 pub use observations::{LentMemory, Observations};
 pub use policy::{ModuleId, Policies, Policy};
 pub use rollout::{EndRows, Links, ModuleRollout, Rollout, RolloutColumns};
+pub use row_counts::RowCounts;
 pub use weights::Weights;
 
 /// The module id of a single-agent run, as in RLlib.

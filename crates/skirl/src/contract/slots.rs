@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Batch, ModuleId, Observations, Rollout, Weights};
+use super::{Batch, ModuleId, Observations, Rollout, RowCounts, Weights};
 use crate::collect::episodes::EpisodeRecord;
 use crate::pipeline::Slot;
 
@@ -23,6 +23,8 @@ pub const SPENT: Slot<Observations> = Slot::kept_unsaved("spent_observations");
 pub const ENV_STEPS: Slot<u64> = Slot::kept("env_steps");
 /// Decisions of agents since the start of the run.
 pub const AGENT_STEPS: Slot<u64> = Slot::kept("agent_steps");
+/// Whose decisions those of this iteration are.
+pub const ROW_COUNTS: Slot<RowCounts> = Slot::iteration("row_counts");
 /// Version of the newest weights.
 pub const WEIGHTS_VERSION: Slot<u64> = Slot::kept("weights_version");
 

@@ -52,7 +52,11 @@ fn a_changed_reward_changes_advantages_as_the_sum_says() {
             let mut algorithm = built(env, &sections, CallbackList::new().with(callbacks));
             let result = algorithm.train().unwrap();
             let rows: u64 = counted.lock().unwrap().iter().sum();
-            assert_eq!(result.get_count("env_runners/num_agent_steps_sampled_lifetime"), Some(rows), "{env}");
+            let Some(Value::Object(agents)) = result.value("env_runners/num_agent_steps_sampled_lifetime")
+            else {
+                panic!("{env}: a number for each agent")
+            };
+            assert_eq!(agents.values().filter_map(Value::as_u64).sum::<u64>(), rows, "{env}");
             let found = (advantages.lock().unwrap().clone(), tables.lock().unwrap().clone());
             (found, result.get("env_runners/episode_return_mean"), weight_bits(&algorithm))
         };

@@ -286,7 +286,7 @@ fn an_own_functions_metrics_land_under_evaluation() {
     let first = algorithm.train().unwrap();
     assert_eq!(first.get("evaluation/after/iteration"), Some(1.0));
     assert_eq!(first.get("evaluation/env_runners/num_env_steps_sampled"), Some(300.0));
-    assert_eq!(first.get("evaluation/env_runners/num_agent_steps_sampled"), Some(7.0));
+    assert_eq!(first.get("evaluation/env_runners/num_agent_steps_sampled/default_agent"), Some(7.0));
     assert_eq!(first.get("evaluation/env_runners/episode_return_mean"), None);
     // The oracle: the same hundred steps, played by a usual evaluation that counts steps.
     let plain = json!({ "evaluation": {

@@ -90,7 +90,7 @@ impl<'a, R: UpdateRule> OnPolicy<'a, R> {
 
     /// Shows the batch to the callbacks that want to see it.
     pub fn learn_on_batch(&self, stages: PipelineBuilder) -> PipelineBuilder {
-        LearnOnBatch::add_to(stages, self.callbacks)
+        LearnOnBatch::add_to(stages, self.callbacks, self.plan)
     }
 
     /// Learns.

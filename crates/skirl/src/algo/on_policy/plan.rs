@@ -13,6 +13,7 @@ pub fn plan<R: UpdateRule>(
     environment: EnvironmentSpec,
     agents: Vec<AgentSpaces>,
 ) -> Result<Plan, Error> {
+    agents.iter().try_for_each(|agent| not_empty(&environment.env, agent))?;
     let options_of = |module: &str| {
         let own = config.for_policy(module)?;
         Ok(NetworkOptions { critic: own.training.update().value_network, rl_module: own.common.rl_module })
@@ -36,6 +37,23 @@ pub fn plan<R: UpdateRule>(
         modules,
         batch,
         memory,
+    })
+}
+
+/// A network has an input and an output.
+fn not_empty(env: &str, agent: &AgentSpaces) -> Result<(), Error> {
+    let empty = [("observation", &agent.observation), ("action", &agent.action)];
+    let Some((name, space)) =
+        empty.into_iter().find(|(_, space)| space.leaves().iter().all(|leaf| leaf.size() == 0))
+    else {
+        return Ok(());
+    };
+    Err(Error::Misfit {
+        what: format!("the {name} space of environment {env}, agent '{}'", agent.agent),
+        expected: "at least one number".to_owned(),
+        found: space.to_string(),
+        remedy: "Give the space a shape without 0; an environment that shows nothing can show a constant"
+            .to_owned(),
     })
 }
 

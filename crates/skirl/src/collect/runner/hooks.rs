@@ -76,7 +76,7 @@ impl EnvRunner {
     /// Shows a rollout of training to callbacks, which may change it.
     pub(super) fn show(&self, mut rollout: Rollout) -> Result<Rollout, Error> {
         if !self.options.in_evaluation && self.options.callbacks.wants_any(HookSet::SAMPLE) {
-            postprocess(&self.options.callbacks, &self.agents, &mut rollout)?;
+            postprocess(&self.options.callbacks, &self.agents, &self.policies, &mut rollout)?;
         }
         Ok(rollout)
     }

@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn agents_and_modules_are_told_apart() {
-        let part = |episode_return| EpisodeRecord { episode_return, len: 5, duration_sec: None };
+        let part = |episode_return| EpisodeRecord { episode_return, len: 5 };
         let mut metrics = EpisodeMetrics::new(10);
         metrics.push_agent("a", "shared", part(1.0));
         metrics.push_agent("b", "shared", part(3.0));

@@ -14,10 +14,6 @@ pub struct EpisodeRecord {
     pub episode_return: f64,
     /// Length in environment steps (for one agent: its own steps).
     pub len: u64,
-    /// Wall-clock duration in seconds, where it was measured. Not part of the saved state, which must be the same bytes
-    /// for the same seed.
-    #[serde(skip)]
-    pub duration_sec: Option<f64>,
 }
 
 /// The last `capacity` finished episodes (RLlib's `metrics_num_episodes_for_smoothing`), with lifetime counts.
@@ -126,11 +122,6 @@ impl EpisodeWindow {
         self.episodes.iter().map(|episode| episode.len).max()
     }
 
-    /// Mean duration in seconds over the episodes whose duration was measured.
-    pub fn duration_sec_mean(&self) -> Option<f64> {
-        mean(self.episodes.iter().filter_map(|episode| episode.duration_sec))
-    }
-
     /// Writes RLlib's `episode_*` and `num_episodes*` keys below `prefix` (`env_runners`).
     pub fn report_into(&self, result: &mut TrainResult, prefix: &str) {
         let mut set = |name: &str, value: Option<f64>| {
@@ -140,7 +131,6 @@ impl EpisodeWindow {
         set("episode_return_min", self.return_min());
         set("episode_return_max", self.return_max());
         set("episode_len_mean", self.len_mean());
-        set("episode_duration_sec_mean", self.duration_sec_mean());
         result.set(&format!("{prefix}/episode_len_min"), self.len_min());
         result.set(&format!("{prefix}/episode_len_max"), self.len_max());
         result.set(&format!("{prefix}/num_episodes"), self.num_episodes);
@@ -162,7 +152,7 @@ mod tests {
     use super::*;
 
     fn episode(episode_return: f64, len: u64) -> EpisodeRecord {
-        EpisodeRecord { episode_return, len, duration_sec: None }
+        EpisodeRecord { episode_return, len }
     }
 
     #[test]
@@ -202,7 +192,7 @@ mod tests {
     fn state_restores_the_same_bytes() {
         let mut window = EpisodeWindow::new(3);
         for i in 0..7 {
-            window.push(EpisodeRecord { episode_return: 0.1 * f64::from(i), len: 3, duration_sec: None });
+            window.push(EpisodeRecord { episode_return: 0.1 * f64::from(i), len: 3 });
         }
         let text = serde_json::to_string(&window).unwrap();
         let restored: EpisodeWindow = serde_json::from_str(&text).unwrap();
