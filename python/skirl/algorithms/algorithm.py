@@ -12,6 +12,7 @@ from skirl._weights import by_module
 from skirl.algorithms._checkpoints import config_class_of, fresh_directory, here, module_weights
 from skirl.algorithms._seats import Seats
 from skirl.callbacks.results import OlderKeys
+from skirl.core import DEFAULT_POLICY_ID
 from skirl.errors import ConfigError, EnvError, SkirlError, SkirlWarning
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from skirl.env.env_runner_group import EnvRunnerGroup
     from skirl.shared import SharedState
 
-#: Id of the only module when none is named.
-DEFAULT_POLICY_ID = "default_policy"
 
 
 class Algorithm:
