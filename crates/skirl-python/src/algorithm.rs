@@ -18,10 +18,11 @@ use crate::arrays::{column_from, column_to_array, tensors_from, tensors_to_dict}
 use crate::callbacks::callback_list;
 use crate::config::NativeConfig;
 use crate::engine_thread::{forget_interruption, say_soon};
-use crate::foreach_env::foreach_env;
+use crate::foreach_env::{Bounds, foreach_env};
 use crate::held::Held;
 use crate::module::NativeModule;
 use crate::shared::NativeSharedState;
+use crate::state::{state_from_python, state_to_python};
 use crate::value::{map_to_python, to_python};
 
 /// An iteration from which on Ctrl-C does not wait for its end: the state before it is kept, which costs about as much as a
@@ -145,6 +146,18 @@ impl NativeAlgorithm {
         self.held.long(py, || {}, move |algorithm| algorithm.restore_from_path(&path))
     }
 
+    /// The whole state as nested dicts of plain values and arrays.
+    fn get_state<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let snapshot = self.held.long(py, || {}, |algorithm| algorithm.snapshot())?;
+        state_to_python(py, snapshot)
+    }
+
+    /// Puts such a state into this algorithm.
+    fn set_state(&self, py: Python<'_>, state: &Bound<'_, PyAny>) -> PyResult<()> {
+        let snapshot = state_from_python(state)?;
+        self.held.long(py, || {}, move |algorithm| algorithm.restore(&snapshot))
+    }
+
     /// Actions of a module for `rows` observations, given as one array for each leaf of its observation space; as one flat
     /// array of the action space's type.
     #[pyo3(signature = (module, observations, explore = None))]
@@ -184,16 +197,18 @@ impl NativeAlgorithm {
         self.held.quick(py, |algorithm| algorithm.policy_for(agent))
     }
 
-    /// Calls `function(env)` for every environment of training, or of evaluation, in order.
-    #[pyo3(signature = (function, in_evaluation = false))]
+    /// Calls `function(env)` for every environment of training, or of evaluation, in order; or only for those from the first
+    /// of `bounds` to before the second.
+    #[pyo3(signature = (function, in_evaluation = false, bounds = None))]
     fn foreach_env(
         &self,
         py: Python<'_>,
         function: Py<PyAny>,
         in_evaluation: bool,
+        bounds: Option<Bounds>,
     ) -> PyResult<Vec<Py<PyAny>>> {
         let work = move |algorithm: &mut Algorithm| {
-            Ok(foreach_env(&function, |visit| match in_evaluation {
+            Ok(foreach_env(&function, bounds, |visit| match in_evaluation {
                 true => algorithm.foreach_evaluation_env(visit),
                 false => algorithm.foreach_env(visit),
             }))
@@ -240,6 +255,17 @@ impl NativeAlgorithm {
         Ok(self.module_ids.get_or_init(|| ids).clone())
     }
 
+    /// Goes on with the policies of another configuration, their map and those that learn; nothing else of it is looked at.
+    fn change_modules(&self, py: Python<'_>, config: &NativeConfig) -> PyResult<()> {
+        let multi_agent = config.inner.common().multi_agent.clone();
+        self.held.long(py, || {}, move |algorithm| algorithm.change_modules(multi_agent))
+    }
+
+    /// Agents, each with the module that acts for it.
+    fn mapping(&self, py: Python<'_>) -> PyResult<Vec<(String, String)>> {
+        self.held.quick(py, |algorithm| Ok(algorithm.plan().mapping.clone()))
+    }
+
     /// Iterations since the start of the run.
     fn training_iteration(&self, py: Python<'_>) -> PyResult<u64> {
         self.held.quick(py, |algorithm| Ok(algorithm.training_iteration()))
@@ -277,11 +303,14 @@ fn processes(faults: ShardFaults) -> Processes {
 /// One iteration, or the state before it: where a stop cut it, what it had done is taken back.
 fn train_whole(algorithm: &mut Algorithm, can_cut: bool) -> Result<TrainResult, Error> {
     let before: Option<Snapshot> = can_cut.then(|| algorithm.snapshot()).transpose()?;
+    let modules = algorithm.module_ids();
     let handle = algorithm.stop_handle();
     let trained = algorithm.train();
     let was_asked = handle.is_raised();
     handle.clear();
-    if let (true, Err(_), Some(before)) = (was_asked, &trained, &before) {
+    // Where a hook has changed the modules, the iteration was over, and the state before it does not fit any more.
+    let same_modules = algorithm.module_ids() == modules;
+    if let (true, Err(_), Some(before)) = (was_asked && same_modules, &trained, &before) {
         // Worker processes that were killed are started for this, which takes its time.
         forget_interruption();
         algorithm.restore(before)?;

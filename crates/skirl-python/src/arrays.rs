@@ -3,6 +3,7 @@
 use numpy::{PyArray1, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+use skirl::checkpoint::Tensor;
 use skirl_env::Column;
 use skirl_nn::NamedTensor;
 
@@ -91,4 +92,18 @@ pub(crate) fn tensor_from(name: &str, array: &Bound<'_, PyAny>) -> PyResult<Name
         Some(value) => Err(ConfigError::new_err(format!("{name}: expected finite numbers, found {value}"))),
         None => Ok(NamedTensor { name: name.to_owned(), shape, data }),
     }
+}
+
+/// An array of one of the types that a checkpoint holds; `None` for anything else.
+pub(crate) fn tensor_of_any_type(array: &Bound<'_, PyAny>) -> PyResult<Option<Tensor>> {
+    macro_rules! read {
+        ($($kind:ty),+) => {
+            $(if let Ok(array) = array.cast::<PyArrayDyn<$kind>>() {
+                let tensor = Tensor::new(array.shape().to_vec(), elements(&array.readonly()));
+                return tensor.map(Some).map_err(|error| ConfigError::new_err(error.to_string()));
+            })+
+        };
+    }
+    read!(f32, f64, i32, i64, u8, u64, bool);
+    Ok(None)
 }

@@ -67,6 +67,7 @@ fn by_kind(error: Error, advice: &str) -> PyErr {
     match error {
         Error::Callback(_) | Error::OwnEvaluation { .. } => CallbackError::new_err(text),
         Error::Config(_) | Error::Misfit { .. } => ConfigError::new_err(text),
+        Error::Env { source: skirl_env::EnvError::BadState { .. }, .. } => CheckpointError::new_err(text),
         Error::Env { .. }
         | Error::EnvRunner { .. }
         | Error::ForeachEnv { .. }

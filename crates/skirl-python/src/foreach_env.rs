@@ -13,7 +13,10 @@ use crate::errors::to_py_err;
 use crate::worker::visit_elsewhere;
 
 /// What visits one environment.
-type Visit<'a> = &'a mut dyn FnMut(usize, &mut LiveEnv<'_>) -> Result<Py<PyAny>, EnvError>;
+type Visit<'a> = &'a mut dyn FnMut(usize, &mut LiveEnv<'_>) -> Result<Option<Py<PyAny>>, EnvError>;
+
+/// Environments by their index: the first one, and the one after the last.
+pub(crate) type Bounds = (usize, usize);
 
 /// Why not all environments were visited.
 pub(crate) enum Failed {
@@ -32,15 +35,20 @@ impl Failed {
     }
 }
 
-/// Calls `function(env)` for the environments that `walk` visits, and gathers what it returns.
+/// Calls `function(env)` for the environments that `walk` visits, or for those of them within the bounds, and gathers what it
+/// returns.
 pub(crate) fn foreach_env(
     function: &Py<PyAny>,
-    walk: impl FnOnce(Visit<'_>) -> Result<Vec<Py<PyAny>>, Error>,
+    bounds: Option<Bounds>,
+    walk: impl FnOnce(Visit<'_>) -> Result<Vec<Option<Py<PyAny>>>, Error>,
 ) -> Result<Vec<Py<PyAny>>, Failed> {
     let raised: Mutex<Option<PyErr>> = Mutex::new(None);
     #[cfg(unix)]
     let mut pickled = None;
     let visited = walk(&mut |index, env| {
+        if bounds.is_some_and(|(first, end)| !(first..end).contains(&index)) {
+            return Ok(None);
+        }
         // Python code sets a task by its own method, which the engine does not see.
         let called = env.noticing(|env| {
             #[cfg(unix)]
@@ -53,13 +61,13 @@ pub(crate) fn foreach_env(
                 })
             })
         });
-        called.map_err(|error| {
+        called.map(Some).map_err(|error| {
             *raised.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
             EnvError::raised("the function failed")
         })
     });
     match raised.into_inner().unwrap_or_else(PoisonError::into_inner) {
         Some(error) => Err(Failed::Function(error)),
-        None => visited.map_err(Failed::Engine),
+        None => visited.map(|found| found.into_iter().flatten().collect()).map_err(Failed::Engine),
     }
 }

@@ -21,6 +21,7 @@ mod module;
 mod parts;
 mod shared;
 mod space;
+mod state;
 mod value;
 #[cfg(unix)]
 mod worker;

@@ -96,6 +96,20 @@ fn one_wrong_bit_is_noticed_though_every_hash_fits() {
 }
 
 #[test]
+fn a_state_in_memory_needs_no_example_but_a_checkpoint_does() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut bare = snapshot();
+    bare.files.remove(&module_file(ID, MODULE_EXAMPLE));
+    bare.files.remove(&module_file(ID, MODULE_SPEC));
+    let mut whole = trained("CartPole-v1", &json!({ "rl_module": { "fcnet_hiddens": [16, 8] } }), 0);
+    whole.restore(&bare).unwrap();
+    assert_eq!(whole.snapshot().unwrap(), snapshot());
+    let path = checkpoint::save_to(&directory.path().join("bare"), &bare).unwrap();
+    let message = whole.restore_from_path(&path).unwrap_err().to_string();
+    assert!(message.contains(MODULE_EXAMPLE), "{message}");
+}
+
+#[test]
 fn another_instruction_set_is_allowed_small_differences_and_says_so() {
     let directory = tempfile::tempdir().unwrap();
     let mut changed = snapshot();

@@ -69,6 +69,20 @@ def _overrides(spec: Any) -> Any:
     return dict(config) if isinstance(config, Mapping) else config
 
 
+def options_of_policy(spec: Any) -> tuple[tuple[Any, Any], dict[str, Any]]:
+    """The spaces that a spec names (None where it names none), and the options in which the policy differs.
+
+    Raises:
+        ConfigError: What is no spec of a policy.
+    """
+    parts = _parts(spec)
+    options = {} if spec is None else _overrides(spec)
+    if not isinstance(options, Mapping):
+        expected = "expected a PolicySpec, a map of the options in which the policy differs, or None"
+        raise ConfigError(f"{expected}, found {spec!r}; RLlib's RLModuleSpec is not served, as policies are skirl's own networks")
+    return (parts[1], parts[2]) if parts else (None, None), dict(options)
+
+
 def _parts(spec: Any) -> tuple[Any, Any, Any, Any] | None:
     """`(policy_class, observation_space, action_space, config)`, where it is a `PolicySpec` or RLlib's tuple."""
     if isinstance(spec, tuple):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from skirl._native import NativeAlgorithm
 from skirl._weights import by_module
 from skirl.algorithms._checkpoints import config_class_of, fresh_directory, here, module_weights
+from skirl.algorithms._modules import ModuleChanges
 from skirl.algorithms._seats import Seats
 from skirl.callbacks.results import OlderKeys
 from skirl.core import DEFAULT_POLICY_ID
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 
 
-class Algorithm:
+class Algorithm(ModuleChanges):
     """A running algorithm: environments, policies, learners.
 
     Built by `config.build_algo()`, or by its class: `PPO(env="CartPole-v1", config={"lr": 1e-3})`. One thread may call it at
@@ -116,6 +117,12 @@ class Algorithm:
         self.config.__dict__["_values"] = self._native.config()
         self.config.freeze()
         self._warn()
+
+    def _begin_anew(self, config: "AlgorithmConfig") -> None:
+        """After a change of the modules: whoever holds the config sees the change."""
+        self.config.__dict__.update(config.__dict__)
+        self._seats = Seats(self._native)
+        self._take_up()
 
     def _warn(self) -> None:
         """Tells what the engine has to say, once."""
@@ -242,6 +249,30 @@ class Algorithm:
     def restore(self, checkpoint_path: str | Path) -> None:
         """RLlib's older name of `restore_from_path`."""
         self.restore_from_path(checkpoint_path)
+
+    def get_state(self) -> dict[str, Any]:
+        """The whole state, as a checkpoint holds it: weights, optimizer, environments, random streams, counters, metrics, and the
+        state of callbacks. `set_state` puts it back.
+
+        Returns:
+            Nested dicts with the parts of a checkpoint for keys, of plain values and NumPy arrays that nobody else holds. They can be
+            pickled. `state["learner_group"]["learner"]["rl_module"]["default_policy"]` has the weights of a module by name.
+        """
+        return self._native.get_state()
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Puts a state into this algorithm, which must have been built from the same config. It goes on exactly as the one that the
+        state was taken of.
+
+        Args:
+            state: What `get_state` returned, all of it.
+
+        Raises:
+            CheckpointError: A part is missing, unknown or not what it should be, or the state is of another algorithm, other spaces
+                or another network; then this algorithm stays as it was.
+        """
+        self._native.set_state(state)
+        self._warn()
 
     @classmethod
     def from_checkpoint(cls, path: str | Path, *, config: "AlgorithmConfig | None" = None) -> "Self":

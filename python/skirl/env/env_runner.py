@@ -2,13 +2,15 @@
 
 import secrets
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from skirl._weights import by_module
 from skirl.errors import ConfigError, SkirlError, StoppedError
 from skirl.policy.sample_batch import MultiAgentBatch, SampleBatch
 
 if TYPE_CHECKING:
+    from typing import Self
+
     import numpy as np
 
     from skirl._native import NativeEnvRunner
@@ -21,6 +23,8 @@ class LiveEnvs:
 
     _native: Any
     config: Any
+    #: RLlib's index of the runner: 0 in the main process, from 1 on for environments in processes of their own.
+    worker_index: int = 0
 
     @property
     def num_envs(self) -> int:
@@ -33,6 +37,10 @@ class LiveEnvs:
         this one."""
         found: tuple[int, int, int] | None = self._native.processes()
         return found
+
+    def parts(self) -> list[Any]:
+        """A runner for each process of the environments; this one where it is not divided."""
+        return [self]
 
     def foreach_env(self, func: Callable[[Any], Any]) -> list[Any]:
         """Calls `func(env)` for every environment, in order, and gathers what it returns.
@@ -69,15 +77,70 @@ class WithContext:
         return self._func(env, context)
 
 
-class TrainingEnvRunner(LiveEnvs):
-    """The environments with which an algorithm trains. What steps them is the algorithm."""
+class RunnerElsewhere:
+    """What a function that was sent to the environments sees of its runner there."""
+
+    def __init__(self, worker_index: int, num_envs: int) -> None:
+        #: As the runner's.
+        self.worker_index, self.num_envs = worker_index, num_envs
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise AttributeError(
+            f"{name!r} of environment runner {self.__dict__.get('worker_index')} cannot be reached from the process of its environments: "
+            "use worker_index and num_envs there, and take what else is needed before foreach_env is called"
+        )
+
+
+class EnvsOfAlgorithm(LiveEnvs):
+    """Environments of an algorithm: all of a kind, or those that one process has."""
+
+    #: Whether evaluation plays in them.
+    _in_evaluation: ClassVar[bool] = False
 
     def __init__(self, algorithm: Any) -> None:
         self._algorithm, self._native = algorithm, algorithm._native
         #: The config of the algorithm.
         self.config = algorithm.config
-        #: RLlib's index of the runner in the main process.
-        self.worker_index = 0
+        #: The first environment and the one after the last; None for all.
+        self._bounds: tuple[int, int] | None = None
+
+    @property
+    def num_envs(self) -> int:
+        """Environments."""
+        return self._count() if self._bounds is None else self._bounds[1] - self._bounds[0]
+
+    def _count(self) -> int:
+        """Environments of all processes."""
+        return super().num_envs
+
+    def foreach_env(self, func: Callable[[Any], Any]) -> list[Any]:
+        """Calls `func(env)` for every environment, in order, and gathers what it returns.
+
+        `env` is the Python object of an environment that is written in Python; of a native one an object with `set_task` and
+        `get_task`, for the time of the call. An exception of `func` is raised as it is.
+        """
+        found: list[Any] = self._native.foreach_env(func, self._in_evaluation, self._bounds)
+        return found
+
+    def parts(self) -> "list[Self]":
+        """A runner for each process of the environments; this one where they are in the main process."""
+        processes = (self.processes() or (0, 0, 0))[0]
+        return [self._part(index, processes) for index in range(processes)] or [self]
+
+    def __reduce__(self) -> Any:
+        # A function that goes to the environments may have been written with its runner in it.
+        return RunnerElsewhere, (self.worker_index, self.num_envs)
+
+    def _part(self, index: int, processes: int) -> "Self":
+        part, count = type(self)(self._algorithm), self._count()
+        part.worker_index = index + 1
+        # As they are shared out when the processes are started.
+        part._bounds = index * count // processes, (index + 1) * count // processes
+        return part
+
+
+class TrainingEnvRunner(EnvsOfAlgorithm):
+    """The environments with which an algorithm trains. What steps them is the algorithm."""
 
     def get_weights(self) -> Weights:
         """Copies of the weights by module and name."""
@@ -89,32 +152,23 @@ class TrainingEnvRunner(LiveEnvs):
         self._algorithm.set_weights(weights)
 
 
-class EvaluationEnvRunner(LiveEnvs):
+class EvaluationEnvRunner(EnvsOfAlgorithm):
     """The environments of an algorithm's evaluation, made when they are first needed. Each evaluation resets them and plays with
-    the newest weights."""
+    the newest weights.
 
-    def __init__(self, algorithm: Any) -> None:
-        self._algorithm, self._native = algorithm, algorithm._native
-        #: The config of the algorithm.
-        self.config = algorithm.config
-        #: RLlib's index of the runner in the main process.
-        self.worker_index = 0
+    A task stays with its environment; what else `foreach_env` changes is gone where `algo.evaluate(episodes=...)` needs another
+    number of environments (`evaluation_num_envs` fixes it).
+    """
 
-    @property
-    def num_envs(self) -> int:
-        """Environments."""
+    _in_evaluation = True
+
+    def _count(self) -> int:
         count: int = self._native.evaluation_envs()[0]
         return count
 
     def processes(self) -> tuple[int, int, int] | None:
         """As those of training have it."""
         found: tuple[int, int, int] | None = self._native.evaluation_envs()[1]
-        return found
-
-    def foreach_env(self, func: Callable[[Any], Any]) -> list[Any]:
-        """As for the environments of training. A task stays with its environment; what else is changed is gone where
-        `algo.evaluate(episodes=...)` needs another number of environments (`evaluation_num_envs` fixes it)."""
-        found: list[Any] = self._native.foreach_env(func, True)
         return found
 
     def get_weights(self) -> Weights:

@@ -1,6 +1,6 @@
 """All environment runners of an algorithm."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from skirl.env.env_runner import LiveEnvs
@@ -9,8 +9,8 @@ from skirl.env.env_runner import LiveEnvs
 class EnvRunnerGroup:
     """The environment runners of an algorithm, or of its evaluation.
 
-    Environments in this process have one runner. Those in processes of their own are reached through the one of this process, too,
-    which sends functions to where they are.
+    Environments in this process have one runner. Those in processes of their own have one for each process: an object of this process
+    that sends functions to where the environments are.
     """
 
     def __init__(self, runner: LiveEnvs) -> None:
@@ -18,7 +18,7 @@ class EnvRunnerGroup:
 
     @property
     def local_env_runner(self) -> Any:
-        """The runner of this process."""
+        """The runner of this process: it reaches all environments, wherever they are."""
         return self._runner
 
     def foreach_env_runner(
@@ -27,22 +27,30 @@ class EnvRunnerGroup:
         *,
         local_env_runner: bool = True,
         with_index: bool = False,
+        remote_worker_ids: Sequence[int] | None = None,
         **kwargs: Any,
     ) -> list[Any]:
-        """Calls `func(env_runner)` for every runner, and gathers what it returns.
+        """Calls `func(env_runner)` in this process for every runner, and gathers what it returns.
+
+        Runners in processes of their own have `worker_index` 1, 2, ... and reach the environments of their process by
+        `env_runner.foreach_env`; without such processes there is one runner, whose `worker_index` is 0. Each environment belongs to
+        exactly one of them. An evaluation function is given one runner for all, as that is what samples.
 
         Args:
             func: The function.
-            local_env_runner: RLlib's; the environments of a run that has no workers are those of the local runner, which is
-                always visited.
-            with_index: Calls `func(index, env_runner)`.
+            local_env_runner: RLlib's: the runner of this process is visited where it has the environments, and only there.
+            with_index: Calls `func(worker_index, env_runner)`.
+            remote_worker_ids: Visits only the processes with these indices.
             **kwargs: RLlib's others, not looked at.
         """
-        return [func(0, self._runner) if with_index else func(self._runner)]
+        runners = self._runner.parts()
+        if remote_worker_ids is not None:
+            runners = [runner for runner in runners if runner.worker_index in (0, *remote_worker_ids)]
+        return [func(runner.worker_index, runner) if with_index else func(runner) for runner in runners]
 
     def foreach_worker(self, func: Callable[..., Any], **kwargs: Any) -> list[Any]:
         """RLlib's older name of `foreach_env_runner`."""
-        return self.foreach_env_runner(func, with_index=kwargs.get("with_id", False))
+        return self.foreach_env_runner(func, with_index=kwargs.pop("with_id", False), **kwargs)
 
     def foreach_env(self, func: Callable[[Any], Any]) -> list[list[Any]]:
         """Calls `func(env)` for every environment: a list for each runner."""

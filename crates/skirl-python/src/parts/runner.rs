@@ -175,7 +175,7 @@ impl NativeEnvRunner {
     fn foreach_env<'py>(&self, py: Python<'py>, function: Bound<'py, PyAny>) -> PyResult<Vec<Py<PyAny>>> {
         let function = function.unbind();
         let visited =
-            self.with(py, |runner| Ok(foreach_env(&function, |visit| runner.foreach_env(visit))))?;
+            self.with(py, |runner| Ok(foreach_env(&function, None, |visit| runner.foreach_env(visit))))?;
         visited.map_err(|failed| failed.into_py_err(py))
     }
 

@@ -50,7 +50,10 @@ impl Algorithm {
         if !self.callbacks.wants(hook) {
             return Ok(());
         }
-        self.callbacks.clone().call(hook, Place::default(), |each| call(each, self))
+        self.in_hooks.push(hook);
+        let called = self.callbacks.clone().call(hook, Place::default(), |each| call(each, self));
+        self.in_hooks.pop();
+        called
     }
 
     /// Tells callbacks which environment runners of training were replaced since the last call.

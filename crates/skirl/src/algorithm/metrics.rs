@@ -156,6 +156,11 @@ impl RunMetrics {
         *self = Self { env_steps_dropped_here: self.env_steps_dropped_here, ..saved };
     }
 
+    /// Means of modules that are gone are not reported any more.
+    pub(super) fn retain_modules_of(&mut self, plan: &Plan) {
+        self.episodes.retain_modules(|module| plan.modules.contains_key(module));
+    }
+
     /// Closes the iteration.
     pub(super) fn end_iteration(&mut self, env_steps: u64, elapsed: Duration) {
         self.training_iteration += 1;

@@ -14,6 +14,7 @@
 
 mod actor;
 mod callbacks;
+mod change_modules;
 mod env_range;
 mod evaluation;
 mod evaluator;
@@ -86,6 +87,9 @@ pub struct Algorithm {
     /// What callbacks know of replaced environment runners, and of those of evaluation.
     told: Told,
     told_evaluation: Told,
+    /// The hooks that have the algorithm in hand just now, innermost last.
+    in_hooks: Vec<Hook>,
+    herald: Option<fn()>,
 }
 
 impl Algorithm {
@@ -123,8 +127,24 @@ impl Algorithm {
         skirl_nn::check_isa_env()?;
         let own_evaluation =
             own_evaluation::find(config.common().evaluation.custom_evaluation_function.as_deref())?;
-        let seed = fix_seed(&mut *config);
+        fix_seed(&mut *config);
         let warnings = callbacks::settle(&mut *config, &mut callbacks)?;
+        let mut algorithm = Self::assemble(config, callbacks, shared, own_evaluation)?;
+        algorithm.warnings = warnings;
+        // What environments shared while they were made: a checkpoint before the first step holds it, too.
+        algorithm.plan.environment.shared.commit()?;
+        algorithm.call_hook(Hook::AlgorithmInit, |each, algorithm| each.on_algorithm_init(algorithm))?;
+        Ok(algorithm)
+    }
+
+    /// Environments, plan and parts of a configuration that was checked.
+    fn assemble(
+        mut config: Box<dyn AlgorithmConfig>,
+        callbacks: CallbackList,
+        shared: SharedState,
+        own_evaluation: Option<OwnEvaluation>,
+    ) -> Result<Self, Error> {
+        let seed = fix_seed(&mut *config);
         let mut spec = EnvironmentSpec { shared: shared.deferred(), ..environment_spec(config.common())? };
         if callbacks.wants_any(HookSet::EPISODE) {
             // Hooks are called in the order of step and environment, whatever the number of threads.
@@ -140,11 +160,12 @@ impl Algorithm {
         };
         let environments = Environments::launch(order)?;
         let plan = algo::plan(&*config, spec, environments.spaces())?;
+        crate::plan::memory::check(&plan)?;
         let workers = Arc::new(Workers::new(config.common().resources.num_threads)?);
         let from = BuildFrom { plan: &plan, environments, workers: &workers, callbacks: &callbacks, seed };
         let parts = algo::build(&*config, from)?;
         let metrics = RunMetrics::new(config.common().reporting.metrics_num_episodes_for_smoothing);
-        let mut algorithm = Self {
+        Ok(Self {
             config,
             plan,
             parts,
@@ -158,15 +179,13 @@ impl Algorithm {
             metrics,
             evaluated: None,
             seed,
-            warnings,
+            warnings: Vec::new(),
             callbacks,
             told: Told::default(),
             told_evaluation: Told::default(),
-        };
-        // What environments shared while they were made: a checkpoint before the first step holds it, too.
-        algorithm.plan.environment.shared.commit()?;
-        algorithm.call_hook(Hook::AlgorithmInit, |each, algorithm| each.on_algorithm_init(algorithm))?;
-        Ok(algorithm)
+            in_hooks: Vec::new(),
+            herald: None,
+        })
     }
 
     /// The configuration with its seed.
@@ -202,6 +221,7 @@ impl Algorithm {
     /// Has `herald` called, on the thread that trains, when an iteration is about to end: one minibatch before the end of
     /// its update. For whoever sleeps until then: to be woken takes a thread up to a tenth of a millisecond.
     pub fn set_herald(&mut self, herald: fn()) {
+        self.herald = Some(herald);
         self.parts.learners.set_herald(herald);
     }
 
@@ -355,6 +375,9 @@ impl Algorithm {
     }
 
     fn restore_loaded(&mut self, loaded: checkpoint::Loaded) -> Result<(), Error> {
+        for id in loaded.snapshot.module_ids() {
+            loaded.snapshot.tensors(&checkpoint::module_file(&id, checkpoint::MODULE_EXAMPLE))?;
+        }
         self.restore_written_by(&loaded.snapshot, &loaded.skirl_version)?;
         self.warnings.extend(loaded.warnings);
         self.call_hook(Hook::CheckpointLoaded, |each, algorithm| each.on_checkpoint_loaded(algorithm))

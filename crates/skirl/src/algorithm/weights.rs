@@ -30,13 +30,12 @@ impl Algorithm {
             extra: kept.map(|state| state.extra).unwrap_or_default(),
         };
         self.parts.learners.restore_state(module, &state)?;
-        self.hang_out();
+        self.hang_out(self.parts.board.newest().version);
         Ok(())
     }
 
-    /// Gives the learners' weights to whoever acts. The version stays: it counts publications of the training step.
-    fn hang_out(&mut self) {
-        let version = self.parts.board.newest().version;
+    /// Gives the learners' weights to whoever acts. `version` counts publications of the training step alone.
+    pub(super) fn hang_out(&mut self, version: u64) {
         let mut policies: Policies = self.parts.learners.policies();
         policies.values_mut().for_each(|policy| policy.version = version);
         let values = |policy: &Policy| policy.net.params().values().to_vec();

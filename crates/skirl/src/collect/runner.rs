@@ -30,6 +30,7 @@ use restarts::Restarts;
 mod hooks;
 mod places;
 mod restarts;
+mod succession;
 
 /// Steps environments with the newest published policy.
 pub struct EnvRunner {

@@ -55,11 +55,17 @@ impl EnvRunnerState {
                 found: format!("{} environments", whole.episodes.len()),
             });
         }
+        let width = whole.current.len() / total.max(1);
+        if width * total != whole.current.len() {
+            return Err(Error::RunnerState {
+                expected: format!("as many inputs in 'current' for each of {total} environments"),
+                found: format!("{} inputs", whole.current.len()),
+            });
+        }
         let mut first = 0;
         let mut parts = Vec::new();
         for &size in sizes {
             let range = first..first + size;
-            let width = whole.current.len() / total.max(1);
             parts.push(RunnerState {
                 env: whole.env.as_ref().map(|env| split_state(env, &range, total)).transpose()?,
                 env_saved: whole.env_saved,
@@ -156,5 +162,12 @@ mod tests {
         for part in parts {
             assert_eq!(part.env.unwrap()[SHARED_ENTRY], Column::U64(vec![7]));
         }
+    }
+
+    #[test]
+    fn inputs_that_do_not_share_out_are_refused() {
+        let whole = RunnerState { current: vec![0.0; 3], ..shard(&[1.0, 2.0]) };
+        let message = EnvRunnerState::Vector(whole).split(&[2]).unwrap_err().to_string();
+        assert!(message.contains("'current'") && message.contains("3 inputs"), "{message}");
     }
 }

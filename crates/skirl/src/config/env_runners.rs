@@ -38,7 +38,7 @@ impl EnvRunnersOptions {
             RolloutFragmentLength::Steps(steps) => steps,
             RolloutFragmentLength::Auto => {
                 let parts = if self.batch_mode == BatchMode::CompleteEpisodes { 8 } else { 1 };
-                train_batch_size.div_ceil(self.total_envs().max(1) * parts)
+                train_batch_size.div_ceil(self.total_envs().max(1).saturating_mul(parts))
             }
         }
     }

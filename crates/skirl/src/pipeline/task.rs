@@ -60,6 +60,11 @@ impl Task {
         self
     }
 
+    /// Listens to a stop handle made elsewhere from now on.
+    pub fn set_stop_handle(&mut self, stop: StopHandle) {
+        self.stop = stop;
+    }
+
     /// A handle to stop this task from anywhere.
     #[must_use]
     pub fn stop_handle(&self) -> StopHandle {

@@ -17,6 +17,8 @@ pub struct BatchPlan {
     pub minibatch_size: usize,
     /// Passes over the rows.
     pub num_epochs: usize,
+    /// Learning copies the rows, into the order of its epochs.
+    pub is_copied: bool,
 }
 
 impl BatchPlan {
@@ -35,7 +37,7 @@ impl BatchPlan {
 
     /// Optimizer steps of an iteration.
     pub fn updates(&self) -> usize {
-        self.minibatches() * self.num_epochs
+        self.minibatches().saturating_mul(self.num_epochs)
     }
 }
 
@@ -78,6 +80,7 @@ mod tests {
             train_batch_size: 4000,
             minibatch_size: 128,
             num_epochs: 30,
+            is_copied: true,
         };
         assert_eq!((plan.minibatches(), plan.last_minibatch(), plan.updates()), (32, 32, 960));
         assert!(plan.to_string().contains("the last one of 32 rows"), "{plan}");

@@ -27,7 +27,7 @@ impl fmt::Display for Plan {
         writeln!(f, "batch        {}", self.batch)?;
         writeln!(
             f,
-            "memory       about {:.1} MB for weights, optimizer and one rollout",
+            "memory       at least {:.1} MB for weights, optimizer and the rows of an iteration",
             self.memory as f64 / 1e6
         )?;
         writeln!(f, "pipeline")?;

@@ -5,6 +5,7 @@
 mod batch;
 mod explain;
 mod init;
+pub(crate) mod memory;
 mod modules;
 mod tuned;
 
@@ -45,7 +46,7 @@ pub struct Plan {
     pub batch: BatchPlan,
     /// Stages, one line each.
     pub stages: Vec<String>,
-    /// Bytes of weights, optimizer state and one rollout.
+    /// Least bytes of weights, optimizer state and the rows of one iteration.
     pub memory: usize,
     /// A tuned configuration that ships for this environment, when another one was chosen.
     pub tuned: Option<String>,

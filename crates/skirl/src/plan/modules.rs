@@ -38,7 +38,7 @@ pub struct ModulePlan {
     pub options: RlModuleOptions,
     /// Number of parameters.
     pub num_parameters: usize,
-    /// Numbers of one row in a rollout.
+    /// Numbers of one row in a rollout: observation, distribution inputs, action.
     pub row_width: usize,
     /// Whether it learns.
     pub trained: bool,
@@ -49,9 +49,10 @@ impl ModulePlan {
     pub fn new(options: &NetworkOptions, agent: &AgentSpaces, trained: bool) -> Result<Self, Error> {
         let (distribution, dist) = distribution_for(&agent.action)?;
         let network = network(options, agent.observation.flat_width(), &*dist, distribution);
-        let options = &options.rl_module;
+        let (options, outputs) = (&options.rl_module, dist.num_inputs());
+        super::memory::check_network(network.obs_width, &network.hidden, outputs)?;
         let num_parameters = ActorCritic::new(&network)?.params().num_trainable();
-        let row_width = network.obs_width + dist.num_inputs() + 2 * dist.action_width() + 8;
+        let row_width = network.obs_width + outputs + dist.action_width();
         Ok(Self {
             observation_space: agent.observation.clone(),
             action_space: agent.action.clone(),
@@ -64,9 +65,9 @@ impl ModulePlan {
         })
     }
 
-    /// Bytes for a rollout of `rows` and the weights with `copies` more arrays of their size.
-    pub fn memory(&self, rows: usize, copies: usize) -> usize {
-        4 * (rows * self.row_width * 2 + self.num_parameters * (2 + copies))
+    /// Bytes of the weights, which collection and learning have each, with `copies` more arrays of their size.
+    pub fn bytes_of_weights(&self, copies: usize) -> usize {
+        self.num_parameters.saturating_mul(4 * (2 + copies))
     }
 
     /// An error where an agent that shares this module sees or does something else.

@@ -52,6 +52,15 @@ impl AgentRunner {
         }
     }
 
+    /// Counts steps and episodes on from another runner of as many environments; [`begin`](Self::begin) must follow.
+    pub fn count_on_from(&mut self, before: &Self) {
+        self.steps = before.steps;
+        for (slot, before) in self.envs.iter_mut().zip(&before.envs) {
+            slot.episode = before.episode.clone();
+        }
+        self.restart();
+    }
+
     /// Puts a saved state back. Environments that could not save theirs start new episodes with `seeds`, and the rows
     /// that their agents had open are dropped: what followed them is lost.
     pub fn restore_state(

@@ -43,6 +43,11 @@ impl EpisodeMetrics {
         self.custom.push(metrics);
     }
 
+    /// Forgets the windows of other modules than those that `stays` names.
+    pub fn retain_modules(&mut self, stays: impl Fn(&str) -> bool) {
+        self.modules.retain(|module, _| stays(module));
+    }
+
     /// Changes the length of all windows; the oldest episodes leave those that are too long.
     pub fn set_capacity(&mut self, capacity: usize) {
         self.episodes.set_capacity(capacity);
