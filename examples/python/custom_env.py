@@ -37,13 +37,9 @@ class Corridor(gym.Env):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--iterations", type=int, default=30)
-    config = (
-        PPOConfig()
-        .environment(Corridor, env_config={"length": 6, "max_episode_steps": 100})
-        .env_runners(num_envs_per_env_runner=8)
-        .training(lr=1e-3, train_batch_size=512, minibatch_size=128, num_epochs=8)
-        .debugging(seed=1)
-    )
+    config = PPOConfig().environment(Corridor, env_config={"length": 6, "max_episode_steps": 100})
+    config.env_runners(num_envs_per_env_runner=8).debugging(seed=1)
+    config.training(lr=1e-3, train_batch_size=512, minibatch_size=128, num_epochs=8)
     with config.build_algo() as algo:
         for iteration in range(parser.parse_args().iterations):
             episode_return = algo.train()["env_runners"].get("episode_return_mean", float("nan"))

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from skirl.algorithms.ppo import PPO, PPOConfig
     from skirl.check import check_env
     from skirl.core.rl_module.rl_module import RLModule
+    from skirl.env.multi_agent_env import MultiAgentEnv
     from skirl.env.registry import register_env
 
     __version__: str
@@ -39,6 +40,7 @@ _LAZY = {
     "A2CConfig": "skirl.algorithms.a2c",
     "Algorithm": "skirl.algorithms.algorithm",
     "AlgorithmConfig": "skirl.algorithms.algorithm_config",
+    "MultiAgentEnv": "skirl.env.multi_agent_env",
     "PG": "skirl.algorithms.pg",
     "PGConfig": "skirl.algorithms.pg",
     "PPO": "skirl.algorithms.ppo",
@@ -49,7 +51,7 @@ _LAZY = {
     "register_env": "skirl.env.registry",
 }
 #: Modules that are reached as attributes: `skirl.tune`.
-_MODULES = ("algorithms", "callbacks", "check", "core", "env", "estimators", "evaluation", "policy", "shared", "testing", "tune")
+_MODULES = ("algorithms", "callbacks", "check", "core", "env", "estimators", "evaluation", "policy", "shared", "testing", "tune", "utils")
 
 __all__ = [
     "A2C",
@@ -61,6 +63,7 @@ __all__ = [
     "ConfigError",
     "EnvError",
     "InternalError",
+    "MultiAgentEnv",
     "PG",
     "PGConfig",
     "PPO",

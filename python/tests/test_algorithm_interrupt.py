@@ -67,6 +67,52 @@ def test_a_long_iteration_is_cut_and_taken_back() -> None:
     assert time.monotonic() - sent < 10
 
 
+NO_STATE = """
+import time, warnings
+import gymnasium, numpy as np
+from skirl import PPOConfig
+
+SLOW = [True]
+
+class Walk(gymnasium.Env):
+    observation_space = gymnasium.spaces.Box(0.0, 1.0, (1,), np.float32)
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        self.steps = 0
+        return np.zeros(1, np.float32), {}
+
+    def step(self, action):
+        if SLOW:
+            time.sleep(0.01)
+        self.steps += 1
+        return np.zeros(1, np.float32), 1.0, self.steps >= 9, False, {}
+
+config = PPOConfig().environment(Walk).env_runners(num_envs_per_env_runner=1).rl_module(fcnet_hiddens=[4]).debugging(seed=1)
+algo = config.training(train_batch_size=2000, minibatch_size=500, num_epochs=1).build_algo()
+print("ready", flush=True)
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    try:
+        algo.train()
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)
+    SLOW.clear()
+    algo.train()
+print(*[warning.message for warning in caught], sep="; ", flush=True)
+"""
+
+
+def test_nobody_is_told_of_a_checkpoint_after_an_interrupt() -> None:
+    script = start(NO_STATE)
+    time.sleep(0.7)
+    os.kill(script.pid, signal.SIGINT)
+    out, err = script.communicate(timeout=60)
+    assert out.startswith("interrupted\n") and script.returncode == 0, (out, err)
+    assert "checkpoint" not in out
+    assert "the state that was put back does not hold the state of environment" in out
+
+
 LOOP = """
 from skirl import PPOConfig
 config = PPOConfig().environment("CartPole-v1").debugging(seed=1)

@@ -218,6 +218,25 @@ def test_episodes_tell_what_happened() -> None:
     assert runners["episode_return_mean"] == pytest.approx(runners["custom_metrics"]["return_mean"])
 
 
+def test_steps_of_several_agents_are_counted() -> None:
+    ended: list[tuple[int, int, int]] = []
+
+    class Counts(SkirlCallback):
+        def on_episode_start(self, *, episode: Any, **kwargs: Any) -> None:
+            assert episode.env_steps() == episode.agent_steps() == 0
+            episode.user_data["acted"] = 0
+
+        def on_episode_step(self, *, episode: Any, **kwargs: Any) -> None:
+            episode.user_data["acted"] += sum(episode.last_action_for(agent) is not None for agent in episode.agent_ids)
+
+        def on_episode_end(self, *, episode: Any, **kwargs: Any) -> None:
+            ended.append((episode.env_steps(), episode.agent_steps(), episode.user_data["acted"]))
+
+    with config(callbacks_class=Counts).environment("TwoCartPole-v0").build_algo() as algo:
+        algo.train(), algo.train()
+    assert ended and all(agent_steps == acted > env_steps for env_steps, agent_steps, acted in ended)
+
+
 def test_the_metrics_logger_reduces_as_it_is_told() -> None:
     lengths: list[int] = []
 

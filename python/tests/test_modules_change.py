@@ -12,7 +12,7 @@ import skirl.shared
 from skirl.algorithms.ppo import PPO, PPOConfig
 from skirl.callbacks import RLlibCallback
 from skirl.env.multi_agent_env import MultiAgentEnv
-from skirl.errors import CallbackError, ConfigError, EnvError, SkirlError
+from skirl.errors import CallbackError, ConfigError, EnvError, SkirlError, StoppedError
 from skirl.policy import PolicySpec
 
 BOX = gymnasium.spaces.Box(-1, 1, (3,), np.float32)
@@ -438,3 +438,21 @@ def test_a_stopped_algorithm_says_so():
     algo.stop()
     with pytest.raises(SkirlError, match="was stopped"):
         algo.add_module("new", new_agent_to_module_mapping_fn=against("new", "TwoCartPole-v0"))
+
+
+def test_hooks_in_the_middle_of_a_rollout_list_the_modules_as_they_are_now(env):
+    seen = []
+
+    def lists(policies, **kwargs):
+        seen.append(tuple(sorted(policies)))
+
+    algo = config(env).callbacks(on_postprocess_trajectory=lists).build_algo()
+    algo.train()
+    assert set(seen) == {("main",)}
+    algo.add_module("new", new_agent_to_module_mapping_fn=against("new", env))
+    seen.clear()
+    algo.train()
+    assert set(seen) == {("main", "new")}
+    algo.stop()
+    with pytest.raises(StoppedError):
+        algo.get_weights()

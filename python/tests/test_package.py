@@ -7,6 +7,7 @@ import sys
 import time
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -55,6 +56,57 @@ def test_every_name_is_there_and_the_same_everywhere() -> None:
         assert getattr(import_module(module), name) is getattr(skirl, name)
     with pytest.raises(AttributeError, match="typo"):
         _ = skirl.typo
+
+
+def test_rllibs_constants_name_what_is_there(tmp_path: Path) -> None:
+    from skirl import core
+    from skirl.algorithms.ppo import PPOConfig
+    from skirl.core.columns import Columns
+    from skirl.env.multi_agent_env import MultiAgentEnv
+    from skirl.utils import metrics
+
+    assert skirl.MultiAgentEnv is MultiAgentEnv
+    seen: set[str] = set()
+    columns: set[str] = set()
+
+    def keep(train_batch: Any, **kwargs: Any) -> None:
+        columns.update(train_batch)
+
+    def keep_trajectory(postprocessed_batch: Any, **kwargs: Any) -> None:
+        columns.update(postprocessed_batch)
+        if len(postprocessed_batch["new_obs"]):
+            columns.add("new_obs")
+
+    config = PPOConfig().environment("CartPole-v1").env_runners(num_env_runners=0, num_envs_per_env_runner=2)
+    config.training(train_batch_size=128, minibatch_size=64, num_epochs=1).rl_module(fcnet_hiddens=[4])
+    config.evaluation(evaluation_interval=1, evaluation_duration=1)
+    config.callbacks(on_learn_on_batch=keep, on_postprocess_trajectory=keep_trajectory)
+    with config.build_algo() as algo:
+        result = algo.train()
+        saved = Path(algo.save_to_path(tmp_path / "saved"))
+        module = "/".join([core.COMPONENT_LEARNER_GROUP, core.COMPONENT_LEARNER, core.COMPONENT_RL_MODULE, core.DEFAULT_MODULE_ID])
+        algo.restore_from_path(saved, component=module)
+    pending = [dict(result)]
+    while pending:
+        for key, value in pending.pop().items():
+            seen.add(key)
+            pending += [value] if isinstance(value, dict) else []
+    assert set(_constants(metrics)) <= seen
+    assert set(_constants(Columns)) <= columns
+    assert core.DEFAULT_AGENT_ID in seen and core.DEFAULT_POLICY_ID in seen
+    directories = {path.name for path in saved.rglob("*") if path.is_dir()}
+    assert {value for name, value in vars(core).items() if name.startswith("COMPONENT_")} <= directories
+    assert result[metrics.EVALUATION_RESULTS][metrics.ENV_RUNNER_RESULTS][metrics.EPISODE_RETURN_MEAN] > 0
+
+
+def _constants(place: Any) -> list[str]:
+    return [value for name, value in vars(place).items() if name.isupper() and isinstance(value, str)]
+
+
+def test_the_example_of_an_own_environment_is_short() -> None:
+    example = SOURCES.parent / "examples" / "python" / "custom_env.py"
+    if example.exists():
+        assert len(example.read_text().splitlines()) < 50
 
 
 def test_an_interpreter_that_keeps_its_lock_off_is_refused() -> None:

@@ -3,12 +3,13 @@
 import math
 from typing import Any
 
+import gymnasium
 import numpy as np
 import pytest
 
 from skirl.algorithms.ppo import PPOConfig
 from skirl.env.single_agent_env_runner import SingleAgentEnvRunner
-from skirl.errors import SkirlError
+from skirl.errors import SkirlError, StoppedError
 from skirl.estimators import add_gae, discounted_returns, gae, vtrace
 from test_callbacks import NUM_ENVS, config
 
@@ -32,6 +33,41 @@ def test_a_runner_samples_what_the_algorithm_learns_from() -> None:
             assert np.array_equal(batch[name], learned[iteration][name]), name
         runner.set_weights(weights)
     assert np.array_equal(runner.get_weights()["default_policy"]["pi.0.weight"], weights["default_policy"]["pi.0.weight"])
+
+
+def test_a_runner_that_was_stopped_is_gone() -> None:
+    closed: list[bool] = []
+
+    class Closes(gymnasium.Env):  # type: ignore[type-arg]
+        observation_space = gymnasium.spaces.Box(0.0, 1.0, (1,), np.float32)
+        action_space = gymnasium.spaces.Discrete(2)
+
+        def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+            return np.zeros(1, np.float32), {}
+
+        def step(self, action: Any) -> Any:
+            return np.zeros(1, np.float32), 1.0, False, False, {}
+
+        def close(self) -> None:
+            closed.append(True)
+
+    runner = SingleAgentEnvRunner(config().environment(Closes))
+    kept = runner.sample(num_timesteps=8)
+    runner.stop()
+    runner.stop()
+    assert len(closed) == NUM_ENVS and kept.count == 8
+    calls: list[Any] = [
+        runner.sample,
+        runner.reset,
+        runner.get_weights,
+        runner.get_metrics,
+        lambda: runner.num_envs,
+        lambda: runner.set_weights({}),
+        lambda: runner.foreach_env(len),
+    ]
+    for call in calls:
+        with pytest.raises(StoppedError, match="this environment runner was stopped"):
+            call()
 
 
 def test_columns_are_numpy_arrays_that_own_their_memory() -> None:

@@ -176,6 +176,8 @@ def test_functions_are_called_where_the_environments_are(tmp_path: Path) -> None
     group.foreach_env(lambda env: env.unwrapped.set_task(3))
     for worker in runs.workers():
         os.kill(worker, signal.SIGKILL)
+    with pytest.raises(EnvError, match="next training iteration replaces the process.*call the function again after that"):
+        group.foreach_env(lambda env: 1)
     algorithm.train()
     assert [length for runner in group.foreach_env(lambda env: env.unwrapped.length) for length in runner] == [3] * 4
     with pytest.raises(EnvError, match=r"(?s)environment 0 .*ZeroDivisionError"):

@@ -118,6 +118,9 @@ Change the imports, and most scripts run:
 | `from ray.rllib.algorithms.ppo import PPOConfig` | `from skirl.algorithms.ppo import PPOConfig` |
 | `from ray.rllib.core.rl_module import RLModule` | `from skirl.core.rl_module import RLModule` |
 | `from ray.rllib.callbacks.callbacks import RLlibCallback` | `from skirl.callbacks.callbacks import RLlibCallback` |
+| `from ray.rllib.core.columns import Columns` | `from skirl.core.columns import Columns` |
+| `from ray.rllib.core import DEFAULT_MODULE_ID, COMPONENT_LEARNER, …` | `from skirl.core import DEFAULT_MODULE_ID, COMPONENT_LEARNER, …` |
+| `from ray.rllib.utils.metrics import ENV_RUNNER_RESULTS, …` | `from skirl.utils.metrics import ENV_RUNNER_RESULTS, …` |
 | `from ray import tune` | `from skirl import tune` |
 | `from ray.tune.registry import register_env` | `from skirl.tune.registry import register_env` |
 | `from ray.tune.logger import pretty_print` | `from skirl.tune.logger import pretty_print` |

@@ -168,6 +168,10 @@ impl RemoteRange {
                 Ok(value)
             }
             Ok(_) => Err("the environment's process gave no answer".to_owned()),
+            Err(failure @ (Failure::Died(_) | Failure::Hung(_))) => Err(format!(
+                "{}; the next training iteration replaces the process, if the config lets it: call the function again after that",
+                failure.message()
+            )),
             Err(failure) => Err(failure.message().to_owned()),
         }
     }

@@ -36,12 +36,12 @@ pub(crate) struct NativeAlgorithm {
     /// Whether the iteration before was long; true at first, when nobody knows.
     was_long: AtomicBool,
     /// As they were when they were last asked for: hooks may want them while the algorithm is at work.
-    module_ids: Mutex<Option<Vec<String>>>,
+    module_ids: Mutex<Vec<String>>,
 }
 
 impl NativeAlgorithm {
     fn new(held: Arc<Held>) -> Self {
-        Self { held, was_long: AtomicBool::new(true), module_ids: Mutex::new(None) }
+        Self { held, was_long: AtomicBool::new(true), module_ids: Mutex::default() }
     }
 
     /// One that is yet to be built, and known to its owner.
@@ -248,22 +248,22 @@ impl NativeAlgorithm {
 
     /// Ids of the modules.
     fn module_ids(&self, py: Python<'_>) -> PyResult<Vec<String>> {
-        let known = || self.module_ids.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(ids) = known().clone() {
-            return Ok(ids);
+        let asked = self.held.quick(py, |algorithm| Ok(algorithm.module_ids()));
+        let mut known = self.module_ids.lock().unwrap_or_else(PoisonError::into_inner);
+        match asked {
+            Ok(ids) => known.clone_from(&ids),
+            // They do not change in the middle of its work.
+            Err(_) if self.held.is_at_work_here() => {}
+            Err(error) => return Err(error),
         }
-        let ids = self.held.quick(py, |algorithm| Ok(algorithm.module_ids()))?;
-        *known() = Some(ids.clone());
-        Ok(ids)
+        Ok(known.clone())
     }
 
     /// Goes on with the policies of another configuration, their map and those that learn; nothing else of it is looked at.
     fn change_modules(&self, py: Python<'_>, config: &NativeConfig) -> PyResult<()> {
         let multi_agent = config.inner.common().multi_agent.clone();
-        let changed = self.held.long(py, || {}, move |algorithm| algorithm.change_modules(multi_agent));
-        *self.module_ids.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        let known = self.module_ids(py);
-        changed.and(known.map(drop))
+        self.held.long(py, || {}, move |algorithm| algorithm.change_modules(multi_agent))?;
+        self.module_ids(py).map(drop)
     }
 
     /// Agents, each with the module that acts for it.

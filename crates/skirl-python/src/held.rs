@@ -119,9 +119,14 @@ impl Held {
         answer.interrupted.map_or(outcome, Err)
     }
 
+    /// Whether this is a hook of this algorithm.
+    pub(crate) fn is_at_work_here(&self) -> bool {
+        lent::is_at_work(self.key())
+    }
+
     /// An error where a hook of this algorithm runs on this thread: `call` cannot be made in the middle of its work.
     pub(crate) fn refuse_in_hooks(&self, call: &str, remedy: &str) -> PyResult<()> {
-        if !lent::is_at_work(self.key()) {
+        if !self.is_at_work_here() {
             return Ok(());
         }
         Err(SkirlError::new_err(format!(

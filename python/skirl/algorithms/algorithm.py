@@ -14,6 +14,7 @@ from skirl.algorithms._checkpoints import config_class_of, fresh_directory, here
 from skirl.algorithms._modules import ModuleChanges
 from skirl.algorithms._seats import Seats
 from skirl.callbacks.results import OlderKeys
+from skirl.core import DEFAULT_POLICY_ID
 from skirl.errors import ConfigError, EnvError, SkirlError, SkirlWarning
 
 if TYPE_CHECKING:
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from skirl.env.env_runner_group import EnvRunnerGroup
     from skirl.shared import SharedState
 
-#: Id of the only module when none is named.
-DEFAULT_POLICY_ID = "default_policy"
 
 
 class Algorithm(ModuleChanges, TellsInstead):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from skirl._rllib_names import TellsInstead
 from skirl._weights import by_module
-from skirl.errors import ConfigError, SkirlError
+from skirl.errors import ConfigError, SkirlError, StoppedError
 from skirl.policy.sample_batch import MultiAgentBatch, SampleBatch
 
 if TYPE_CHECKING:
@@ -189,6 +189,8 @@ class EnvRunner(LiveEnvs):
     learns nothing: that is the caller's loop.
     """
 
+    _native: "NativeEnvRunner | _Stopped"
+
     def __init__(self, config: Any = None, *, worker_index: int = 0, **kwargs: Any) -> None:
         """Makes environments and networks.
 
@@ -305,7 +307,20 @@ class EnvRunner(LiveEnvs):
         return metrics
 
     def stop(self) -> None:
-        """Frees the environments when the last reference goes."""
+        """Closes the environments. The runner cannot be used afterwards; a second call does nothing."""
+        self._native = _Stopped()
+
+
+class _Stopped:
+    """In the place of a runner's environments and networks, when they are gone."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise StoppedError(
+            "this environment runner was stopped, its environments are gone: move the call before stop(), or make a new one from "
+            "its config"
+        )
 
 
 #: RLlib's names. One class serves both: the environment says how many agents it has.

@@ -5,6 +5,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from skirl.core import DEFAULT_POLICY_ID
+
 Array = NDArray[Any]
 
 
@@ -31,7 +33,7 @@ class SampleBatch(dict[str, Array]):
     VALUE_TARGETS: ClassVar[str] = "value_targets"
 
     #: The module that acted and will learn.
-    module_id: str = "default_policy"
+    module_id: str = DEFAULT_POLICY_ID
     #: Of a trajectory: the agent, the episode and its environment.
     agent_id: str = ""
     episode_id: int = 0

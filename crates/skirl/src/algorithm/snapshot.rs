@@ -135,21 +135,26 @@ impl Algorithm {
     /// # Errors
     /// A state of another algorithm, other spaces, another network or another number of environments.
     pub fn restore(&mut self, snapshot: &Snapshot) -> Result<(), Error> {
-        self.restore_written_by(snapshot, env!("CARGO_PKG_VERSION"))
+        self.put_back(snapshot, env!("CARGO_PKG_VERSION"), "the state that was put back")
     }
 
     /// As [`restore`](Self::restore), a snapshot that this version of skirl wrote.
     pub(super) fn restore_written_by(&mut self, snapshot: &Snapshot, version: &str) -> Result<(), Error> {
+        self.put_back(snapshot, version, "the checkpoint")
+    }
+
+    /// `source` is what warnings call it: not every state was in a checkpoint.
+    fn put_back(&mut self, snapshot: &Snapshot, version: &str, source: &str) -> Result<(), Error> {
         let (before, warnings) = (self.snapshot()?, std::mem::take(&mut self.warnings));
-        let restored = self.restore_all(snapshot, version);
+        let restored = self.restore_all(snapshot, version, source);
         if restored.is_err() {
-            self.restore_all(&before, env!("CARGO_PKG_VERSION"))?;
+            self.restore_all(&before, env!("CARGO_PKG_VERSION"), source)?;
             self.warnings = warnings;
         }
         restored
     }
 
-    fn restore_all(&mut self, snapshot: &Snapshot, version: &str) -> Result<(), Error> {
+    fn restore_all(&mut self, snapshot: &Snapshot, version: &str, source: &str) -> Result<(), Error> {
         snapshot.manifest.check_algorithm(self.config.algorithm())?;
         snapshot.manifest.check_spaces(&self.spaces())?;
         let saved_config = config_of(snapshot)?;
@@ -163,7 +168,7 @@ impl Algorithm {
             ));
         }
         let missing = snapshot.manifest.not_saved.iter();
-        self.warnings.extend(missing.map(|what| format!("the checkpoint does not hold {what}")));
+        self.warnings.extend(missing.map(|what| format!("{source} does not hold {what}")));
         for file in [ALGORITHM_STATE, ENV_RUNNER_STATE, LEARNER_STATE] {
             check_counts(file, "", snapshot.json(file)?)?;
         }

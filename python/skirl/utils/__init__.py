@@ -1,0 +1,1 @@
+"""RLlib's place of the names in results: see `skirl.utils.metrics`."""
