@@ -55,18 +55,31 @@ fn check_against(plan: &Plan, limit: Option<Limit>) -> Result<(), Error> {
     })
 }
 
-/// An error where the weights of a network of these layers are more than the machine can hold.
-pub(crate) fn check_network(obs_width: usize, hidden: &[usize], outputs: usize) -> Result<(), Error> {
+/// An error where so many networks of these layers (a policy, and a value function of the same layers) with their gradients are
+/// more than the machine can hold.
+pub(crate) fn check_network(
+    obs_width: usize,
+    hidden: &[usize],
+    outputs: usize,
+    networks: usize,
+) -> Result<(), Error> {
     let widths: Vec<usize> =
         std::iter::once(obs_width).chain(hidden.iter().copied()).chain([outputs]).collect();
-    let weights =
-        widths.windows(2).map(|pair| pair[0].saturating_mul(pair[1])).fold(0, usize::saturating_add);
-    let needed = weights.saturating_mul(4);
+    let of = |widths: &[usize]| {
+        widths.windows(2).map(|pair| pair[0].saturating_mul(pair[1])).fold(0, usize::saturating_add)
+    };
+    // A value function has one output.
+    let values = of(&widths[..widths.len() - 1]).saturating_mul(networks - 1);
+    let weights = of(&widths).saturating_add(values);
+    let needed = weights.saturating_mul(4 * 2);
     let Some(limit) = limit().filter(|limit| needed > limit.bytes) else { return Ok(()) };
     Err(Error::Misfit {
         what: "the network".to_owned(),
         expected: format!("at most {}, {}", in_words(limit.bytes), limit.whose),
-        found: format!("at least {}: {weights} weights between layers of {widths:?}", in_words(needed)),
+        found: format!(
+            "at least {}: {weights} weights between layers of {widths:?}, and their gradients",
+            in_words(needed)
+        ),
         remedy: "Lower rl_module.fcnet_hiddens, or make the environment's spaces smaller (a Discrete observation is as many \
                  numbers as it has values)"
             .to_owned(),
@@ -171,6 +184,6 @@ mod tests {
         let mut plan = plan(PpoConfig::new());
         plan.batch.rows = usize::MAX / 2;
         assert_eq!(bytes_of_rows(&plan.batch, &plan.modules["default_policy"]), usize::MAX);
-        assert!(check_network(usize::MAX / 2, &[256], 1 << 40).is_err() || cfg!(not(target_os = "linux")));
+        assert!(check_network(usize::MAX / 2, &[256], 1 << 40, 2).is_err() || cfg!(not(target_os = "linux")));
     }
 }
