@@ -17,6 +17,21 @@ fn set(assignment: &str) -> String {
 }
 
 #[test]
+fn an_environment_may_be_called_none() {
+    let document = json!({ "run": "PPO", "env": "none" });
+    let config = from_value(&document).expect("a name");
+    assert_eq!(config.common().environment.env.as_deref(), Some("none"));
+    let unset = from_value(&json!({ "run": "PPO", "env": null })).expect("unset");
+    assert_eq!(unset.common().environment.env, None);
+}
+
+#[test]
+fn the_largest_seed_is_told_with_all_its_digits() {
+    let message = set("debugging.seed=-1");
+    assert!(message.contains("at least 0 and at most 18446744073709551615"), "{message}");
+}
+
+#[test]
 fn defaults_are_rllibs_for_ppo() {
     let config = ppo();
     assert_eq!(config.validate(), Ok(()));

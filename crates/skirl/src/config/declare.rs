@@ -172,7 +172,9 @@ pub(super) fn assign<T: super::value::OptionValue>(
         }
         _ => problem,
     };
-    let read = T::from_value(value).map_err(in_range).and_then(|new| new.check(&spec.bounds).map(|()| new));
+    let is_name = (spec.section, spec.name) == ("environment", "env");
+    let read = if is_name { T::from_name(value) } else { T::from_value(value) };
+    let read = read.map_err(in_range).and_then(|new| new.check(&spec.bounds).map(|()| new));
     *slot = read.map_err(|problem| with_hint(problem, spec))?;
     Ok(())
 }

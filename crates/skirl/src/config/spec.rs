@@ -31,8 +31,8 @@ impl Bounds {
     pub fn describe(&self) -> Option<String> {
         let low_words = if self.min_exclusive { "greater than" } else { "at least" };
         let high_words = if self.max_exclusive { "less than" } else { "at most" };
-        let low = self.min.map(|min| format!("{low_words} {min}"));
-        let high = self.max.map(|max| format!("{high_words} {max}"));
+        let low = self.min.map(|min| format!("{low_words} {}", exact(min)));
+        let high = self.max.map(|max| format!("{high_words} {}", exact(max)));
         match (low, high) {
             (Some(_), Some(_)) if self.min == self.max => self.min.map(|only| format!("exactly {only}")),
             (Some(low), Some(high)) => Some(format!("{low} and {high}")),
@@ -61,6 +61,11 @@ impl Bounds {
         put(if self.min_exclusive { "exclusiveMinimum" } else { "minimum" }, self.min);
         put(if self.max_exclusive { "exclusiveMaximum" } else { "maximum" }, self.max);
     }
+}
+
+/// A bound with all its digits: the largest whole number is no float, 2⁶⁴ stands for it.
+fn exact(bound: f64) -> String {
+    if bound >= u64::MAX as f64 { u64::MAX.to_string() } else { bound.to_string() }
 }
 
 /// Whole numbers without a trailing `.0`.

@@ -16,6 +16,11 @@ pub trait OptionValue: Sized {
     /// Reads a JSON value of the right type; the range is checked by [`check`](Self::check).
     fn from_value(value: &Value) -> Result<Self, Problem>;
 
+    /// As [`from_value`](Self::from_value), of an option that names something: every word is a name, also `none`.
+    fn from_name(value: &Value) -> Result<Self, Problem> {
+        Self::from_value(value)
+    }
+
     /// The value as JSON, readable by [`from_value`](Self::from_value).
     fn to_value(&self) -> Value;
 
@@ -325,6 +330,10 @@ impl<T: OptionValue> OptionValue for Option<T> {
             Value::String(text) if matches!(text.as_str(), "none" | "None") => Ok(None),
             _ => T::from_value(value).map(Some),
         }
+    }
+
+    fn from_name(value: &Value) -> Result<Self, Problem> {
+        if value.is_null() { Ok(None) } else { T::from_value(value).map(Some) }
     }
 
     fn to_value(&self) -> Value {

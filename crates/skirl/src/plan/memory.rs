@@ -1,7 +1,10 @@
 //! How much memory an iteration takes, and whether the machine has as much. Only the bulk is counted, so the figure is a least
 //! one; but a run that needs more than there is ends here, with words, and not in the middle of its first iteration.
 
+use std::collections::BTreeMap;
+
 use super::{BatchPlan, ModulePlan, Plan};
+use crate::contract::ModuleId;
 use crate::error::Error;
 
 /// Bytes of a row in the table of a rollout, beside its numbers of the network: `logp`, value, reward, ends, environment,
@@ -10,8 +13,13 @@ const BYTES_OF_ROW: usize = 38;
 /// The same of a row that learning has copied.
 const BYTES_OF_COPY: usize = 16;
 
-/// Least bytes of the table of an iteration.
-pub(crate) fn bytes_of_rows(batch: &BatchPlan, module: &ModulePlan) -> usize {
+/// Least bytes of the rows of an iteration: with several modules a step may be a row of one of them only, the narrowest.
+pub(crate) fn rows_of(batch: &BatchPlan, modules: &BTreeMap<ModuleId, ModulePlan>) -> usize {
+    modules.values().map(|module| bytes_of_rows(batch, module)).min().unwrap_or(0)
+}
+
+/// Least bytes of an iteration's rows, all of this module.
+fn bytes_of_rows(batch: &BatchPlan, module: &ModulePlan) -> usize {
     let numbers = module.row_width.saturating_mul(4);
     let table = numbers.saturating_add(BYTES_OF_ROW);
     let copy = if batch.is_copied && module.trained { numbers.saturating_add(BYTES_OF_COPY) } else { 0 };
@@ -28,33 +36,50 @@ fn check_against(plan: &Plan, limit: Option<Limit>) -> Result<(), Error> {
     let batch = &plan.batch;
     let widths: Vec<usize> = plan.modules.values().map(|module| module.network.obs_width).collect();
     let widest = widths.into_iter().max().unwrap_or(0);
+    let rows = rows_of(&plan.batch, &plan.modules).min(plan.memory);
     let copies = if batch.is_copied { ", and again in the order that an epoch learns in" } else { "" };
     Err(Error::Misfit {
         what: "the memory of an iteration".to_owned(),
         expected: format!("at most {}, {}", in_words(limit.bytes), limit.whose),
         found: format!(
-            "at least {}: {} rows, each with up to {widest} numbers (f32) of the observation{copies}",
+            "at least {}: {} for {} rows, each with up to {widest} numbers (f32) of the observation{copies}, and {} for \
+             networks and optimizers",
             in_words(plan.memory),
-            batch.rows
+            in_words(rows),
+            batch.rows,
+            in_words(plan.memory - rows)
         ),
         remedy: "Lower training.train_batch_size (env_runners.num_envs_per_env_runner × num_env_runners may have to follow \
-                 it), or make observations smaller"
+                 it) or rl_module.fcnet_hiddens, or make observations smaller"
             .to_owned(),
     })
 }
 
-/// An error where the weights of a network of these layers are more than the machine can hold.
-pub(crate) fn check_network(obs_width: usize, hidden: &[usize], outputs: usize) -> Result<(), Error> {
+/// An error where so many networks of these layers (a policy, and a value function of the same layers) with their gradients are
+/// more than the machine can hold.
+pub(crate) fn check_network(
+    obs_width: usize,
+    hidden: &[usize],
+    outputs: usize,
+    networks: usize,
+) -> Result<(), Error> {
     let widths: Vec<usize> =
         std::iter::once(obs_width).chain(hidden.iter().copied()).chain([outputs]).collect();
-    let weights =
-        widths.windows(2).map(|pair| pair[0].saturating_mul(pair[1])).fold(0, usize::saturating_add);
-    let needed = weights.saturating_mul(4);
+    let of = |widths: &[usize]| {
+        widths.windows(2).map(|pair| pair[0].saturating_mul(pair[1])).fold(0, usize::saturating_add)
+    };
+    // A value function has one output.
+    let values = of(&widths[..widths.len() - 1]).saturating_mul(networks - 1);
+    let weights = of(&widths).saturating_add(values);
+    let needed = weights.saturating_mul(4 * 2);
     let Some(limit) = limit().filter(|limit| needed > limit.bytes) else { return Ok(()) };
     Err(Error::Misfit {
         what: "the network".to_owned(),
         expected: format!("at most {}, {}", in_words(limit.bytes), limit.whose),
-        found: format!("at least {}: {weights} weights between layers of {widths:?}", in_words(needed)),
+        found: format!(
+            "at least {}: {weights} weights between layers of {widths:?}, and their gradients",
+            in_words(needed)
+        ),
         remedy: "Lower rl_module.fcnet_hiddens, or make the environment's spaces smaller (a Discrete observation is as many \
                  numbers as it has values)"
             .to_owned(),
@@ -159,6 +184,6 @@ mod tests {
         let mut plan = plan(PpoConfig::new());
         plan.batch.rows = usize::MAX / 2;
         assert_eq!(bytes_of_rows(&plan.batch, &plan.modules["default_policy"]), usize::MAX);
-        assert!(check_network(usize::MAX / 2, &[256], 1 << 40).is_err() || cfg!(not(target_os = "linux")));
+        assert!(check_network(usize::MAX / 2, &[256], 1 << 40, 2).is_err() || cfg!(not(target_os = "linux")));
     }
 }

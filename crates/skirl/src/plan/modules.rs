@@ -50,7 +50,9 @@ impl ModulePlan {
         let (distribution, dist) = distribution_for(&agent.action)?;
         let network = network(options, agent.observation.flat_width(), &*dist, distribution);
         let (options, outputs) = (&options.rl_module, dist.num_inputs());
-        super::memory::check_network(network.obs_width, &network.hidden, outputs)?;
+        let own_value = network.critic && !network.vf_share_layers && network.vf_hidden.is_none();
+        let networks = 1 + usize::from(own_value);
+        super::memory::check_network(network.obs_width, &network.hidden, outputs, networks)?;
         let num_parameters = ActorCritic::new(&network)?.params().num_trainable();
         let row_width = network.obs_width + outputs + dist.action_width();
         Ok(Self {

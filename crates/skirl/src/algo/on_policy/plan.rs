@@ -4,7 +4,7 @@ use super::UpdateRule;
 use crate::collect::{AgentSpaces, EnvironmentSpec};
 use crate::config::{BatchMode, ConfigOf, Training};
 use crate::error::Error;
-use crate::plan::memory::bytes_of_rows;
+use crate::plan::memory::rows_of;
 use crate::plan::{BatchPlan, ModulePlan, NetworkOptions, Plan, plan_modules};
 
 /// Resolves every size; errors where the spaces cannot be served.
@@ -22,9 +22,7 @@ pub fn plan<R: UpdateRule>(
     let batch = batch(config);
     let optimizer_copies = 3; // gradient and Adam's two moments
     let weights = modules.values().map(|module: &ModulePlan| module.bytes_of_weights(optimizer_copies));
-    // With several modules a step may be a row of one of them only: at least the narrowest.
-    let rows = modules.values().map(|module| bytes_of_rows(&batch, module)).min().unwrap_or(0);
-    let memory = weights.fold(rows, usize::saturating_add);
+    let memory = weights.fold(rows_of(&batch, &modules), usize::saturating_add);
     Ok(Plan {
         algorithm: R::Training::ALGORITHM,
         tuned: crate::plan::tuned_config(R::Training::ALGORITHM, &environment.env),
