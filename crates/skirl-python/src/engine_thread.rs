@@ -216,6 +216,7 @@ impl Drop for EngineThread {
 /// A receiver that may be looked at from the detached closure; only one thread ever does.
 struct Guarded<T>(Mutex<T>);
 
+/// What the work came to; `Timeout` at `until`, when it is time to look after signals.
 fn receive<T>(words: &Guarded<Receiver<Word<T>>>, until: Instant) -> Result<Outcome<T>, RecvTimeoutError> {
     let words = words.0.lock().unwrap_or_else(PoisonError::into_inner);
     loop {

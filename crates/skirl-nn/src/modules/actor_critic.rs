@@ -267,8 +267,8 @@ impl ActorCritic {
         match (&self.trunk, &self.vf, &mut *parts.stacks, vf_outs) {
             (None, None, [pi], []) => self.pi.forward(params, obs, rows.clone(), pi, pi_out),
             (None, Some(critic), [pi, vf], [vf_out]) => {
-                let stacks = [&self.pi, critic];
-                Stack::forward_both(stacks, params, obs, &rows, [pi, vf], [pi_out, vf_out]);
+                self.pi.forward(params, obs, rows.clone(), pi, pi_out);
+                critic.forward(params, obs, rows.clone(), vf, vf_out);
             }
             (Some(trunk), Some(critic), [trunk_tape, pi, vf], [vf_out]) => {
                 let features = &mut parts.scratch[0];

@@ -225,44 +225,17 @@ impl Stack {
         tape: &mut StackTape,
         output: &mut Block,
     ) {
-        for i in 0..self.layers.len() {
-            self.forward_layer(i, params, x, &rows, tape, output);
-        }
-    }
-
-    /// The same for two stacks that do not depend on each other, a layer of each in turn: with few rows the processor begins
-    /// with the one while the last results of the other are still on their way.
-    pub(super) fn forward_both(
-        stacks: [&Self; 2],
-        params: &[f32],
-        x: Mat<'_>,
-        rows: &Range<usize>,
-        mut tapes: [&mut StackTape; 2],
-        mut outputs: [&mut Block; 2],
-    ) {
-        for i in 0..stacks[0].layers.len().max(stacks[1].layers.len()) {
-            for ((stack, tape), output) in stacks.into_iter().zip(&mut tapes).zip(&mut outputs) {
-                if i < stack.layers.len() {
-                    stack.forward_layer(i, params, x, rows, tape, output);
-                }
+        let last = self.layers.len().saturating_sub(1);
+        for (i, layer) in self.layers.iter().enumerate() {
+            let (before, after) = tape.layers.split_at_mut(i);
+            let own = &mut after[0];
+            let x = before.last().map_or(x, |l| l.y.mat(rows.end)).rows(rows.clone());
+            if i == last {
+                layer.forward(params, x, &rows, own, Some(&mut *output));
+            } else {
+                layer.forward(params, x, &rows, own, None);
             }
         }
-    }
-
-    fn forward_layer(
-        &self,
-        i: usize,
-        params: &[f32],
-        x: Mat<'_>,
-        rows: &Range<usize>,
-        tape: &mut StackTape,
-        output: &mut Block,
-    ) {
-        let (before, after) = tape.layers.split_at_mut(i);
-        let own = &mut after[0];
-        let x = before.last().map_or(x, |l| l.y.mat(rows.end)).rows(rows.clone());
-        let output = (i + 1 == self.layers.len()).then_some(output);
-        self.layers[i].forward(params, x, rows, own, output);
     }
 
     /// The reverse of one chunk, from the gradient in [`StackTape::d_output`]: adds parameter gradients if wanted, and
