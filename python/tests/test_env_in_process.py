@@ -66,7 +66,8 @@ def test_subnormal_numbers_are_kept_in_python(num_threads):
     train(Subnormal, num_envs=4, resources={"num_threads": num_threads})
 
 
-def test_with_one_thread_an_environment_stays_on_one_thread():
+@pytest.mark.parametrize("num_threads", [1, 2, 3])
+def test_an_environment_stays_on_one_thread(num_threads):
     seen = set()
 
     class Threads(Env):
@@ -81,7 +82,7 @@ def test_with_one_thread_an_environment_stays_on_one_thread():
         def close(self):
             seen.add(threading.get_ident())
 
-    train(Threads)
+    train(Threads, resources={"num_threads": num_threads})
     assert len(seen) == 1
 
 
@@ -199,13 +200,14 @@ def test_ctrl_c_between_two_steps_of_quick_environments():
     timer.join()
 
 
-def test_ctrl_c_does_not_wait_for_the_rollout_of_slow_environments():
+@pytest.mark.parametrize("num_threads", [1, 2])
+def test_ctrl_c_does_not_wait_for_the_rollout_of_slow_environments(num_threads):
     class Slow(Env):
         def step(self, action):
             time.sleep(0.005)
             return super().step(action)
 
-    algorithm = build(Slow, num_envs=1, steps=4096)
+    algorithm = build(Slow, num_envs=1, steps=4096, resources={"num_threads": num_threads})
     timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
     began = time.monotonic()

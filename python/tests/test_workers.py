@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
 import time
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import worker_runs as runs
+from skirl.algorithms.ppo import PPOConfig
 from skirl.env.registry import register_env, unregister_env
 from skirl.errors import EnvError, SkirlError
 from worker_runs import Corridor, build
@@ -32,6 +34,24 @@ def test_the_same_bytes_as_in_the_process(runners: int, envs: int, tmp_path: Pat
     assert len(runs.workers()) == runners
     there.stop()
     assert runs.workers() == []
+
+
+def test_the_process_that_learns_uses_the_cores_of_the_runners_that_wait_for_it() -> None:
+    cores = len(os.sched_getaffinity(0))
+    given = {"resources": {"num_threads": 1}}
+    for env, runners, options, threads in [
+        (Corridor, 2, {}, min(2, cores)),
+        (Corridor, cores + 1, {}, cores),
+        (Corridor, 2, given, 1),
+        (Corridor, 0, {}, 1),
+        # Runners of native environments are no processes.
+        ("CartPole-v1", 2, {}, 1),
+    ]:
+        algorithm = build(env, runners, 1, **options)
+        assert re.search(rf"^threads +{threads}$", algorithm._native.explain(), re.MULTILINE), (env, runners, options)
+        algorithm.stop()
+    config = PPOConfig().environment(Corridor).env_runners(num_env_runners=2)
+    assert re.search(rf"^threads +{min(2, cores)}$", config.explain(), re.MULTILINE)
 
 
 def test_continuous_actions_and_cut_episodes(tmp_path: Path) -> None:

@@ -21,8 +21,9 @@ use crate::memory::SharedMemory;
 use crate::message::{Build, RunPlace};
 use crate::process::{Failure, Patience, WorkerCommand};
 use crate::recovery::Failures;
+use crate::rollout::Delivered;
 use crate::round::Round;
-use crate::shard::{Delivered, RemoteRange};
+use crate::shard::RemoteRange;
 use crate::tables::Tables;
 
 /// What all workers of a run are started with.
@@ -142,6 +143,7 @@ impl RemoteRange {
             faults: ShardFaults { processes: 1, healthy: 1, ..ShardFaults::default() },
             failures: Failures::default(),
             round: Round::default(),
+            posted: None,
             call_hooks: false,
             launch,
             rules,

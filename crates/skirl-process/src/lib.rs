@@ -19,6 +19,7 @@ pub mod message;
 pub mod output;
 pub mod process;
 mod recovery;
+mod rollout;
 mod round;
 pub mod rows;
 pub mod shard;

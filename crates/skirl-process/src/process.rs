@@ -65,6 +65,11 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// Of asking where there is none.
+    pub(crate) fn no_process() -> Self {
+        Self::Died("has no process".to_owned())
+    }
+
     /// In words, as the end of a sentence about the runner.
     pub fn message(&self) -> &str {
         match self {
@@ -151,7 +156,16 @@ impl Process {
         bytes: &[u8],
         patience: Patience,
     ) -> Result<(Reply, Vec<u8>), Failure> {
-        self.ask_with(request, bytes, None, patience)
+        self.post(request, bytes, patience)?;
+        self.answer(patience)
+    }
+
+    /// Sends a request, without waiting for its reply: [`answer`](Self::answer) must follow.
+    ///
+    /// # Errors
+    /// As [`ask`](Self::ask).
+    pub fn post(&mut self, request: &Request, bytes: &[u8], patience: Patience) -> Result<(), Failure> {
+        self.send(request, bytes, None, patience)
     }
 
     /// Has it map a table, unless it has, and forget those that are not among `known` any more. `file` opens the table.
@@ -171,18 +185,19 @@ impl Process {
         }
         let refused = |error| Failure::Refused(format!("could not be given memory: {error}"));
         let file = file().map_err(refused)?;
-        self.ask_with(&Request::TakeTable(table), &[], Some(&file), patience)?;
+        self.send(&Request::TakeTable(table), &[], Some(&file), patience)?;
+        self.answer(patience)?;
         self.tables.insert(table.id);
         Ok(())
     }
 
-    fn ask_with(
+    fn send(
         &mut self,
         request: &Request,
         bytes: &[u8],
         file: Option<&File>,
         patience: Patience,
-    ) -> Result<(Reply, Vec<u8>), Failure> {
+    ) -> Result<(), Failure> {
         if matches!(request, Request::Sample { .. }) && self.is_interrupted() {
             return Err(Failure::Interrupted { killed: false });
         }
@@ -191,8 +206,15 @@ impl Process {
             .map_err(|error| Failure::Refused(format!("could not be asked: {error}")))?;
         let sent = frame::send(&mut self.socket, self.newest_request, &header, bytes);
         let sent = sent.and_then(|()| Ok(file.map_or(Ok(()), |file| handover::send(&self.socket, file))?));
-        let frame =
-            sent.and_then(|()| self.wait(patience)).map_err(|error| self.autopsy(&error, patience))?;
+        sent.map_err(|error| self.autopsy(&error, patience))
+    }
+
+    /// Waits for the reply to the newest request.
+    ///
+    /// # Errors
+    /// As [`ask`](Self::ask).
+    pub fn answer(&mut self, patience: Patience) -> Result<(Reply, Vec<u8>), Failure> {
+        let frame = self.wait(patience).map_err(|error| self.autopsy(&error, patience))?;
         let reply = serde_json::from_slice(&frame.header).map_err(|error| {
             let broken = FrameError::Malformed(error.to_string());
             self.autopsy(&broken, patience)

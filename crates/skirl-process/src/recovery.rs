@@ -23,6 +23,13 @@ pub(crate) struct Failures {
     total: u64,
 }
 
+impl Failures {
+    /// Work has succeeded since the last one.
+    pub(crate) fn were_put_right(&self) -> bool {
+        self.in_a_row == 0
+    }
+}
+
 impl RemoteRange {
     /// Does `work` until it succeeds, putting right what fails on the way.
     pub(crate) fn insist<T>(
@@ -30,7 +37,10 @@ impl RemoteRange {
         mut work: impl FnMut(&mut Self) -> Result<T, Failure>,
     ) -> Result<T, Error> {
         loop {
-            let before = self.env_steps_counted();
+            let before = match &self.posted {
+                Some(posted) => posted.env_steps_before,
+                None => self.env_steps_counted(),
+            };
             match self.be_there().and_then(|()| work(self)) {
                 Ok(done) => {
                     self.failures.in_a_row = 0;

@@ -1,7 +1,7 @@
 //! A range of environments in a process of its own, as the engine sees it.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
@@ -19,12 +19,11 @@ use skirl_math::stats::ColumnMoments;
 use crate::launch::{Launch, Rules, as_error};
 use crate::layout::Layout;
 use crate::memory::SharedMemory;
-use crate::message::{
-    Build, ColumnHeader, Reply, Request, RunPlace, pack_moments, pack_state, unpack_moments, unpack_state,
-};
+use crate::message::{Build, ColumnHeader, Reply, Request, RunPlace, pack_moments, pack_state, unpack_state};
 use crate::process::{Failure, Process};
 use crate::recovery::{Failures, tag_of};
-use crate::round::{Round, Sampled};
+use crate::rollout::{Delivered, Posted, nonsense};
+use crate::round::Round;
 use crate::tables::Tables;
 
 /// A range of environments and the process that steps them. What the run needs to know of it is kept here, so that another
@@ -54,30 +53,9 @@ pub struct RemoteRange {
     pub(crate) faults: ShardFaults,
     pub(crate) failures: Failures,
     pub(crate) round: Round,
+    pub(crate) posted: Option<Posted>,
     /// Callbacks watch the episodes.
     pub(crate) call_hooks: bool,
-}
-
-/// What came with the last rollout, beside the columns in shared memory.
-#[derive(Debug, Default)]
-pub(crate) struct Delivered {
-    ends: usize,
-    terminated: Vec<bool>,
-    truncated: Vec<bool>,
-    env: Vec<u32>,
-    agent: Vec<u32>,
-    finished: Vec<EpisodeRecord>,
-    seen: Vec<ColumnMoments>,
-    /// By callbacks, since it was asked for.
-    pub(crate) logged: Vec<String>,
-    /// Somebody has read the rows.
-    read: AtomicBool,
-}
-
-impl Delivered {
-    fn log(&mut self, logged: String) {
-        self.logged.extend(Some(logged).filter(|logged| !logged.is_empty()));
-    }
 }
 
 impl RemoteRange {
@@ -98,7 +76,7 @@ impl RemoteRange {
         let mut process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
         match &mut *process {
             Some(process) => process.ask(request, bytes, self.rules.step_patience),
-            None => Err(Failure::Died("has no process".to_owned())),
+            None => Err(Failure::no_process()),
         }
     }
 
@@ -175,101 +153,6 @@ impl RemoteRange {
             Err(failure) => Err(failure.message().to_owned()),
         }
     }
-
-    fn claim(&mut self, layout: &Layout) -> Result<(), Failure> {
-        let len = layout.len().ok_or_else(|| Failure::Refused("a rollout of absurd size".to_owned()))?;
-        self.memory.grow(len).map_err(|error| Failure::Refused(error.to_string()))
-    }
-
-    /// Room for the end rows that are always there, and for some of episodes; more is made when it is needed.
-    fn layout_for(&self, steps: usize) -> Layout {
-        let rows = steps.max(1) * self.build.num_envs;
-        let ends = self.build.num_envs * 2 + rows / 16;
-        Layout { rows, ends: ends.max(self.layout.ends), ..self.layout }
-    }
-
-    /// Has the process map the open table, if there is one, and tells its number.
-    fn hand_over_table(&mut self) -> Result<Option<u64>, Failure> {
-        let Some(open) = self.tables.opened() else { return Ok(None) };
-        let (tables, patience) = (self.tables.clone(), self.rules.step_patience);
-        let Some(process) = self.process_mut() else { return Ok(None) };
-        process.take_table(open, &tables.known(), || tables.file(), patience)?;
-        Ok(Some(open.id))
-    }
-
-    fn try_sample(&mut self, rules: &StepRules<'_>, asked: usize) -> Result<(), Failure> {
-        let table = self.hand_over_table()?;
-        let mut layout = Layout { obs_elsewhere: table.is_some(), ..self.layout_for(asked) };
-        let weights = rules.policy.net.params().values();
-        if weights.len() != layout.weights {
-            return Err(Failure::Refused(format!(
-                "its policy has {} parameters, {} were expected",
-                layout.weights,
-                weights.len()
-            )));
-        }
-        self.claim(&layout)?;
-        let room = layout.weights_mut(&mut self.memory);
-        room.ok_or_else(|| Failure::Refused("no room for weights".to_owned()))?.copy_from_slice(weights);
-        let (place, explore, version) = (self.place, rules.explore, rules.policy.version);
-        let tables = self.tables.known();
-        let request = Request::Sample { place, steps: asked, explore, version, layout, table, tables };
-        let mut reply = self.ask(&request, &self.statistics)?;
-        if let (Reply::MoreRoom { ends }, _) = reply {
-            layout.ends = ends.saturating_add(ends / 4);
-            self.claim(&layout)?;
-            reply = self.ask(&Request::Deliver { layout }, &[])?;
-        }
-        self.layout = layout;
-        let width = layout.obs_width;
-        match reply {
-            (Reply::Sampled { ends, steps, episodes, finished, logged }, seen) => {
-                let seen = unpack_moments(&seen, width).ok_or_else(nonsense)?;
-                self.take(ends, episodes, finished, seen).ok_or_else(nonsense)?;
-                self.place.steps = steps;
-                self.delivered.log(logged);
-                self.round.sampled(Sampled { steps: asked, explore, version, layout });
-                Ok(())
-            }
-            _ => Err(nonsense()),
-        }
-    }
-
-    /// Takes a rollout over, after a look at whatever could lead outside of it; `None` where it is not sound.
-    fn take(
-        &mut self,
-        ends: usize,
-        episodes: Vec<RunningEpisode>,
-        finished: Vec<EpisodeRecord>,
-        seen: Vec<ColumnMoments>,
-    ) -> Option<()> {
-        let (num_envs, first_env) = (self.build.num_envs, self.build.first_env);
-        let (rows, columns) = (self.layout.rows, self.layout.read(&self.memory, ends)?);
-        let sound = ends <= self.layout.ends
-            && episodes.len() == num_envs
-            && columns.end_rows.iter().all(|&row| (row as usize) < rows)
-            && finished.iter().all(|record| (first_env..first_env + num_envs).contains(&record.env));
-        let delivered = &mut self.delivered;
-        delivered.terminated.clear();
-        delivered.terminated.extend(columns.flags.iter().map(|flags| flags & 1 != 0));
-        delivered.truncated.clear();
-        delivered.truncated.extend(columns.flags.iter().map(|flags| flags & 2 != 0));
-        if delivered.env.len() != rows {
-            delivered.env = (0..rows).map(|row| (first_env + row % num_envs) as u32).collect();
-            delivered.agent = vec![0; rows];
-        }
-        delivered.finished.extend(finished);
-        delivered.seen.extend(seen);
-        delivered.ends = ends;
-        *delivered.read.get_mut() = false;
-        self.episodes = episodes;
-        sound.then_some(())
-    }
-}
-
-/// A worker that says what makes no sense is as good as dead.
-fn nonsense() -> Failure {
-    Failure::Died("delivered something that is no rollout of its environments".to_owned())
 }
 
 impl RemoteShard for RemoteRange {
@@ -326,6 +209,10 @@ impl Shard for RemoteRange {
         self.statistics = statistics(normalizer);
         self.call_hooks = hooks.is_some();
         self.insist(|range| if range.has_begun() { Ok(()) } else { range.try_begin(seeds) })
+    }
+
+    fn post(&mut self, rules: &StepRules<'_>, steps: usize) {
+        RemoteRange::post(self, rules, steps);
     }
 
     fn sample(&mut self, rules: &StepRules<'_>, steps: usize) -> Result<(), Error> {
@@ -412,7 +299,7 @@ impl Shard for RemoteRange {
     }
 }
 
-fn statistics(normalizer: Option<&Normalizer>) -> Vec<u8> {
+pub(crate) fn statistics(normalizer: Option<&Normalizer>) -> Vec<u8> {
     pack_moments(normalizer.map(Normalizer::moments))
 }
 

@@ -17,7 +17,7 @@ use skirl::{Algorithm, Error};
 use crate::arrays::{column_from, column_to_array, tensors_from, tensors_to_dict};
 use crate::callbacks::callback_list;
 use crate::config::NativeConfig;
-use crate::engine_thread::{forget_interruption, say_soon};
+use crate::engine_thread::{forget_interruption, herald};
 use crate::foreach_env::{Bounds, foreach_env};
 use crate::held::Held;
 use crate::module::NativeModule;
@@ -294,7 +294,7 @@ impl NativeAlgorithm {
 
 /// Its caller is woken in time for the end of an iteration.
 fn heralded(mut algorithm: Algorithm) -> Algorithm {
-    algorithm.set_herald(say_soon);
+    algorithm.set_herald(herald());
     algorithm
 }
 

@@ -12,6 +12,7 @@ use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
+use skirl::contract::Herald;
 
 use crate::call::{message, panicked};
 use crate::errors::{InternalError, SkirlError};
@@ -25,6 +26,7 @@ const LOOK_OUT: Duration = Duration::from_micros(300);
 const STACK_BYTES: usize = 8 << 20;
 
 type Job = Box<dyn FnOnce() + Send>;
+type SaySoon = Box<dyn Fn() + Send>;
 /// What work came to, or the panic that ended it.
 type Outcome<T> = Result<T, Box<dyn Any + Send>>;
 
@@ -41,13 +43,28 @@ static RUNNING: Mutex<Vec<(u32, JoinHandle<()>)>> = Mutex::new(Vec::new());
 thread_local! {
     /// Whether the work of this thread was interrupted; none on threads that are not an algorithm's.
     static INTERRUPTED: RefCell<Option<Arc<AtomicBool>>> = const { RefCell::new(None) };
-    /// Tells the caller that the work of this thread is about to end.
-    static SAY_SOON: RefCell<Option<Box<dyn Fn()>>> = const { RefCell::new(None) };
+    /// Where this thread can tell its caller something.
+    static CALLER: Caller = Caller::default();
 }
 
-/// Wakes whoever waits for the work of this thread, which is about to end.
-pub(crate) fn say_soon() {
-    SAY_SOON.with_borrow(|say| say.iter().for_each(|say| say()));
+/// Tells whoever waits for the work under way that it is about to end; nobody while there is none.
+#[derive(Clone, Default)]
+struct Caller(Arc<Mutex<Option<SaySoon>>>);
+
+impl Caller {
+    fn set(&self, say_soon: Option<SaySoon>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = say_soon;
+    }
+
+    fn say_soon(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(|say| say());
+    }
+}
+
+/// Wakes whoever waits for the work of this thread, from any of the threads that have a part in it.
+pub(crate) fn herald() -> Herald {
+    let caller = CALLER.with(Caller::clone);
+    Herald::new(move || caller.say_soon())
 }
 
 /// Whether the caller's thread met a signal since the work of this thread began: environments need not be stepped on.
@@ -174,9 +191,9 @@ impl EngineThread {
         let (answer, answers) = channel();
         let job: Job = Box::new(move || {
             let soon = answer.clone();
-            SAY_SOON.set(Some(Box::new(move || drop(soon.send(Word::Soon)))));
+            CALLER.with(|caller| caller.set(Some(Box::new(move || drop(soon.send(Word::Soon))))));
             let outcome = catch_unwind(AssertUnwindSafe(work));
-            SAY_SOON.set(None);
+            CALLER.with(|caller| caller.set(None));
             let _ = answer.send(Word::Done(outcome));
         });
         let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);

@@ -134,7 +134,7 @@ fn a_resumed_run_equals_an_uninterrupted_one() {
         train(&mut same, 3);
         assert_same_state(&whole, &same, name);
         let threads = |config: &mut dyn skirl::config::AlgorithmConfig| {
-            config.common_mut().resources.num_threads = 3;
+            config.common_mut().resources.num_threads = Some(3);
             Ok(())
         };
         let mut other_threads = Algorithm::from_checkpoint_with(&saved, threads).unwrap();

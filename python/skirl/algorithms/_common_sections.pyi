@@ -102,7 +102,7 @@ class CommonSections:
     def resources(
         self,
         *,
-        num_threads: int | SearchSpace = ...,
+        num_threads: int | None | SearchSpace = ...,
     ) -> Self: ...
     def rl_module(
         self,

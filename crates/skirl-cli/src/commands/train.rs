@@ -204,7 +204,7 @@ fn announce(args: &TrainArgs, run: &Run) {
         });
         return output::line(&start.to_string());
     }
-    let threads = config.common().resources.num_threads;
+    let threads = run.algorithm().plan().num_threads;
     let what = [
         format!("{} on {env}, seed {}", config.algorithm(), run.algorithm().seed()),
         format!("{threads} thread{}", if threads == 1 { "" } else { "s" }),

@@ -19,7 +19,7 @@ pub(crate) fn with_python<T>(work: impl FnOnce(Python<'_>) -> T) -> T {
 }
 
 /// An interrupt (Ctrl-C) becomes an error here: one that is waiting, on the main thread; one that the caller of an algorithm
-/// met, on the algorithm's. With several threads the rollout is finished first.
+/// met, on the algorithm's.
 pub(super) fn check_signals(py: Python<'_>) -> Result<(), EnvError> {
     let signals = match is_interrupted() {
         true => Err(PyKeyboardInterrupt::new_err(())),

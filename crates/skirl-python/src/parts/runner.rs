@@ -249,7 +249,7 @@ fn build(config: &mut dyn AlgorithmConfig, callbacks: CallbackList) -> Result<En
     let seed = common.debugging.seed.unwrap_or_default();
     let mut options = RunnerOptions::from_config(common, training_root(seed));
     options.callbacks = callbacks;
-    let workers = Arc::new(Workers::new(common.resources.num_threads)?);
+    let workers = Arc::new(Workers::new(plan.num_threads)?);
     EnvRunner::new(environments, policies(&plan, StreamKey::root(seed))?, options, workers)
 }
 

@@ -98,7 +98,7 @@ impl Algorithm {
         next.actor = Actor::with_calls(self.actor.calls);
         next.warnings.clone_from(&self.warnings);
         next.in_hooks.clone_from(&self.in_hooks);
-        if let Some(herald) = self.herald {
+        if let Some(herald) = self.herald.clone() {
             next.set_herald(herald);
         }
         // As after a restore: what environments say while they are made and reset was said when the run began.

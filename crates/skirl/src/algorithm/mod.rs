@@ -33,7 +33,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use skirl_env::SharedState;
+use skirl_env::{SharedState, registry};
 use skirl_math::rng::StreamKey;
 
 pub use env_range::{EnvRange, RangeOrder};
@@ -48,7 +48,7 @@ use crate::collect::live::Tasks;
 use crate::collect::{EnvironmentSpec, Environments};
 use crate::config::AlgorithmConfig;
 use crate::contract::slots::{AGENT_STEPS, ENV_STEPS, EPISODES, LEARNER_RESULTS, ROW_COUNTS};
-use crate::contract::{ModuleId, Policies};
+use crate::contract::{Herald, ModuleId, Policies};
 use crate::error::Error;
 use crate::evaluate::Evaluation;
 use crate::pipeline::StopHandle;
@@ -90,7 +90,7 @@ pub struct Algorithm {
     told_evaluation: Told,
     /// The hooks that have the algorithm in hand just now, innermost last.
     in_hooks: Vec<Hook>,
-    herald: Option<fn()>,
+    herald: Option<Herald>,
 }
 
 impl Algorithm {
@@ -160,9 +160,14 @@ impl Algorithm {
             callbacks: &callbacks,
         };
         let environments = Environments::launch(order)?;
-        let plan = algo::plan(&*config, spec, environments.spaces())?;
+        let one_thread = registry::spec(&spec.env)?.one_shard;
+        let mut plan = algo::plan(&*config, spec, environments.spaces())?;
+        let processes = environments.num_processes();
+        plan.num_threads = config.common().resources.threads_beside(processes);
         crate::plan::memory::check(&plan)?;
-        let workers = Arc::new(Workers::new(config.common().resources.num_threads)?);
+        // Environments for one thread are made on this one.
+        let workers = if one_thread { Workers::around_caller } else { Workers::new };
+        let workers = Arc::new(workers(plan.num_threads)?.beside(processes));
         let from = BuildFrom { plan: &plan, environments, workers: &workers, callbacks: &callbacks, seed };
         let parts = algo::build(&*config, from)?;
         let metrics = RunMetrics::new(config.common().reporting.metrics_num_episodes_for_smoothing);
@@ -219,10 +224,10 @@ impl Algorithm {
         self.parts.task.stop_handle()
     }
 
-    /// Has `herald` called, on the thread that trains, when an iteration is about to end: one minibatch before the end of
-    /// its update. For whoever sleeps until then: to be woken takes a thread up to a tenth of a millisecond.
-    pub fn set_herald(&mut self, herald: fn()) {
-        self.herald = Some(herald);
+    /// Has `herald` called, on a thread that learns, when an iteration is about to end: one minibatch before the end of its
+    /// update. For whoever sleeps until then: to be woken takes a thread up to a tenth of a millisecond.
+    pub fn set_herald(&mut self, herald: Herald) {
+        self.herald = Some(herald.clone());
         self.parts.learners.set_herald(herald);
     }
 

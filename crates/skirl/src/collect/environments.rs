@@ -127,6 +127,14 @@ impl Environments {
         }
     }
 
+    /// Processes beside this one that step them.
+    pub fn num_processes(&self) -> usize {
+        match self {
+            Self::Remote(remote) => remote.shards.len(),
+            Self::Single(_) | Self::Multi(_) => 0,
+        }
+    }
+
     /// Whether several agents may act.
     pub fn is_multi_agent(&self) -> bool {
         matches!(self, Self::Multi(_))

@@ -4,6 +4,8 @@
 
 use std::sync::OnceLock;
 
+use skirl_env::registry;
+
 use super::environments::{EnvironmentSpec, Environments};
 use super::shared_table::RemoteEnvironments;
 use crate::callbacks::CallbackList;
@@ -47,5 +49,14 @@ impl Environments {
             Some(remote) => Self::Remote(remote?).checked(),
             None => Self::make(order.spec),
         }
+    }
+
+    /// Processes that environments like these, made here to be looked at, would get in a run of `num_runners` runners.
+    ///
+    /// # Errors
+    /// An unknown name.
+    pub(crate) fn processes_wanted(&self, env: &str, num_runners: usize) -> Result<usize, Error> {
+        let apart = LAUNCHER.get().is_some() && registry::spec(env)?.one_shard && !self.is_multi_agent();
+        Ok(if apart { num_runners } else { 0 })
     }
 }

@@ -291,7 +291,10 @@ impl EnvRunner {
                 }
                 let sample = |_, place: &mut Place| place.outcome = place.shard.sample(&rules, steps);
                 match hooks {
-                    _ if side_by_side(shards) => at_once(shards, |shard| shard.sample(&rules, steps))?,
+                    _ if side_by_side(shards) => {
+                        shards.iter_mut().for_each(|place| place.shard.post(&rules, steps));
+                        at_once(shards, |shard| shard.sample(&rules, steps))?;
+                    }
                     None => self.workers.for_each_or(&mut self.gate, steps, shards, sample, |shards| {
                         sample_in_step(&mut self.in_step, shards, &rules, steps);
                     }),

@@ -46,6 +46,9 @@ pub trait Shard: Send {
         hooks: Option<EpisodeHooks<'_>>,
     ) -> Result<(), Error>;
 
+    /// Begins with what [`sample`](Self::sample) will be asked for next, where another process does the work.
+    fn post(&mut self, _rules: &StepRules<'_>, _steps: usize) {}
+
     /// Steps every environment `steps` times.
     fn sample(&mut self, rules: &StepRules<'_>, steps: usize) -> Result<(), Error>;
 

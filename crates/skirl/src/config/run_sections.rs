@@ -1,5 +1,7 @@
 //! Sections about the run itself: learners, reporting, checkpointing, debugging, resources.
 
+use std::num::NonZero;
+
 use super::choices::{LogLevel, ScoreOrder};
 use super::declare::options;
 
@@ -64,7 +66,15 @@ options! {
 options! {
     /// What the run may use of the machine.
     pub struct ResourcesOptions in "resources" {
-        /// Threads of the process. The result is the same for every number; one is fastest for small networks.
-        num_threads: usize = 1 => between(1.0, 1024.0), unit("threads"), called(&[("Tianshou and PyTorch", "torch_num_threads")]);
+        /// Threads of the process. The result is the same for every number; one is fastest for small networks. `none` takes one; where environment runners are processes of their own as many as there are runners, at most one for each core: while the process learns they wait, and their cores are free.
+        num_threads: Option<usize> = None => between(1.0, 1024.0), unit("threads"), called(&[("Tianshou and PyTorch", "torch_num_threads")]);
+    }
+}
+
+impl ResourcesOptions {
+    /// Threads of a process beside which `processes` others step the environments; 0 where it steps them itself.
+    pub fn threads_beside(&self, processes: usize) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, NonZero::get);
+        self.num_threads.unwrap_or_else(|| processes.min(cores()).max(1))
     }
 }

@@ -1,10 +1,35 @@
 //! What a running algorithm's learners offer to checkpoints, evaluation and inspection, whatever the algorithm.
 
+use std::fmt;
+use std::sync::Arc;
+
 use serde_json::Value;
 use skirl_nn::NamedTensor;
 
 use super::{ModuleId, Policies, Policy};
 use crate::error::Error;
+
+/// What is called shortly before an update ends, on whichever thread learns.
+#[derive(Clone)]
+pub struct Herald(Arc<dyn Fn() + Send + Sync>);
+
+impl Herald {
+    /// Calls `say`.
+    pub fn new(say: impl Fn() + Send + Sync + 'static) -> Self {
+        Self(Arc::new(say))
+    }
+
+    /// The update is about to end.
+    pub fn call(&self) {
+        (self.0)();
+    }
+}
+
+impl fmt::Debug for Herald {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Herald")
+    }
+}
 
 /// State of one module's learner.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,8 +56,8 @@ pub trait LearnerGroup: Send {
     /// Puts a saved state back.
     fn restore_state(&mut self, module: &str, state: &ModuleState) -> Result<(), Error>;
 
-    /// Has `herald` called, on the thread that trains, shortly before each update ends: one minibatch before.
-    fn set_herald(&mut self, herald: fn());
+    /// Has `herald` called shortly before each update ends: one minibatch before.
+    fn set_herald(&mut self, herald: Herald);
 
     /// A copy of one policy with the newest weights.
     fn policy(&self, module: &str) -> Option<Policy> {

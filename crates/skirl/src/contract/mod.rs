@@ -15,7 +15,7 @@ pub mod weights;
 
 pub use actions::Actions;
 pub use batch::{Batch, Estimates};
-pub use learner_group::{LearnerGroup, ModuleState};
+pub use learner_group::{Herald, LearnerGroup, ModuleState};
 pub use observations::{LentMemory, Observations};
 pub use policy::{ModuleId, Policies, Policy};
 pub use rollout::{EndRows, Links, ModuleRollout, Rollout, RolloutColumns};

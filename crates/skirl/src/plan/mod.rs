@@ -64,7 +64,7 @@ pub fn environment_spec(common: &CommonConfig) -> Result<EnvironmentSpec, Error>
         env,
         env_config: common.environment.env_config.clone(),
         num_envs: common.env_runners.total_envs(),
-        num_shards: common.resources.num_threads,
+        num_shards: common.resources.threads_beside(0),
         shared: SharedState::new(),
     })
 }
@@ -74,9 +74,13 @@ pub fn explain(config: &dyn AlgorithmConfig) -> Result<Plan, Error> {
     config.validate()?;
     let mut spec = environment_spec(config.common())?;
     let num_envs = std::mem::replace(&mut spec.num_envs, 1);
-    let spaces = Environments::make(&spec)?.spaces();
+    let first = Environments::make(&spec)?;
     spec.num_envs = num_envs;
-    crate::algo::plan(config, spec, spaces)
+    let common = config.common();
+    let processes = first.processes_wanted(&spec.env, common.env_runners.num_env_runners)?;
+    let mut plan = crate::algo::plan(config, spec, first.spaces())?;
+    plan.num_threads = common.resources.threads_beside(processes);
+    Ok(plan)
 }
 
 /// Modules and the mapping of agents to them, checked against the spaces. `options_of` gives a module's own network options.

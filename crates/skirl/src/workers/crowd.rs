@@ -20,6 +20,8 @@ pub(super) struct Crowd {
     until: AtomicU64,
     /// The first look of the present pause; none while nobody was held up.
     first_look: Mutex<Option<Look>>,
+    /// The run's own processes keep cores busy, while its threads wait for them: idle time says nothing.
+    is_own: bool,
 }
 
 /// What all cores together had been idle for at one moment, in seconds.
@@ -31,7 +33,17 @@ struct Look {
 
 impl Crowd {
     pub(super) fn new() -> Self {
-        Self { started: Instant::now(), until: AtomicU64::new(0), first_look: Mutex::new(None) }
+        Self {
+            started: Instant::now(),
+            until: AtomicU64::new(0),
+            first_look: Mutex::new(None),
+            is_own: false,
+        }
+    }
+
+    /// For a run that has processes of its own beside it.
+    pub(super) fn of_own_processes(&mut self) {
+        self.is_own = true;
     }
 
     /// Time since the start, the clock of gates.
@@ -70,7 +82,7 @@ impl Crowd {
     }
 
     fn look(&self) -> Look {
-        Look { at: self.now(), idle: idle_seconds() }
+        Look { at: self.now(), idle: idle_seconds().filter(|_| !self.is_own) }
     }
 }
 

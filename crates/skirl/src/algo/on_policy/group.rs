@@ -6,7 +6,7 @@ use skirl_math::rng::{Stream, StreamKey};
 use super::UpdateRule;
 use super::stage::Learners;
 use crate::contract::shared::Shared;
-use crate::contract::{LearnerGroup, ModuleId, ModuleState, Policies, Policy};
+use crate::contract::{Herald, LearnerGroup, ModuleId, ModuleState, Policies, Policy};
 use crate::error::Error;
 
 /// The learners, and the policies that do not learn.
@@ -45,8 +45,8 @@ impl<R: UpdateRule> LearnerGroup for OnPolicyGroup<R> {
         Some(learner.learner.save_optimizer().map(|optimizer| ModuleState { weights, optimizer, extra }))
     }
 
-    fn set_herald(&mut self, herald: fn()) {
-        self.learners.lock().values_mut().for_each(|learner| learner.set_herald(herald));
+    fn set_herald(&mut self, herald: Herald) {
+        self.learners.lock().values_mut().for_each(|learner| learner.set_herald(herald.clone()));
     }
 
     fn restore_state(&mut self, module: &str, state: &ModuleState) -> Result<(), Error> {

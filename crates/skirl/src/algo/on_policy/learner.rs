@@ -5,7 +5,7 @@ use skirl_math::stats::{Denominator, explained_variance, standardize};
 
 use super::UpdateRule;
 use crate::config::{StandardizeAdvantages, UpdateOptions};
-use crate::contract::Observations;
+use crate::contract::{Herald, Observations};
 use crate::error::Error;
 use crate::learn::{Batch, Learner, Loss};
 
@@ -34,7 +34,7 @@ pub struct BatchLearner<R: UpdateRule> {
     gathered: Option<Batch>,
     spent: Observations,
     kept: Option<(R, Stream, u64)>,
-    herald: Option<fn()>,
+    herald: Option<Herald>,
 }
 
 /// Sums over the minibatches of one epoch.
@@ -73,7 +73,7 @@ impl<R: UpdateRule> BatchLearner<R> {
     }
 
     /// Has `herald` called before the last minibatch of every update.
-    pub fn set_herald(&mut self, herald: fn()) {
+    pub fn set_herald(&mut self, herald: Herald) {
         self.herald = Some(herald);
     }
 
@@ -173,9 +173,8 @@ impl<R: UpdateRule> BatchLearner<R> {
         let size = self.options.minibatch_size.unwrap_or(epoch.rows());
         for start in (0..epoch.rows()).step_by(size.max(1)) {
             let rows = start..(start + size).min(epoch.rows());
-            if let Some(herald) = self.herald.filter(|_| iteration.is_last_epoch && rows.end == epoch.rows())
-            {
-                herald();
+            if iteration.is_last_epoch && rows.end == epoch.rows() {
+                self.herald.iter().for_each(Herald::call);
             }
             if self.options.standardize_advantages == StandardizeAdvantages::Minibatch {
                 standardize(&mut epoch.advantages[rows.clone()], Denominator::Add(STD_EPSILON));

@@ -26,7 +26,7 @@ pub fn plan<R: UpdateRule>(
     Ok(Plan {
         algorithm: R::Training::ALGORITHM,
         tuned: crate::plan::tuned_config(R::Training::ALGORITHM, &environment.env),
-        num_threads: config.common.resources.num_threads,
+        num_threads: config.common.resources.threads_beside(0),
         seed: config.common.debugging.seed,
         stages: R::STAGES.iter().map(|&line| line.to_owned()).collect(),
         environment,
