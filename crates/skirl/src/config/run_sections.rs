@@ -78,3 +78,19 @@ impl ResourcesOptions {
         self.num_threads.unwrap_or_else(|| processes.min(cores()).max(1))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_follow_the_processes_that_wait() {
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let mut options = ResourcesOptions::default();
+        for (processes, threads) in [(0, 1), (1, 1), (2, cores.min(2)), (4096, cores)] {
+            assert_eq!(options.threads_beside(processes), threads, "{processes}");
+        }
+        options.num_threads = Some(3);
+        assert_eq!([0, 1, 4096].map(|processes| options.threads_beside(processes)), [3; 3]);
+    }
+}
