@@ -138,8 +138,9 @@ impl SharedMemory {
         // SAFETY: inside the mapping and aligned (checked), any bytes are values of `T`, and the memory stays mapped as long
         // as `self` is borrowed. No other process writes to these bytes meanwhile:
         // - memory of one worker (`shard.rs`) is written to by it only between a request and its reply, when nobody here
-        //   holds a slice, as requests need `&mut` of what owns this memory; it is written to here only between a reply and
-        //   the next request, and the worker takes its slices while it answers;
+        //   holds a slice: requests need `&mut` of what owns this memory, and while a rollout is asked for and not taken over
+        //   (`posted`), no slice is given out; it is written to here only between a reply and the next request, and the worker
+        //   takes its slices while it answers;
         // - a table of all workers (`tables.rs`) is sliced here only while it is lent. Then all workers that were asked to
         //   write to it have replied, or were killed and waited for; they are asked again only once it was given back;
         // - a worker slices of such a table its own rows only (`rows.rs`), which no other process reaches while it is open.

@@ -160,12 +160,24 @@ impl Process {
         self.answer(patience)
     }
 
-    /// Sends a request, without waiting for its reply: [`answer`](Self::answer) must follow.
+    /// Sends a request, without waiting for its reply: [`answer`](Self::answer) must follow, or the reply is passed over. The
+    /// request's number.
     ///
     /// # Errors
     /// As [`ask`](Self::ask).
-    pub fn post(&mut self, request: &Request, bytes: &[u8], patience: Patience) -> Result<(), Failure> {
-        self.send(request, bytes, None, patience)
+    pub fn post(&mut self, request: &Request, bytes: &[u8], patience: Patience) -> Result<u64, Failure> {
+        self.send(request, bytes, None, patience)?;
+        Ok(self.newest_request)
+    }
+
+    /// Number of the request that [`answer`](Self::answer) waits for.
+    pub fn newest_request(&self) -> u64 {
+        self.newest_request
+    }
+
+    /// Whether it has mapped the table.
+    pub fn has_table(&self, id: u64) -> bool {
+        self.tables.contains(&id)
     }
 
     /// Has it map a table, unless it has, and forget those that are not among `known` any more. `file` opens the table.

@@ -9,15 +9,15 @@ use skirl_math::stats::ColumnMoments;
 
 use crate::layout::Layout;
 use crate::message::{Reply, Request, unpack_moments};
-use crate::process::Failure;
+use crate::process::{Failure, Process};
 use crate::round::Sampled;
 use crate::shard::{RemoteRange, statistics};
 
 /// A rollout that was asked for, and is not waited for yet.
 #[derive(Debug)]
 pub(crate) struct Posted {
-    /// Its sizes; why it could not be asked for.
-    layout: Result<Layout, Failure>,
+    /// Its sizes, and the number of the request; why it could not be asked for.
+    asked: Result<(Layout, u64), Failure>,
     /// Steps of environments counted before.
     pub(crate) env_steps_before: u64,
 }
@@ -45,14 +45,16 @@ impl Delivered {
 }
 
 impl RemoteRange {
-    /// Asks for a rollout, so that all workers are busy before the first is waited for. Where anything has to be put right
-    /// before, [`try_sample`](Self::try_sample) asks.
-    pub(crate) fn post(&mut self, rules: &StepRules<'_>, asked: usize) {
+    /// Asks for a rollout, so that all workers are busy before the first is waited for. Where anything has to be put right or
+    /// handed over before, [`try_sample`](Self::try_sample) asks.
+    pub(crate) fn post(&mut self, rules: &StepRules<'_>, steps: usize) {
         let in_order = self.begun && self.failures.were_put_right() && !self.round.is_due;
-        if in_order && self.process_mut().is_some() {
+        let table = self.tables.opened();
+        let has_table = |process: &Process| table.is_none_or(|open| process.has_table(open.id));
+        if in_order && self.process_mut().as_ref().is_some_and(has_table) {
             self.statistics = statistics(rules.normalizer);
             let env_steps_before = self.env_steps_counted();
-            self.posted = Some(Posted { layout: self.try_post(rules, asked), env_steps_before });
+            self.posted = Some(Posted { asked: self.try_post(rules, steps), env_steps_before });
         }
     }
 
@@ -77,9 +79,9 @@ impl RemoteRange {
         Ok(Some(open.id))
     }
 
-    fn try_post(&mut self, rules: &StepRules<'_>, asked: usize) -> Result<Layout, Failure> {
+    fn try_post(&mut self, rules: &StepRules<'_>, steps: usize) -> Result<(Layout, u64), Failure> {
         let table = self.hand_over_table()?;
-        let layout = Layout { obs_elsewhere: table.is_some(), ..self.layout_for(asked) };
+        let layout = Layout { obs_elsewhere: table.is_some(), ..self.layout_for(steps) };
         let weights = rules.policy.net.params().values();
         if weights.len() != layout.weights {
             return Err(Failure::Refused(format!(
@@ -93,18 +95,21 @@ impl RemoteRange {
         room.ok_or_else(|| Failure::Refused("no room for weights".to_owned()))?.copy_from_slice(weights);
         let (place, explore, version) = (self.place, rules.explore, rules.policy.version);
         let tables = self.tables.known();
-        let request = Request::Sample { place, steps: asked, explore, version, layout, table, tables };
+        let request = Request::Sample { place, steps, explore, version, layout, table, tables };
         let patience = self.rules.step_patience;
         let process = self.process.get_mut().unwrap_or_else(PoisonError::into_inner);
-        process.as_mut().ok_or_else(Failure::no_process)?.post(&request, &self.statistics, patience)?;
-        Ok(layout)
+        let process = process.as_mut().ok_or_else(Failure::no_process)?;
+        Ok((layout, process.post(&request, &self.statistics, patience)?))
     }
 
     /// Waits for the rollout that was asked for, else asks for it now.
-    pub(crate) fn try_sample(&mut self, rules: &StepRules<'_>, asked: usize) -> Result<(), Failure> {
-        let mut layout = match self.posted.take() {
-            Some(posted) => posted.layout?,
-            None => self.try_post(rules, asked)?,
+    pub(crate) fn try_sample(&mut self, rules: &StepRules<'_>, steps: usize) -> Result<(), Failure> {
+        let posted = self.posted.take().map(|posted| posted.asked).transpose()?;
+        // Whoever asked for something else meanwhile was given the answer to that, and this one is lost.
+        let newest = self.process_mut().as_ref().map(Process::newest_request);
+        let mut layout = match posted.filter(|(_, request)| newest == Some(*request)) {
+            Some((layout, _)) => layout,
+            None => self.try_post(rules, steps)?.0,
         };
         let (explore, version, patience) = (rules.explore, rules.policy.version, self.rules.step_patience);
         let mut reply = self.process_mut().as_mut().ok_or_else(Failure::no_process)?.answer(patience)?;
@@ -116,12 +121,12 @@ impl RemoteRange {
         self.layout = layout;
         let width = layout.obs_width;
         match reply {
-            (Reply::Sampled { ends, steps, episodes, finished, logged }, seen) => {
+            (Reply::Sampled { ends, steps: place, episodes, finished, logged }, seen) => {
                 let seen = unpack_moments(&seen, width).ok_or_else(nonsense)?;
                 self.take(ends, episodes, finished, seen).ok_or_else(nonsense)?;
-                self.place.steps = steps;
+                self.place.steps = place;
                 self.delivered.log(logged);
-                self.round.sampled(Sampled { steps: asked, explore, version, layout });
+                self.round.sampled(Sampled { steps, explore, version, layout });
                 Ok(())
             }
             _ => Err(nonsense()),

@@ -226,7 +226,9 @@ impl Shard for RemoteRange {
         let rows = delivered.terminated.len();
         // The memory was large enough when the rollout was taken over.
         let whole = Layout { rows, ..*layout };
-        let Some(columns) = whole.read(&self.memory, delivered.ends) else { return no_rows(layout) };
+        let columns = whole.read(&self.memory, delivered.ends);
+        // While the next rollout is under way, the worker writes there.
+        let Some(columns) = columns.filter(|_| self.posted.is_none()) else { return no_rows(layout) };
         RolloutColumns {
             obs_width: layout.obs_width,
             dist_width: layout.dist_width,

@@ -175,7 +175,7 @@ pub enum Error {
         found: String,
     },
     /// Threads could not be started.
-    #[error("could not start {num_threads} threads: {reason}; lower resources.num_threads")]
+    #[error("could not start {num_threads} threads: {reason}; set resources.num_threads to less")]
     Threads {
         /// Asked for.
         num_threads: usize,

@@ -199,6 +199,7 @@ fn announce(args: &TrainArgs, run: &Run) {
             "event": "start",
             "run_dir": run.path(),
             "seed": run.algorithm().seed(),
+            "num_threads": run.algorithm().plan().num_threads,
             "config": config.to_value(),
             "warnings": run.warnings(),
         });

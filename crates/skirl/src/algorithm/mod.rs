@@ -69,6 +69,8 @@ pub struct Algorithm {
     plan: Plan,
     parts: Parts,
     workers: Arc<Workers>,
+    /// Environments belong to the thread that builds and trains: of an iteration the update alone goes elsewhere.
+    stays_on_thread: bool,
     evaluator: Option<Evaluator>,
     own_evaluation: Option<OwnEvaluation>,
     /// The last task of each evaluation environment that was given one, whichever evaluator has the environment.
@@ -160,14 +162,12 @@ impl Algorithm {
             callbacks: &callbacks,
         };
         let environments = Environments::launch(order)?;
-        let one_thread = registry::spec(&spec.env)?.one_shard;
+        let stays_on_thread = registry::spec(&spec.env)?.one_shard;
         let mut plan = algo::plan(&*config, spec, environments.spaces())?;
         let processes = environments.num_processes();
         plan.num_threads = config.common().resources.threads_beside(processes);
         crate::plan::memory::check(&plan)?;
-        // Environments for one thread are made on this one.
-        let workers = if one_thread { Workers::around_caller } else { Workers::new };
-        let workers = Arc::new(workers(plan.num_threads)?.beside(processes));
+        let workers = Arc::new(Workers::new(plan.num_threads)?.beside(processes));
         let from = BuildFrom { plan: &plan, environments, workers: &workers, callbacks: &callbacks, seed };
         let parts = algo::build(&*config, from)?;
         let metrics = RunMetrics::new(config.common().reporting.metrics_num_episodes_for_smoothing);
@@ -176,6 +176,7 @@ impl Algorithm {
             plan,
             parts,
             workers,
+            stays_on_thread,
             evaluator: None,
             own_evaluation,
             evaluation_tasks: Tasks::new(),
@@ -304,7 +305,11 @@ impl Algorithm {
 
     fn run_pipeline(&mut self) -> Result<(), Error> {
         let (workers, task) = (&self.workers, &mut self.parts.task);
-        match workers.run(|| task.run_iteration())?.stop {
+        let iteration = match self.stays_on_thread {
+            true => task.run_iteration(),
+            false => workers.run(|| task.run_iteration()),
+        };
+        match iteration?.stop {
             Some(stop) => Err(Error::Stopped { reason: stop.reason }),
             None => Ok(()),
         }

@@ -51,7 +51,8 @@ impl Environments {
         }
     }
 
-    /// Processes that environments like these, made here to be looked at, would get in a run of `num_runners` runners.
+    /// Processes that environments like these, made here to be looked at, would get in a run of `num_runners` runners, if none
+    /// of its callbacks has to be where they are.
     ///
     /// # Errors
     /// An unknown name.

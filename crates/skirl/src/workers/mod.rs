@@ -9,8 +9,8 @@
 mod crowd;
 mod gate;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use skirl_nn::FlushDenormals;
@@ -26,8 +26,6 @@ use gate::Call;
 pub struct Workers {
     pool: Option<rayon::ThreadPool>,
     num_threads: usize,
-    /// The caller is one of the threads, and the pool holds the others.
-    around_caller: bool,
     /// Threads that look out for work and do not sleep yet.
     lookouts: Arc<AtomicUsize>,
     /// Who else wants the cores; while somebody does, no gate opens.
@@ -41,22 +39,12 @@ const LOOK_OUT: Duration = Duration::from_micros(20);
 impl Workers {
     /// `num_threads` ≥ 1; with 1 no thread is started.
     pub fn new(num_threads: usize) -> Result<Self, Error> {
-        Self::build(num_threads, num_threads, false)
+        let pool = if num_threads > 1 { Some(build_pool(num_threads)?) } else { None };
+        Ok(Self { pool, num_threads: num_threads.max(1), lookouts: Arc::default(), crowd: Crowd::new() })
     }
 
-    /// As [`new`](Self::new), with the calling thread as one of them: what is not shared out stays on it. For runs with
-    /// environments that belong to one thread.
-    pub fn around_caller(num_threads: usize) -> Result<Self, Error> {
-        Self::build(num_threads, num_threads.saturating_sub(1), true)
-    }
-
-    fn build(num_threads: usize, started: usize, around_caller: bool) -> Result<Self, Error> {
-        let pool = if num_threads > 1 { Some(build_pool(started)?) } else { None };
-        let (lookouts, crowd) = (Arc::default(), Crowd::new());
-        Ok(Self { pool, num_threads: num_threads.max(1), around_caller, lookouts, crowd })
-    }
-
-    /// For a run that has `processes` more processes at work, while these threads wait for them. With 0 nothing changes.
+    /// For a run that has `processes` more processes at work, while these threads wait for them: those keep cores busy, so no
+    /// neighbour is told from them, and tries wait as long as the gates say alone. With 0 nothing changes.
     pub fn beside(mut self, processes: usize) -> Self {
         if processes > 0 {
             self.crowd.of_own_processes();
@@ -70,11 +58,10 @@ impl Workers {
     }
 
     /// Runs `work` on one of the threads, so that every [`for_each`](Self::for_each) in it starts without waking one. On the
-    /// caller if that is one of them, and while a neighbour is near: to wake a thread and then to be woken by it would be two
-    /// more waits for a core.
+    /// caller while a neighbour is near: to wake a thread and then to be woken by it would be two more waits for a core.
     pub fn run<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
         match &self.pool {
-            Some(pool) if !self.around_caller && !self.crowd.is_near(self.crowd.now()) => pool.install(work),
+            Some(pool) if !self.crowd.is_near(self.crowd.now()) => pool.install(work),
             _ => {
                 let _flush = FlushDenormals::enable();
                 work()
@@ -115,7 +102,7 @@ impl Workers {
         }
         match (together, pool.current_thread_index().is_some()) {
             (true, true) => split(items, 0, &work),
-            (true, false) => share(pool, self.num_threads - 1, items, &work),
+            (true, false) => pool.install(|| split(items, 0, &work)),
             (false, _) => {
                 let _flush = FlushDenormals::enable();
                 alone(items);
@@ -173,36 +160,6 @@ fn build_pool(num_threads: usize) -> Result<rayon::ThreadPool, Error> {
         .map_err(|source| Error::Threads { num_threads, reason: source.to_string() })
 }
 
-/// Has `helpers` threads of the pool take items beside the calling thread, which is none of them. It does not sleep while
-/// the last items are finished: they are of a size, and to be woken takes longer.
-fn share<T: Send>(
-    pool: &rayon::ThreadPool,
-    helpers: usize,
-    items: &mut [T],
-    work: &(impl Fn(usize, &mut T) + Sync),
-) {
-    let finished = AtomicUsize::new(0);
-    let num_items = items.len();
-    let left = Mutex::new(items.iter_mut().enumerate());
-    let take = || left.lock().unwrap_or_else(PoisonError::into_inner).next();
-    let take_part = || {
-        while let Some((index, item)) = take() {
-            work(index, item);
-            finished.fetch_add(1, Ordering::Release);
-        }
-    };
-    pool.in_place_scope(|scope| {
-        for _ in 0..helpers.min(num_items - 1) {
-            scope.spawn(|_| take_part());
-        }
-        take_part();
-        let since = Instant::now();
-        while finished.load(Ordering::Acquire) < num_items && since.elapsed() < LOOK_OUT {
-            std::hint::spin_loop();
-        }
-    });
-}
-
 /// Halves the items until one is left; `join` lets an idle thread take the other half.
 fn split<T: Send>(items: &mut [T], first: usize, work: &(impl Fn(usize, &mut T) + Sync)) {
     match items {
@@ -223,47 +180,13 @@ mod tests {
     #[test]
     fn every_item_is_visited_once_with_its_index() {
         for num_threads in [1, 2, 3, 8] {
-            let (apart, around) = (Workers::new(num_threads), Workers::around_caller(num_threads));
-            for workers in [apart.unwrap(), around.unwrap()] {
-                let mut gate = Gate::default();
-                for _ in 0..20 {
-                    let mut items = vec![0usize; 37];
-                    workers.for_each(&mut gate, 37, &mut items, |index, item| *item += index + 1);
-                    assert!(items.iter().enumerate().all(|(index, &item)| item == index + 1));
-                }
+            let workers = Workers::new(num_threads).unwrap();
+            let mut gate = Gate::default();
+            for _ in 0..20 {
+                let mut items = vec![0usize; 37];
+                workers.for_each(&mut gate, 37, &mut items, |index, item| *item += index + 1);
+                assert!(items.iter().enumerate().all(|(index, &item)| item == index + 1));
             }
         }
-    }
-
-    #[test]
-    fn the_caller_and_helpers_share_the_items() {
-        let caller = std::thread::current().id();
-        let workers = Workers::around_caller(3).unwrap();
-        assert_eq!(workers.run(|| std::thread::current().id()), caller);
-        let pool = workers.pool.as_ref().unwrap();
-        assert_eq!(pool.current_num_threads(), 2);
-        // Each takes one and waits for the others: were there fewer, nobody would go on.
-        let barrier = std::sync::Barrier::new(3);
-        let mut threads = vec![caller; 3];
-        share(pool, 2, &mut threads, &|_, thread| {
-            *thread = std::thread::current().id();
-            barrier.wait();
-        });
-        assert!(threads.contains(&caller));
-        let others: std::collections::HashSet<_> = threads.iter().filter(|&&id| id != caller).collect();
-        assert_eq!(others.len(), 2, "{threads:?}");
-    }
-
-    #[test]
-    fn a_panic_of_a_helper_reaches_the_caller() {
-        let workers = Workers::around_caller(2).unwrap();
-        let (pool, caller) = (workers.pool.as_ref().unwrap(), std::thread::current().id());
-        let barrier = std::sync::Barrier::new(2);
-        let work = |_: usize, _: &mut usize| {
-            barrier.wait();
-            assert_eq!(std::thread::current().id(), caller, "a helper");
-        };
-        let shared = std::panic::AssertUnwindSafe(|| share(pool, 1, &mut [0, 1], &work));
-        assert!(std::panic::catch_unwind(shared).is_err());
     }
 }

@@ -32,6 +32,7 @@ pub struct OnPolicy<'a, R: UpdateRule> {
     config: &'a ConfigOf<R::Training>,
     plan: &'a Plan,
     callbacks: &'a CallbackList,
+    workers: &'a Arc<Workers>,
     runner: Shared<EnvRunner>,
     learners: Shared<Learners<R>>,
     policies: Policies,
@@ -52,7 +53,7 @@ impl<'a, R: UpdateRule> OnPolicy<'a, R> {
         let learners = learners(config, plan, policies.clone(), workers, root)?;
         let (runner, learners) = (Shared::new(runner), Shared::new(learners));
         let board = WeightBoard::default();
-        Ok(Self { config, plan, callbacks, runner, learners, policies, board })
+        Ok(Self { config, plan, callbacks, workers, runner, learners, policies, board })
     }
 
     /// Steps the environments.
@@ -95,7 +96,7 @@ impl<'a, R: UpdateRule> OnPolicy<'a, R> {
 
     /// Learns.
     pub fn update(&self) -> Update<R> {
-        Update::new(self.learners.clone())
+        Update::new(self.learners.clone(), Arc::clone(self.workers))
     }
 
     /// Hands out the new weights.

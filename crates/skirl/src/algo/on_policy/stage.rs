@@ -1,6 +1,7 @@
 //! The update as a stage: rows with estimates in, new weights and metrics out.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::{BatchLearner, UpdateRule};
 use crate::contract::shared::Shared;
@@ -10,6 +11,7 @@ use crate::error::Error;
 use crate::learn::Batch;
 use crate::pipeline::{Declaration, Flow, Middleware, PipelineError, View};
 use crate::publish::Weights;
+use crate::workers::Workers;
 
 /// All learners of a run.
 pub type Learners<R> = BTreeMap<ModuleId, BatchLearner<R>>;
@@ -18,12 +20,13 @@ pub type Learners<R> = BTreeMap<ModuleId, BatchLearner<R>>;
 #[derive(Debug)]
 pub struct Update<R: UpdateRule> {
     learners: Shared<Learners<R>>,
+    workers: Arc<Workers>,
 }
 
 impl<R: UpdateRule> Update<R> {
-    /// Trains with these learners.
-    pub fn new(learners: Shared<Learners<R>>) -> Self {
-        Self { learners }
+    /// Trains these learners, whose work these threads share.
+    pub fn new(learners: Shared<Learners<R>>, workers: Arc<Workers>) -> Self {
+        Self { learners, workers }
     }
 }
 
@@ -37,11 +40,11 @@ impl<R: UpdateRule> Middleware for Update<R> {
     }
 
     fn forward(&mut self, view: &mut View<'_>) -> Result<Flow, PipelineError> {
-        let _flush = skirl_nn::FlushDenormals::enable();
-        let env_steps = *view.get(ENV_STEPS)?;
-        let mut learners = self.learners.lock();
+        let (env_steps, batches) = (*view.get(ENV_STEPS)?, view.take(TRAIN_BATCH)?);
+        let mut locked = self.learners.lock();
+        let learners = &mut *locked;
         learners.values_mut().for_each(BatchLearner::keep);
-        let trained = train(&mut learners, view.take(TRAIN_BATCH)?, env_steps);
+        let trained = self.workers.run(|| train(learners, batches, env_steps));
         if trained.is_err() {
             learners.values_mut().for_each(BatchLearner::roll_back);
         }

@@ -1,6 +1,8 @@
 //! The ranges of a runner's environments: made, worked with, and their tables joined.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::thread::Builder;
 
 use skirl_env::VectorEnv;
 use skirl_math::rng::StreamKey;
@@ -48,21 +50,28 @@ pub(super) fn side_by_side(places: &[Place]) -> bool {
     places.len() > 1 && places.iter().all(|place| place.shard.faults().is_some())
 }
 
-/// Has all processes work at the same time, the calling thread waiting for the first and a thread for each of the others. The
-/// error of the first range that failed.
+/// Has all processes work at the same time: the calling thread and as many more as there are to be had wait for one after
+/// the other. The error of the first range that failed.
 pub(super) fn at_once(
     places: &mut [Place],
     work: impl Fn(&mut dyn Shard) -> Result<(), Error> + Sync,
 ) -> Result<(), Error> {
-    let run = |place: &mut Place| place.outcome = work(&mut *place.shard);
-    if let Some((first, others)) = places.split_first_mut() {
-        std::thread::scope(|scope| {
-            for place in others {
-                scope.spawn(|| run(place));
+    let others = 1..places.len();
+    let left = Mutex::new(places.iter_mut());
+    let next = || left.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let wait = || {
+        while let Some(place) = next() {
+            place.outcome = work(&mut *place.shard);
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in others {
+            if Builder::new().spawn_scoped(scope, wait).is_err() {
+                break;
             }
-            run(first);
-        });
-    }
+        }
+        wait();
+    });
     first_error(places)
 }
 

@@ -1,8 +1,4 @@
-//! Workers that are real processes, with native environments. This program is also the worker: it has no test harness, which
-//! would print to the standard output, where a worker has its shared memory.
-
-#![allow(clippy::unwrap_used, clippy::print_stdout)]
-#![cfg_attr(not(target_os = "linux"), allow(unused, reason = "children are found in /proc"))]
+//! The worker that this program is as well, and the tests.
 
 use std::fs::File;
 use std::os::fd::AsFd;
@@ -25,20 +21,21 @@ use skirl_process::{Launch, WorkerCommand};
 
 const WORKER: &str = "SKIRL_TEST_WORKER";
 
-fn main() {
+/// The tests that the arguments name, all if they name none.
+pub(crate) fn main() -> i32 {
     if std::env::var_os(WORKER).is_some() {
-        return work();
+        work();
+        return 0;
     }
-    #[cfg(target_os = "linux")]
-    {
-        let tests: [(&str, fn()); 2] = [
-            ("rollouts_that_were_asked_for_early_are_the_same", asked_for_early),
-            ("steps_made_before_anybody_waits_are_counted_as_dropped", killed_before_anybody_waits),
-        ];
-        let failed = tests.iter().filter(|(name, test)| !passes(name, *test)).count();
-        println!("test result: {}. {failed} failed", if failed == 0 { "ok" } else { "FAILED" });
-        std::process::exit(i32::from(failed > 0));
-    }
+    let tests: [(&str, fn()); 2] = [
+        ("rollouts_that_were_asked_for_early_are_the_same", asked_for_early),
+        ("steps_made_before_anybody_waits_are_counted_as_dropped", killed_before_anybody_waits),
+    ];
+    let named: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let wanted = |name: &str| named.is_empty() || named.iter().any(|each| name.contains(each.as_str()));
+    let failed = tests.iter().filter(|(name, test)| wanted(name) && !passes(name, *test)).count();
+    println!("test result: {}. {failed} failed", if failed == 0 { "ok" } else { "FAILED" });
+    i32::from(failed > 0)
 }
 
 /// Says so as the harness would.
@@ -146,27 +143,42 @@ fn asked_for_early() {
 }
 
 fn killed_before_anybody_waits() {
+    // Slow machines need longer for their first steps, fast ones have made them all in that time.
+    let pauses = [20, 5, 100, 500].map(Duration::from_millis);
+    assert!(pauses.into_iter().any(|pause| dropped_are_counted(pause).unwrap_or(false)));
+}
+
+/// Whether steps of workers that were killed this long after they were asked are counted; `None` if they were done by then.
+fn dropped_are_counted(pause: Duration) -> Option<bool> {
     const STEPS: usize = 60_000;
     let mut run = Run::start();
     let children = children();
     assert_eq!(children.len(), 2);
     run.with_rules(|rules, envs| {
-        envs.table.open(STEPS).unwrap();
-        envs.shards.iter_mut().for_each(|shard| shard.post(rules, STEPS));
-        std::thread::sleep(Duration::from_millis(20));
+        for steps in [8, STEPS] {
+            envs.table.open(STEPS).unwrap();
+            envs.shards.iter_mut().for_each(|shard| shard.post(rules, steps));
+            if steps == 8 {
+                // Now they have the table, and are asked early.
+                envs.shards.iter_mut().for_each(|shard| shard.sample(rules, steps).unwrap());
+            }
+        }
+        std::thread::sleep(pause);
         for child in children {
             let pid = rustix::process::Pid::from_raw(child).unwrap();
             rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
         }
         wait_until_dead();
-        for shard in &mut envs.shards {
+        let faults = envs.shards.iter_mut().map(|shard| {
             shard.sample(rules, STEPS).unwrap();
-            let faults = shard.faults().unwrap();
-            assert_eq!((faults.restarts, faults.healthy), (1, 1));
-            assert!((100..2 * STEPS as u64).contains(&faults.env_steps_dropped), "{faults:?}");
             assert_eq!(shard.columns().rewards.len(), 2 * STEPS);
-        }
-    });
+            shard.faults().unwrap()
+        });
+        let faults: Vec<_> = faults.collect();
+        let all_killed = faults.iter().all(|each| (each.restarts, each.healthy) == (1, 1));
+        all_killed
+            .then(|| faults.iter().all(|each| (100..2 * STEPS as u64).contains(&each.env_steps_dropped)))
+    })
 }
 
 /// Processes that this one has started, and that have not ended.
