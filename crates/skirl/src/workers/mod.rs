@@ -8,9 +8,10 @@
 
 mod crowd;
 mod gate;
+mod spread;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use skirl_nn::FlushDenormals;
@@ -20,12 +21,16 @@ pub use gate::Gate;
 use crate::error::Error;
 use crowd::Crowd;
 use gate::Call;
+use spread::Spread;
 
 /// Threads that share the work of one run; with one thread everything runs on the caller.
 #[derive(Debug)]
 pub struct Workers {
     pool: Option<rayon::ThreadPool>,
     num_threads: usize,
+    spread: Spread,
+    /// Threads were told where to wake up.
+    is_told: AtomicBool,
     /// Threads that look out for work and do not sleep yet.
     lookouts: Arc<AtomicUsize>,
     /// Who else wants the cores; while somebody does, no gate opens.
@@ -39,8 +44,11 @@ const LOOK_OUT: Duration = Duration::from_micros(20);
 impl Workers {
     /// `num_threads` ≥ 1; with 1 no thread is started.
     pub fn new(num_threads: usize) -> Result<Self, Error> {
-        let pool = if num_threads > 1 { Some(build_pool(num_threads)?) } else { None };
-        Ok(Self { pool, num_threads: num_threads.max(1), lookouts: Arc::default(), crowd: Crowd::new() })
+        let spread = Spread::default();
+        let pool = if num_threads > 1 { Some(build_pool(num_threads, &spread)?) } else { None };
+        let (lookouts, crowd) = (Arc::default(), Crowd::new());
+        let (num_threads, is_told) = (num_threads.max(1), AtomicBool::new(false));
+        Ok(Self { pool, num_threads, spread, is_told, lookouts, crowd })
     }
 
     /// For a run that has `processes` more processes at work, while these threads wait for them: those keep cores busy, so no
@@ -66,6 +74,30 @@ impl Workers {
                 let _flush = FlushDenormals::enable();
                 work()
             }
+        }
+    }
+
+    /// As [`run`](Self::run), for work after a time in which the threads slept.
+    pub fn wake_and_run<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+        let is_outside = self.pool.as_ref().is_some_and(|pool| pool.current_thread_index().is_none());
+        if !is_outside {
+            return self.run(work);
+        }
+        let outcome = self.run(|| {
+            if rayon::current_thread_index().is_some() {
+                self.spread.tell_others();
+                self.is_told.store(true, Ordering::Relaxed);
+            }
+            work()
+        });
+        self.let_go();
+        outcome
+    }
+
+    /// The threads are awake, and the system may move them.
+    fn let_go(&self) {
+        if self.is_told.load(Ordering::Relaxed) && self.is_told.swap(false, Ordering::Relaxed) {
+            self.spread.let_go();
         }
     }
 
@@ -107,6 +139,9 @@ impl Workers {
                 let _flush = FlushDenormals::enable();
                 alone(items);
             }
+        }
+        if together {
+            self.let_go();
         }
         let now = self.crowd.now();
         let call = Call { cost: cost.max(1) as f64, seconds: now.saturating_sub(started).as_secs_f64() };
@@ -150,12 +185,16 @@ fn one_after_the_other<T>(items: &mut [T], work: &impl Fn(usize, &mut T)) {
     }
 }
 
-fn build_pool(num_threads: usize) -> Result<rayon::ThreadPool, Error> {
+fn build_pool(num_threads: usize, spread: &Spread) -> Result<rayon::ThreadPool, Error> {
+    let spread = spread.clone();
     rayon::ThreadPoolBuilder::new()
         .num_threads(num_threads)
         .thread_name(|index| format!("skirl-{index}"))
         // The guard is leaked on purpose: the thread keeps flush-to-zero until it ends.
-        .start_handler(|_| std::mem::forget(FlushDenormals::enable()))
+        .start_handler(move |_| {
+            std::mem::forget(FlushDenormals::enable());
+            spread.join();
+        })
         .build()
         .map_err(|source| Error::Threads { num_threads, reason: source.to_string() })
 }

@@ -44,7 +44,7 @@ impl<R: UpdateRule> Middleware for Update<R> {
         let mut locked = self.learners.lock();
         let learners = &mut *locked;
         learners.values_mut().for_each(BatchLearner::keep);
-        let trained = self.workers.run(|| train(learners, batches, env_steps));
+        let trained = self.workers.wake_and_run(|| train(learners, batches, env_steps));
         if trained.is_err() {
             learners.values_mut().for_each(BatchLearner::roll_back);
         }
