@@ -306,7 +306,10 @@ impl Algorithm {
     fn run_pipeline(&mut self) -> Result<(), Error> {
         let (workers, task) = (&self.workers, &mut self.parts.task);
         let iteration = match self.stays_on_thread {
-            true => task.run_iteration(),
+            true => {
+                let _flush = skirl_nn::FlushDenormals::enable();
+                task.run_iteration()
+            }
             false => workers.run(|| task.run_iteration()),
         };
         match iteration?.stop {

@@ -24,6 +24,33 @@ fn threads_change_nothing_that_callbacks_see_or_do() {
 }
 
 #[test]
+fn environments_of_one_thread_keep_the_run_on_it_and_flush_as_others_do() {
+    use skirl_env::registry::{EnvContext, EnvSpec, make_vec};
+    let cart_pole = |context: &EnvContext, num_envs: usize, _: Option<u32>| {
+        let plain = EnvContext { env_config: serde_json::Map::new(), ..context.clone() };
+        make_vec("CartPole-v1", num_envs, &plain)
+    };
+    skirl_env::register("test/OneThread", EnvSpec::vector(cart_pole).one_shard()).unwrap();
+    let mut native = build("CartPole-v1", &json!({}));
+    train(&mut native, 2);
+    for num_threads in [1, 3] {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let log = Arc::clone(&seen);
+        let look = CallbackFns::new("look").on_learn_on_batch(move |_, _| {
+            let here = (std::thread::current().id(), skirl_nn::FlushDenormals::is_enabled());
+            log.lock().unwrap().push(here);
+            Ok(())
+        });
+        let sections = json!({ "resources": { "num_threads": num_threads } });
+        let mut algorithm = built("test/OneThread", &sections, CallbackList::new().with(look));
+        train(&mut algorithm, 2);
+        assert_eq!(*seen.lock().unwrap(), [(std::thread::current().id(), true); 2], "{num_threads}");
+        assert_eq!(weight_bits(&algorithm), weight_bits(&native), "{num_threads}");
+    }
+    assert!(!skirl_nn::FlushDenormals::is_enabled());
+}
+
+#[test]
 fn a_resumed_run_goes_on_with_data_metrics_and_state() {
     for env in ENVS {
         let directory = tempfile::tempdir().unwrap();
