@@ -9,7 +9,7 @@ Tasks:
 Prints the median of the ratios (two processes / one), and both rates; with `pictures` also bytes of rows per second, beside a plain copy. With `--seconds` each side of a round takes about as long.
 
 Each round also measures the machine: two processes that do nothing but step Python's Pendulum, side by side, against one of them alone (`bare`). Two
-cores of a virtual machine may be two halves of one core for minutes; then two such loops make 1.3 of one, and nothing that runs on them can make more.
+cores of a virtual machine are not always two whole ones: two such loops were seen to make 1.3 of one, and workers that wait for each other do no better.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 //! A neighbour on the machine: while one keeps the other cores busy, sharing work out costs a time slice at every try.
 //!
 //! Who was held up once waits, and then asks the system whether a core has been idle meanwhile. A try is made only if one
-//! has. Where the system does not tell (anything but Linux), or the run has busy processes of its own, the end of the pause is enough.
+//! has. Where the system does not tell (anything but Linux), or the run has busy processes of its own, the end of the pause
+//! is enough.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};

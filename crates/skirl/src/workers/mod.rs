@@ -29,7 +29,7 @@ pub struct Workers {
     pool: Option<rayon::ThreadPool>,
     num_threads: usize,
     spread: Spread,
-    /// Threads were told where to wake up.
+    /// Threads were told where to wake up: seen without the lock of `spread`, as every piece of shared work looks.
     is_told: AtomicBool,
     /// Threads that look out for work and do not sleep yet.
     lookouts: Arc<AtomicUsize>,
